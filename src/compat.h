@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Every difference between the server versions that mlpipe supports.
+ *
+ * Each entry says what changed, and dies with the last version that needs it.
+ * Calls are wrapped under a new name; no name of the server is redefined.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_COMPAT_H
+#define MLPIPE_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "mlpipe needs PostgreSQL 15 or later"
+#endif
+
+/* 17 added named wait events for extensions. */
+#if PG_VERSION_NUM >= 170000
+#define wait_event_new(name) WaitEventExtensionNew(name)
+#else
+#define wait_event_new(name) PG_WAIT_EXTENSION
+#endif
+
+/* 18 removed PortalRun's run_once argument. */
+#if PG_VERSION_NUM >= 180000
+#define portal_run(portal, toplevel, dest, qc) \
+	PortalRun(portal, FETCH_ALL, toplevel, dest, dest, qc)
+#else
+#define portal_run(portal, toplevel, dest, qc) \
+	PortalRun(portal, FETCH_ALL, toplevel, true, dest, dest, qc)
+#endif
+
+/* 18 removed ExecutorRun's execute_once argument. */
+#if PG_VERSION_NUM >= 180000
+#define executor_run(desc, direction, count) ExecutorRun(desc, direction, count)
+#else
+#define executor_run(desc, direction, count) \
+	ExecutorRun(desc, direction, count, true)
+#endif
+
+/* 17 put the virtual transaction id of a PGPROC into a struct. */
+#if PG_VERSION_NUM >= 170000
+#define proc_lxid(proc) ((proc)->vxid.lxid)
+#else
+#define proc_lxid(proc) ((proc)->lxid)
+#endif
+
+/* 16 unified the checks of rights on objects of a class. */
+#if PG_VERSION_NUM >= 160000
+#define database_aclcheck(db, role, mode) \
+	object_aclcheck(DatabaseRelationId, db, role, mode)
+#else
+#define database_aclcheck(db, role, mode) pg_database_aclcheck(db, role, mode)
+#endif
+
+/* 16 made the right to SET ROLE an option of the membership. */
+#if PG_VERSION_NUM >= 160000
+#define may_set_role(member, role) member_can_set_role(member, role)
+#else
+#define may_set_role(member, role) is_member_of_role(member, role)
+#endif
+
+/* 18 made RETURNING of a raw statement a node of its own. */
+#if PG_VERSION_NUM >= 180000
+#define has_returning(stmt) ((stmt)->returningClause != NULL)
+#else
+#define has_returning(stmt) ((stmt)->returningList != NIL)
+#endif
+
+#endif							/* MLPIPE_COMPAT_H */
