@@ -1,0 +1,264 @@
+/*-------------------------------------------------------------------------
+ *
+ * document_activity.c
+ *	  The common keys of one activity, and its type.
+ *
+ * What a type of activity has keys for is its own affair (activity/); here are
+ * the keys that many types have in common, and which of them a type takes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "definition/document_internal.h"
+
+#define DEFAULT_RETRY_INTERVAL	(INT64CONST(30) * USECS_PER_SEC)
+#define MAX_RETRIES				1000000
+#define MAX_BACKOFF				1000.0
+
+#define NOT_AVAILABLE	"is not available in this version"
+
+/* Types that there are in a pipeline document, whether built already or not. */
+static const char *const type_names[] = {
+	"sql", "lookup", "copy", "data_flow", "parallel", "train", "promote",
+	"score", "pipeline", "if", "switch", "for_each", "until", "filter", "wait",
+	"set_variable", "append_variable", "validation", "fail", "approval",
+	"command", "web",
+};
+
+static void parse_keys(DocumentParse *parse, JsonReader *reader,
+					   ActivityDef *def);
+static void demote(DocumentParse *parse, const ProblemList *problems);
+static const ActivityKind *parse_kind(DocumentParse *parse,
+									  JsonReader *reader);
+static bool type_is_planned(const char *name);
+static void parse_common(JsonReader *reader, ActivityDef *def);
+static void parse_retry(JsonReader *reader, ActivityDef *def);
+static void check_sqlstates(JsonReader *retry, List *sqlstates);
+static bool is_sqlstate(const char *code);
+static void parse_transaction(JsonReader *reader, ActivityDef *def);
+static void refuse_unavailable(JsonReader *reader, const ActivityKind *kind);
+static bool takes_key(JsonReader *reader, const ActivityKind *kind, int flag,
+					  const char *key);
+
+void
+document_parse_activity(DocumentParse *parse, int position, ActivityDef *def)
+{
+	static const char *const ends[] = {"succeeded", "failed", "skipped"};
+	JsonReader *reader = parse->readers[position];
+	ProblemList harmless = {NIL, 0};
+
+	def->active = reader_bool(reader, "active", true);
+	def->on_inactive = END_SUCCEEDED +
+		reader_choice(reader, "on_inactive", ends, lengthof(ends), 0);
+
+	/* What is wrong with an activity that is not run can wait. */
+	if (!def->active)
+		reader->problems = &harmless;
+	parse_keys(parse, reader, def);
+	reader->problems = parse->problems;
+	demote(parse, &harmless);
+}
+
+static void
+parse_keys(DocumentParse *parse, JsonReader *reader, ActivityDef *def)
+{
+	def->kind = parse_kind(parse, reader);
+	parse_common(reader, def);
+
+	/* Of a type that is not known, no key can be called wrong. */
+	if (def->kind->check == NULL)
+		return;
+	parse_retry(reader, def);
+	parse_transaction(reader, def);
+	refuse_unavailable(reader, def->kind);
+	def->config = def->kind->check(reader, def, &parse->scope);
+	reader_close(reader);
+}
+
+static void
+demote(DocumentParse *parse, const ProblemList *problems)
+{
+	ListCell   *cell;
+
+	foreach(cell, problems->problems)
+	{
+		const Problem *problem = lfirst(cell);
+
+		problem_add(parse->problems, PROBLEM_WARNING, problem->path,
+					problem->hint, "%s", problem->message);
+	}
+}
+
+/*
+ * Never NULL: a type that this library does not have gets a kind without
+ * check(), which stays there where the activity is inactive.
+ */
+static const ActivityKind *
+parse_kind(DocumentParse *parse, JsonReader *reader)
+{
+	char	   *name = reader_text(reader, "type", true);
+	ActivityKind *none = palloc0(sizeof(ActivityKind));
+	char	   *path = reader_path(reader, "type");
+
+	none->name = name ? name : "";
+	if (name == NULL)
+		return none;
+	for (const ActivityKind *const *kind = parse->kinds; *kind; kind++)
+	{
+		if (strcmp((*kind)->name, name) == 0)
+			return *kind;
+	}
+	if (type_is_planned(name))
+		problem_add(reader->problems, PROBLEM_ERROR, path, NULL,
+					"type \"%s\" " NOT_AVAILABLE, name);
+	else
+		problem_add(reader->problems, PROBLEM_ERROR, path,
+					problem_nearest_hint(name, type_names,
+										 lengthof(type_names)),
+					"activity type \"%s\" does not exist", name);
+	return none;
+}
+
+static bool
+type_is_planned(const char *name)
+{
+	for (int i = 0; i < lengthof(type_names); i++)
+	{
+		if (strcmp(type_names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+parse_common(JsonReader *reader, ActivityDef *def)
+{
+	static const char *const on_rerun[] = {"reuse", "run"};
+	static const char *const join[] = {"all", "any"};
+
+	(void) reader_text(reader, "description", false);
+	(void) reader_value(reader, "tags");
+	def->priority = reader_integer(reader, "priority", 0, PG_INT32_MIN,
+								   PG_INT32_MAX);
+	def->timeout = reader_duration(reader, "timeout", 0);
+	def->rerun_always = reader_choice(reader, "on_rerun", on_rerun,
+									  lengthof(on_rerun), 0) == 1;
+	def->secure_output = reader_bool(reader, "secure_output", false);
+	if (reader_choice(reader, "join", join, lengthof(join), 0) != 0)
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "join"), NULL,
+					"join \"any\" " NOT_AVAILABLE);
+}
+
+static void
+parse_retry(JsonReader *reader, ActivityDef *def)
+{
+	JsonReader *retry;
+
+	if (!takes_key(reader, def->kind, TAKES_RETRY, "retry"))
+		return;
+	retry = reader_object(reader, "retry", false);
+	if (retry == NULL)
+		return;
+	if (!reader_has(retry, "max_retries"))
+		problem_add(retry->problems, PROBLEM_ERROR,
+					reader_path(retry, "max_retries"), NULL, "is missing");
+	def->retry.max_retries = reader_integer(retry, "max_retries", 0, 0,
+											MAX_RETRIES);
+	def->retry.interval = reader_duration(retry, "interval",
+										  DEFAULT_RETRY_INTERVAL);
+	def->retry.backoff = reader_number(retry, "backoff", 1.0, 1.0,
+									   MAX_BACKOFF);
+	def->retry.max_interval = reader_duration(retry, "max_interval", 0);
+	def->retry.on = reader_texts(retry, "on", false);
+	check_sqlstates(retry, def->retry.on);
+	reader_close(retry);
+}
+
+static void
+check_sqlstates(JsonReader *retry, List *sqlstates)
+{
+	ListCell   *cell;
+
+	foreach(cell, sqlstates)
+	{
+		if (!is_sqlstate(lfirst(cell)))
+			problem_add(retry->problems, PROBLEM_ERROR,
+						reader_path(retry, "on"),
+						"An SQLSTATE has five digits or upper-case letters, "
+						"a class the first two of them.",
+						"\"%s\" is neither an SQLSTATE nor a class of them",
+						(char *) lfirst(cell));
+	}
+}
+
+static bool
+is_sqlstate(const char *code)
+{
+	size_t		length = strlen(code);
+
+	return (length == 5 || length == 2) &&
+		strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == length;
+}
+
+static void
+parse_transaction(JsonReader *reader, ActivityDef *def)
+{
+	static const char *const words[] = {"single", "none"};
+
+	if (takes_key(reader, def->kind, TAKES_TRANSACTION, "transaction"))
+		def->own_transactions = reader_choice(reader, "transaction", words,
+											  lengthof(words), 0) == 1;
+}
+
+/* Better refused than taken and then not done. */
+static void
+refuse_unavailable(JsonReader *reader, const ActivityKind *kind)
+{
+	static const char *const tables[] = {"inputs", "outputs"};
+	char	   *compute;
+
+	if (takes_key(reader, kind, TAKES_REUSE, "reuse") &&
+		reader_bool(reader, "reuse", false))
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "reuse"), NULL,
+					"\"reuse\" " NOT_AVAILABLE);
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		if (takes_key(reader, kind, TAKES_REUSE, tables[i]) &&
+			reader_has(reader, tables[i]))
+			problem_add(reader->problems, PROBLEM_ERROR,
+						reader_path(reader, tables[i]), NULL,
+						"\"%s\" " NOT_AVAILABLE, tables[i]);
+	}
+	if (!takes_key(reader, kind, TAKES_COMPUTE, "compute"))
+		return;
+	compute = reader_text(reader, "compute", false);
+	if (compute != NULL && strcmp(compute, "local") != 0)
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "compute"),
+					"The one there is, is \"local\".",
+					"compute target \"%s\" " NOT_AVAILABLE, compute);
+}
+
+/*
+ * Does the type take the key?  A problem where it does not and the key is
+ * there.  Keys that it does not take are not listed among those it knows.
+ */
+static bool
+takes_key(JsonReader *reader, const ActivityKind *kind, int flag,
+		  const char *key)
+{
+	if (kind->takes & flag)
+		return true;
+	if (!reader_peek(reader, key))
+		return false;
+	(void) reader_has(reader, key);
+	problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
+				NULL, "activities of type \"%s\" do not take \"%s\"",
+				kind->name, key);
+	return false;
+}

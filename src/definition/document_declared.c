@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * document_declared.c
+ *	  Parameters and variables of a pipeline document.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+
+#include "definition/document_internal.h"
+#include "definition/value.h"
+
+static DeclaredValue *parse_declared(DocumentParse *parse, JsonReader *section,
+									 const char *name, JsonbValue *json);
+static void parse_type(JsonReader *reader, DeclaredValue *declared);
+static void parse_default(JsonReader *reader, DeclaredValue *declared);
+static Jsonb *bind_types(Jsonb *json, const char *section, List *declared);
+static Jsonb *set_type(Jsonb *json, const char *section,
+					   const DeclaredValue *declared);
+
+List *
+declared_values_parse(DocumentParse *parse, const char *key)
+{
+	JsonReader *section = reader_object(parse->root, key, false);
+	List	   *declared = NIL;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	if (section == NULL)
+		return NIL;
+	it = JsonbIteratorInit(section->object);
+	(void) JsonbIteratorNext(&it, &value, true);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			declared = lappend(declared,
+							   parse_declared(parse, section, name, &value));
+	}
+	return declared;
+}
+
+/*
+ * With a problem it is still there, as a text, so that placeholders that name
+ * it are no further problems.
+ */
+static DeclaredValue *
+parse_declared(DocumentParse *parse, JsonReader *section, const char *name,
+			   JsonbValue *json)
+{
+	DeclaredValue *declared = palloc0(sizeof(DeclaredValue));
+	JsonReader *reader = reader_open(parse->problems, json,
+									 reader_path(section, name));
+
+	declared->name = pstrdup(name);
+	declared->type = TEXTOID;
+	declared->typmod = -1;
+	if (reader != NULL)
+	{
+		if (name[0] == '\0')
+			problem_add(parse->problems, PROBLEM_ERROR, reader->path, NULL,
+						"a name cannot be empty");
+		if (strcmp(section->path, "parameters") == 0)
+			(void) reader_text(reader, "description", false);
+		parse_type(reader, declared);
+		parse_default(reader, declared);
+		reader_close(reader);
+	}
+	declared->type_name = format_type_extended(declared->type,
+											   declared->typmod,
+											   FORMAT_TYPE_TYPEMOD_GIVEN |
+											   FORMAT_TYPE_FORCE_QUALIFY);
+	return declared;
+}
+
+static void
+parse_type(JsonReader *reader, DeclaredValue *declared)
+{
+	char	   *name = reader_text(reader, "type", true);
+	char	   *message;
+
+	if (name == NULL)
+		return;
+	if (!value_resolve_type(name, &declared->type, &declared->typmod,
+							&message))
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "type"), NULL, "%s", message);
+}
+
+static void
+parse_default(JsonReader *reader, DeclaredValue *declared)
+{
+	JsonbValue *value = reader_value(reader, "default");
+	char	   *message;
+
+	if (value == NULL)
+		return;
+	declared->default_value = JsonbValueToJsonb(value);
+	if (!value_fits(declared, value, &message))
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "default"), NULL, "%s", message);
+}
+
+Jsonb *
+document_bind_types(Jsonb *json, const Document *document)
+{
+	json = bind_types(json, "parameters", document->parameters);
+	return bind_types(json, "variables", document->variables);
+}
+
+static Jsonb *
+bind_types(Jsonb *json, const char *section, List *declared)
+{
+	ListCell   *cell;
+
+	foreach(cell, declared)
+	{
+		const DeclaredValue *value = lfirst(cell);
+		Oid			element = get_element_type(value->type);
+
+		if (value->type >= FirstNormalObjectId ||
+			element >= FirstNormalObjectId)
+			json = set_type(json, section, value);
+	}
+	return json;
+}
+
+static Jsonb *
+set_type(Jsonb *json, const char *section, const DeclaredValue *declared)
+{
+	JsonbValue	type = {.type = jbvString};
+	Datum		steps[3];
+	ArrayType  *path;
+
+	type.val.string.val = declared->type_name;
+	type.val.string.len = strlen(declared->type_name);
+	steps[0] = CStringGetTextDatum(section);
+	steps[1] = CStringGetTextDatum(declared->name);
+	steps[2] = CStringGetTextDatum("type");
+	path = construct_array(steps, lengthof(steps), TEXTOID, -1, false,
+						   TYPALIGN_INT);
+	return DatumGetJsonbP(DirectFunctionCall4(jsonb_set, JsonbPGetDatum(json),
+											  PointerGetDatum(path),
+											  JsonbPGetDatum(JsonbValueToJsonb(&type)),
+											  BoolGetDatum(false)));
+}

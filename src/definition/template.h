@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * template.h
+ *	  Text with ${{ path }} in it.
+ *
+ * In SQL a value becomes a literal and can never become syntax: where each
+ * placeholder stands is found with the server's own lexer, both when the
+ * pipeline is created and again when it runs (standard_conforming_strings may
+ * differ), and a placeholder inside a string, a quoted name or a comment is
+ * refused.  Elsewhere a value becomes text.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_TEMPLATE_H
+#define MLPIPE_TEMPLATE_H
+
+#include "utils/jsonb.h"
+#include "problem.h"
+
+typedef enum TemplateUse
+{
+	TEMPLATE_SQL,				/* values become literals */
+	TEMPLATE_TEXT				/* values become text */
+} TemplateUse;
+
+/* What a path may name at one place of a document. */
+typedef struct TemplateScope
+{
+	List	   *parameters;		/* of DeclaredValue * (document.h) */
+	List	   *variables;		/* of DeclaredValue * */
+	List	   *upstream;		/* of char *: names of activities */
+	struct UpstreamSearch *search;	/* or this instead, where not NULL */
+	bool		in_batch;		/* is the root "batch" there? */
+	bool		in_loop;		/* are "item", "index" and "loops" there? */
+} TemplateScope;
+
+typedef struct Template Template;
+
+/*
+ * Parses a text and reports what is wrong with it: an unclosed placeholder, a
+ * bad path, a root or name that cannot exist there, a place where no value can
+ * stand.  NULL after a problem.  The result lives in the current context.
+ */
+extern Template *template_parse(const char *text, TemplateUse use,
+								const TemplateScope *scope,
+								ProblemList *problems, const char *path);
+
+/* Without placeholders: the text is what template_render would give. */
+extern bool template_is_constant(const Template *tmpl);
+
+/* The text as it was written. */
+extern const char *template_source(const Template *tmpl);
+
+/* Does any placeholder begin with this root ("batch", "activities", ...)? */
+extern bool template_uses_root(const Template *tmpl, const char *root);
+
+/*
+ * The text with its values.  context is the object that paths look into; NULL
+ * will do for a constant template.  A path that finds nothing raises 22023 and
+ * lists what there is.
+ */
+extern char *template_render(const Template *tmpl, Jsonb *context);
+
+/*
+ * For texts that may be any JSON value: a lone placeholder keeps the type of
+ * what it finds, other text becomes a JSON string.
+ */
+extern Jsonb *template_render_value(const Template *tmpl, Jsonb *context);
+
+/*
+ * A JSON value any of whose texts may hold placeholders (parameters of a child
+ * run, output of a run): checked once, rendered at run time.
+ */
+extern void template_check_json(JsonbValue *value, const TemplateScope *scope,
+								ProblemList *problems, const char *path);
+extern Jsonb *template_render_json(Jsonb *value, Jsonb *context);
+
+#endif							/* MLPIPE_TEMPLATE_H */
