@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * engine_mode.c
+ *	  Work on the extension's own tables: with its owner's rights, and with
+ *	  settings that the session's user cannot influence.
+ *
+ * Users have no rights on the tables; the functions that they call, and the
+ * executors that run as them, take those of the extension's owner for just as
+ * long as a statement of store/ needs.  search_path is pinned so that no
+ * object of a user can stand in for one of ours or of the server.
+ *
+ * Sequential and bitmap scans are off because the planner would choose them
+ * while a table is small, and a plan once kept would stay so while the table
+ * grows; a sequential scan also takes a predicate lock on the whole table
+ * under serializable isolation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "jit/jit.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+
+#include "mlpipe.h"
+#include "store/engine_mode.h"
+
+#define ENGINE_SEARCH_PATH	"pg_catalog, mlpipe, pg_temp"
+
+static void set_local(const char *name, const char *value);
+static Oid	look_up_owner(void);
+
+void
+engine_mode_enter(EngineMode *saved)
+{
+	Oid			owner = engine_owner();
+
+	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
+	SetUserIdAndSecContext(owner, saved->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	saved->guc_level = NewGUCNestLevel();
+
+	/* Setting costs more than looking, and executors enter often. */
+	if (strcmp(namespace_search_path, ENGINE_SEARCH_PATH) != 0)
+		set_local("search_path", ENGINE_SEARCH_PATH);
+	if (enable_seqscan)
+		set_local("enable_seqscan", "off");
+	if (enable_bitmapscan)
+		set_local("enable_bitmapscan", "off");
+	if (jit_enabled)
+		set_local("jit", "off");
+}
+
+void
+engine_mode_leave(const EngineMode *saved)
+{
+	AtEOXact_GUC(false, saved->guc_level);
+	SetUserIdAndSecContext(saved->user, saved->sec_context);
+}
+
+Oid
+engine_owner(void)
+{
+	static Oid	owner = InvalidOid;
+
+	if (!OidIsValid(owner))
+		owner = look_up_owner();
+	return owner;
+}
+
+/* For the rest of the (sub)transaction, or until the level is left. */
+static void
+set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static Oid
+look_up_owner(void)
+{
+	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			owner = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1,
+							  &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is not installed in this database",
+						EXTENSION_NAME),
+				 errhint("Run CREATE EXTENSION %s.", EXTENSION_NAME)));
+	return owner;
+}

@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  What the functions of store/ share: kept plans, and columns as C values.
+ *
+ * SPI reports what goes wrong by its return codes; here they become errors,
+ * so that no store function can forget to look.  None of them can be caused
+ * by a user: they are internal errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "store/plan.h"
+
+static void *copy_varlena(Datum datum);
+
+static MemoryContext caller_context = NULL;
+
+void
+store_begin(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int			code = SPI_connect();
+
+	caller_context = caller;
+	if (code != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed: %s", SPI_result_code_string(code));
+}
+
+void
+store_end(void)
+{
+	int			code = SPI_finish();
+
+	if (code != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(code));
+}
+
+/* Store functions do not call each other, so there is one at a time. */
+MemoryContext
+store_context(void)
+{
+	return caller_context;
+}
+
+SPIPlanPtr
+plan_keep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *argtypes)
+{
+	SPIPlanPtr	plan;
+
+	if (*slot != NULL)
+		return *slot;
+
+	/*
+	 * Looking at values could only lead away from the index that a statement
+	 * is written for, and would mean planning it five times over.
+	 */
+	plan = SPI_prepare_cursor(sql, nargs, unconstify(Oid *, argtypes),
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql,
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep the plan of \"%s\"", sql);
+	*slot = plan;
+	return plan;
+}
+
+uint64
+plan_execute(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only,
+			 int expected)
+{
+	int			code = SPI_execute_plan(plan, values, nulls, read_only, 0);
+
+	if (code != expected)
+		elog(ERROR, "unexpected result of a kept plan: %s",
+			 SPI_result_code_string(code));
+	return SPI_processed;
+}
+
+bool
+column_is_null(uint64 row, int column)
+{
+	bool		isnull;
+
+	(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, &isnull);
+	return isnull;
+}
+
+Datum
+column_datum(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		datum = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? (Datum) 0 : datum;
+}
+
+bool
+column_bool(uint64 row, int column)
+{
+	return DatumGetBool(column_datum(row, column));
+}
+
+int32
+column_int32(uint64 row, int column)
+{
+	return DatumGetInt32(column_datum(row, column));
+}
+
+int64
+column_int64(uint64 row, int column)
+{
+	return column_is_null(row, column) ? 0 :
+		DatumGetInt64(column_datum(row, column));
+}
+
+double
+column_double(uint64 row, int column)
+{
+	return column_is_null(row, column) ? 0 :
+		DatumGetFloat8(column_datum(row, column));
+}
+
+Oid
+column_oid(uint64 row, int column)
+{
+	return DatumGetObjectId(column_datum(row, column));
+}
+
+char *
+column_text(uint64 row, int column)
+{
+	char	   *value;
+	char	   *copy;
+
+	if (column_is_null(row, column))
+		return NULL;
+	value = TextDatumGetCString(column_datum(row, column));
+	copy = SPI_palloc(strlen(value) + 1);
+	strcpy(copy, value);
+	return copy;
+}
+
+Jsonb *
+column_jsonb(uint64 row, int column)
+{
+	if (column_is_null(row, column))
+		return NULL;
+	return copy_varlena(column_datum(row, column));
+}
+
+/* Detoasted, in the context that was current at store_begin(). */
+static void *
+copy_varlena(Datum datum)
+{
+	struct varlena *value = PG_DETOAST_DATUM(datum);
+	void	   *copy = SPI_palloc(VARSIZE(value));
+
+	memcpy(copy, value, VARSIZE(value));
+	return copy;
+}

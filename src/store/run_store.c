@@ -1,0 +1,548 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_store.c
+ *	  Every statement on mlpipe.run and mlpipe.run_variable.
+ *
+ * A run's row is written when it is made, when its first activity starts, for
+ * each leaf of its graph that ends, and when it ends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "store/plan.h"
+#include "store/run_store.h"
+
+static Datum text_or_null(const char *text, char *null);
+static List *column_of_int64s(uint64 rows);
+
+/*
+ * A promoted standby is the same home, a restored dump and a copied database
+ * are not.
+ */
+int64
+run_home(void)
+{
+	return (int64) (GetSystemIdentifier() ^ ((uint64) MyDatabaseId << 32));
+}
+
+int64
+run_insert(const NewRun *run)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID,
+		OIDOID, OIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID, JSONBOID, JSONBOID,
+	JSONBOID, INT8OID};
+	Datum		values[14];
+	char		nulls[15];
+	int64		run_id = 0;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(run->version_id);
+	values[1] = Int32GetDatum(run->pipeline_id);
+	values[2] = BoolGetDatum(run->held);
+	values[3] = Int32GetDatum(run->priority);
+	values[4] = Int32GetDatum(run->remaining);
+	values[5] = ObjectIdGetDatum(run->run_as);
+	values[6] = ObjectIdGetDatum(run->submitted_by);
+	values[7] = TimestampTzGetDatum(run->not_before);
+	nulls[7] = run->not_before == 0 ? 'n' : ' ';
+	values[8] = Int64GetDatum(run->group_id);
+	values[9] = text_or_null(run->idempotency_key, &nulls[9]);
+	values[10] = JsonbPGetDatum(run->parameters);
+	values[11] = JsonbPGetDatum(run->tags);
+	values[12] = JsonbPGetDatum(run->trigger);
+	values[13] = Int64GetDatum(run_home());
+
+	store_begin();
+	plan_keep(&plan,
+			  "INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"
+			  " run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger)"
+			  " SELECT id, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8,"
+			  " CASE WHEN $9 = 0 THEN id ELSE $9 END, $10, $11, $12, $13"
+			  " FROM nextval('mlpipe.run_run_id_seq') AS id"
+			  " ON CONFLICT DO NOTHING RETURNING run_id",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, nulls, false, SPI_OK_INSERT_RETURNING) > 0)
+		run_id = column_int64(0, 1);
+	store_end();
+	return run_id;
+}
+
+int64
+run_find_by_key(int32 pipeline_id, Oid submitted_by, const char *key)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT4OID, OIDOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(pipeline_id),
+		ObjectIdGetDatum(submitted_by), CStringGetTextDatum(key)};
+	int64		run_id = 0;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT run_id FROM mlpipe.run WHERE coalesce(pipeline_id, 0) = $1"
+			  " AND (CASE WHEN pipeline_id IS NULL THEN submitted_by::oid END)"
+			  " IS NOT DISTINCT FROM (CASE WHEN $1 = 0 THEN $2 END)"
+			  " AND idempotency_key = $3",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		run_id = column_int64(0, 1);
+	store_end();
+	return run_id;
+}
+
+void
+run_variable_insert(int64 run_id, const char *name, Jsonb *value)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, JSONBOID};
+	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(name),
+		JsonbPGetDatum(value)};
+
+	store_begin();
+	plan_keep(&plan,
+			  "INSERT INTO mlpipe.run_variable (run_id, name, value) VALUES ($1, $2, $3)",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
+	store_end();
+}
+
+void
+run_variable_set(int64 run_id, const char *name, Jsonb *value)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, JSONBOID};
+	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(name),
+		JsonbPGetDatum(value)};
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run_variable SET value = $3 WHERE run_id = $1 AND name = $2",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+#define LOAD_COLUMNS \
+	"SELECT run_id, version_id, pipeline_id, status::text, priority, run_as::oid," \
+	" submitted_by::oid, stop_status::text, stop_reason FROM mlpipe.run WHERE run_id = $1"
+
+RunRow *
+run_load(int64 run_id, bool lock)
+{
+	static SPIPlanPtr plain = NULL;
+	static SPIPlanPtr locking = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+	SPIPlanPtr	plan;
+	RunRow	   *run = NULL;
+
+	store_begin();
+	plan = lock ?
+		plan_keep(&locking, LOAD_COLUMNS " FOR NO KEY UPDATE", 1, types) :
+		plan_keep(&plain, LOAD_COLUMNS, 1, types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+	{
+		char	   *stop_status = column_text(0, 8);
+
+		run = SPI_palloc(sizeof(RunRow));
+		run->run_id = column_int64(0, 1);
+		run->version_id = column_int64(0, 2);
+		run->pipeline_id = column_int32(0, 3);
+		run->status = run_status_parse(column_text(0, 4));
+		run->priority = column_int32(0, 5);
+		run->run_as = column_oid(0, 6);
+		run->submitted_by = column_oid(0, 7);
+		run->stop_status = stop_status == NULL ? RUN_QUEUED :
+			run_status_parse(stop_status);
+		run->stop_reason = column_text(0, 9);
+	}
+	store_end();
+	return run;
+}
+
+bool
+run_is_startable(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+	bool		found;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT FROM mlpipe.run WHERE run_id = $1"
+			  " AND status IN ('queued', 'in_progress')",
+			  lengthof(types), types);
+	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
+	store_end();
+	return found;
+}
+
+/*
+ * Of several first activities that start at once, one does this; the others
+ * pass by, rather than wait for its commit.
+ */
+bool
+run_start(int64 run_id, int64 timeout)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INTERVALOID};
+	Interval	limit = {.time = timeout};
+	Datum		values[] = {Int64GetDatum(run_id), IntervalPGetDatum(&limit)};
+	char		nulls[] = {' ', timeout == 0 ? 'n' : ' ', '\0'};
+	bool		started;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET status = 'in_progress', started_at = clock_timestamp(),"
+			  " due_at = clock_timestamp() + $2"
+			  " WHERE ctid = (SELECT ctid FROM mlpipe.run WHERE run_id = $1 AND status = 'queued'"
+			  " FOR NO KEY UPDATE SKIP LOCKED)",
+			  lengthof(types), types);
+	started = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return started;
+}
+
+int32
+run_count_down(int64 run_id, int32 ended)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(ended)};
+	int32		remaining = -1;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET remaining = remaining - $2"
+			  " WHERE run_id = $1 AND finished_at IS NULL RETURNING remaining",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
+		remaining = column_int32(0, 1);
+	store_end();
+	return remaining;
+}
+
+void
+run_stopping(int64 run_id, RunStatus stop_status, const char *reason,
+			 int32 remaining)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, INT4OID};
+	Datum		values[] = {Int64GetDatum(run_id),
+		CStringGetTextDatum(run_status_name(stop_status)), 0,
+		Int32GetDatum(remaining)};
+	char		nulls[] = "    ";
+
+	values[2] = text_or_null(reason, &nulls[2]);
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET status = 'cancelling', stop_status = $2::mlpipe.run_status,"
+			  " stop_reason = $3, remaining = $4, held = false, due_at = NULL"
+			  " WHERE run_id = $1",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+void
+run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
+		const char *error)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, INT4OID, JSONBOID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(run_id),
+		CStringGetTextDatum(run_status_name(status)),
+	Int32GetDatum(failures_handled), JsonbPGetDatum(output), 0};
+	char		nulls[] = "     ";
+
+	nulls[3] = output == NULL ? 'n' : ' ';
+	values[4] = text_or_null(error, &nulls[4]);
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(),"
+			  " failures_handled = $3, output = $4, error = $5, held = false, due_at = NULL"
+			  " WHERE run_id = $1",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+bool
+run_suspend(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+	bool		changed;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET status = 'suspended'"
+			  " WHERE run_id = $1 AND status IN ('queued', 'in_progress')",
+			  lengthof(types), types);
+	changed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return changed;
+}
+
+/* Also takes in a run that a dump or a copied database brought along. */
+bool
+run_resume(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
+	bool		changed;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET home = $2, status = CASE WHEN status <> 'suspended' THEN status"
+			  " WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
+			  " WHERE run_id = $1 AND finished_at IS NULL AND (status = 'suspended' OR home <> $2)",
+			  lengthof(types), types);
+	changed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return changed;
+}
+
+List *
+pipelines_with_held_runs(void)
+{
+	static SPIPlanPtr plan = NULL;
+	List	   *pipelines = NIL;
+	uint64		rows;
+	uint64		i;
+
+	store_begin();
+	plan_keep(&plan, "SELECT DISTINCT pipeline_id FROM mlpipe.run WHERE held",
+			  0, NULL);
+	rows = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(store_context());
+
+		pipelines = lappend_int(pipelines, column_int32(i, 1));
+		MemoryContextSwitchTo(spi);
+	}
+	store_end();
+	return pipelines;
+}
+
+int
+runs_admitted(int32 pipeline_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(pipeline_id),
+	Int64GetDatum(run_home())};
+	int			count;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT count(*)::integer FROM mlpipe.run WHERE pipeline_id = $1"
+			  " AND finished_at IS NULL AND NOT held AND home = $2",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	count = column_int32(0, 1);
+	store_end();
+	return count;
+}
+
+/* Of the highest priority, then the oldest; one whose time has not come waits. */
+int64
+run_next_held(int32 pipeline_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(pipeline_id),
+	Int64GetDatum(run_home())};
+	int64		run_id = 0;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT run_id FROM mlpipe.run WHERE pipeline_id = $1 AND held AND home = $2"
+			  " AND status = 'queued' AND (due_at IS NULL OR due_at <= clock_timestamp())"
+			  " ORDER BY priority DESC, run_id LIMIT 1",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		run_id = column_int64(0, 1);
+	store_end();
+	return run_id;
+}
+
+void
+run_release(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET held = false, due_at = NULL WHERE run_id = $1",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+List *
+runs_unfinished(int32 pipeline_id, bool admitted_only)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT4OID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(pipeline_id),
+	BoolGetDatum(admitted_only)};
+	List	   *runs;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT run_id FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
+			  " AND NOT (held AND $2) ORDER BY run_id",
+			  lengthof(types), types);
+	runs = column_of_int64s(plan_execute(plan, values, NULL, false,
+										 SPI_OK_SELECT));
+	store_end();
+	return runs;
+}
+
+List *
+runs_due(int limit)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
+	List	   *due = NIL;
+	uint64		rows;
+	uint64		i;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT run_id, status = 'queued' FROM mlpipe.run"
+			  " WHERE due_at <= clock_timestamp() AND home = $1"
+			  " ORDER BY due_at LIMIT $2",
+			  lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		DueRow	   *row = SPI_palloc(sizeof(DueRow));
+		MemoryContext spi;
+
+		row->run_id = column_int64(i, 1);
+		row->no = -1;
+		row->queued = column_bool(i, 2);
+		row->attempt = 0;
+		spi = MemoryContextSwitchTo(store_context());
+		due = lappend(due, row);
+		MemoryContextSwitchTo(spi);
+	}
+	store_end();
+	return due;
+}
+
+void
+run_clear_due(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+
+	store_begin();
+	plan_keep(&plan, "UPDATE mlpipe.run SET due_at = NULL WHERE run_id = $1",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+/*
+ * Of runs and activities; what is due already counts too.  Runs that a dump
+ * brought along are left out, or they would be due for ever.
+ */
+TimestampTz
+run_next_due(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_home())};
+	TimestampTz due = 0;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT least("
+			  "(SELECT due_at FROM mlpipe.run WHERE due_at IS NOT NULL AND home = $1 ORDER BY due_at LIMIT 1),"
+			  " (SELECT a.due_at FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
+			  " WHERE a.due_at IS NOT NULL AND r.home = $1 ORDER BY a.due_at LIMIT 1))",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	if (!column_is_null(0, 1))
+		due = DatumGetTimestampTz(column_datum(0, 1));
+	store_end();
+	return due;
+}
+
+#define PURGE_TABLE(name) \
+	#name "_rows AS (DELETE FROM mlpipe." #name " USING gone" \
+	" WHERE " #name ".run_id = gone.run_id)"
+
+int64
+runs_purge(TimestampTz finished_before, int limit, Oid only_visible_to)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID, OIDOID};
+	Datum		values[] = {TimestampTzGetDatum(finished_before),
+	Int64GetDatum(limit), ObjectIdGetDatum(only_visible_to)};
+	int64		purged;
+
+	store_begin();
+	plan_keep(&plan,
+			  "WITH gone AS MATERIALIZED (DELETE FROM mlpipe.run WHERE run_id = ANY (ARRAY("
+			  "SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND ($3 = 0 OR pg_has_role($3,"
+			  " coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
+			  " r.submitted_by::oid), 'MEMBER'))"
+			  " ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id),"
+			  PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", "
+			  PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", "
+			  PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", "
+			  PURGE_TABLE(metric) ","
+			  " version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
+			  " WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
+			  " SELECT count(*) FROM gone",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	purged = column_int64(0, 1);
+	store_end();
+	return purged;
+}
+
+static Datum
+text_or_null(const char *text, char *null)
+{
+	*null = text == NULL ? 'n' : ' ';
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+static List *
+column_of_int64s(uint64 rows)
+{
+	List	   *list = NIL;
+	uint64		i;
+
+	for (i = 0; i < rows; i++)
+	{
+		int64	   *value = SPI_palloc(sizeof(int64));
+		MemoryContext spi;
+
+		*value = column_int64(i, 1);
+		spi = MemoryContextSwitchTo(store_context());
+		list = lappend(list, value);
+		MemoryContextSwitchTo(spi);
+	}
+	return list;
+}

@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_store.h
+ *	  Every statement on mlpipe.run and mlpipe.run_variable.
+ *
+ * All of these are called in engine mode, in a transaction.  Results live in
+ * the current memory context.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_RUN_STORE_H
+#define MLPIPE_RUN_STORE_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "store/types.h"
+
+/* Who a run belongs to and what its activities' ends need to know of it. */
+typedef struct RunRow
+{
+	int64		run_id;
+	int64		version_id;
+	int32		pipeline_id;	/* 0: a document without a name */
+	RunStatus	status;
+	int32		priority;
+	Oid			run_as;
+	Oid			submitted_by;
+	RunStatus	stop_status;	/* RUN_QUEUED: it is not stopping */
+	char	   *stop_reason;
+} RunRow;
+
+typedef struct NewRun
+{
+	int64		version_id;
+	int32		pipeline_id;	/* 0: none */
+	bool		held;
+	int32		priority;
+	int32		remaining;
+	Oid			run_as;
+	Oid			submitted_by;
+	TimestampTz not_before;		/* 0: at once */
+	int64		group_id;		/* 0: its own */
+	const char *idempotency_key;	/* NULL: none */
+	Jsonb	   *parameters;
+	Jsonb	   *tags;
+	Jsonb	   *trigger;
+} NewRun;
+
+/* A run or an activity whose time has come. */
+typedef struct DueRow
+{
+	int64		run_id;
+	int32		no;				/* -1: the run itself */
+	bool		queued;			/* else in progress */
+	int32		attempt;		/* of an activity */
+} DueRow;
+
+/* Which database a run belongs to: not that of a copy or a restored dump. */
+extern int64 run_home(void);
+
+/* 0 where there is one with that idempotency key already. */
+extern int64 run_insert(const NewRun *run);
+extern int64 run_find_by_key(int32 pipeline_id, Oid submitted_by,
+							 const char *key);
+extern void run_variable_insert(int64 run_id, const char *name, Jsonb *value);
+extern void run_variable_set(int64 run_id, const char *name, Jsonb *value);
+
+/* NULL where there is no such run. */
+extern RunRow *run_load(int64 run_id, bool lock);
+
+/* May its activities start?  (It is neither suspended nor stopping.) */
+extern bool run_is_startable(int64 run_id);
+
+/* From queued to in progress; timeout in microseconds, 0: none. */
+extern bool run_start(int64 run_id, int64 timeout);
+
+/* Takes ended activities off what its end waits for; what is left. */
+extern int32 run_count_down(int64 run_id, int32 ended);
+
+extern void run_stopping(int64 run_id, RunStatus stop_status,
+						 const char *reason, int32 remaining);
+extern void run_end(int64 run_id, RunStatus status, int failures_handled,
+					Jsonb *output, const char *error);
+extern bool run_suspend(int64 run_id);
+extern bool run_resume(int64 run_id);
+
+/* The concurrency of pipelines. */
+extern List *pipelines_with_held_runs(void);	/* of int */
+extern int	runs_admitted(int32 pipeline_id);
+extern int64 run_next_held(int32 pipeline_id);	/* 0: none */
+extern void run_release(int64 run_id);
+extern List *runs_unfinished(int32 pipeline_id, bool admitted_only);	/* of int64 * */
+
+/* What is due by now, earliest first; and the next time after that, or 0. */
+extern List *runs_due(int limit);	/* of DueRow * */
+extern void run_clear_due(int64 run_id);
+extern TimestampTz run_next_due(void);
+
+/* Deletes finished runs and all that hangs on them; at most limit of them. */
+extern int64 runs_purge(TimestampTz finished_before, int limit,
+						Oid only_visible_to);
+
+#endif							/* MLPIPE_RUN_STORE_H */

@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * step_store.c
+ *	  Every statement on mlpipe.step, and what a step asks of its activity's
+ *	  row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "store/plan.h"
+#include "store/step_store.h"
+
+static const Oid key_types[] = {INT8OID, INT4OID};
+
+void
+step_insert(const StepRow *step, const char *boundaries, Size length)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, BOOLOID,
+		INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID, FLOAT8OID};
+	char		nulls[] = "            ";
+	Datum		values[12];
+
+	values[0] = Int64GetDatum(step->run_id);
+	values[1] = Int32GetDatum(step->no);
+	values[2] = ObjectIdGetDatum(step->relation);
+	values[3] = ObjectIdGetDatum(step->filenode);
+	values[4] = BoolGetDatum(step->staged);
+	values[5] = Int32GetDatum(step->batches);
+	values[6] = Int64GetDatum(step->items);
+	values[7] = Int64GetDatum(step->rows_per_batch);
+	values[8] = Int64GetDatum(step->blocks);
+	values[9] = Int32GetDatum(step->blocks_per_batch);
+	values[10] = PointerGetDatum(cstring_to_text_with_len(boundaries, length));
+	values[11] = Float8GetDatum(step->split_seconds);
+	nulls[6] = step->items < 0 ? 'n' : ' ';
+	nulls[7] = step->rows_per_batch == 0 ? 'n' : ' ';
+	nulls[9] = step->blocks_per_batch == 0 ? 'n' : ' ';
+	nulls[10] = length == 0 ? 'n' : ' ';
+
+	store_begin();
+	plan_keep(&plan,
+			  "INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
+			  " batches, items, rows_per_batch, blocks, blocks_per_batch,"
+			  " boundaries, split_seconds)"
+			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
+	store_end();
+}
+
+bool
+step_load(int64 run_id, int32 no, StepRow *step)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	bool		found;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT relation, filenode, staged, batches,"
+			  " coalesce(items, -1), rows_per_batch, blocks,"
+			  " blocks_per_batch, split_seconds"
+			  " FROM mlpipe.step WHERE run_id = $1 AND no = $2",
+			  lengthof(key_types), key_types);
+	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
+	if (found)
+	{
+		step->run_id = run_id;
+		step->no = no;
+		step->relation = column_oid(0, 1);
+		step->filenode = column_oid(0, 2);
+		step->staged = column_bool(0, 3);
+		step->batches = column_int32(0, 4);
+		step->items = column_int64(0, 5);
+		step->rows_per_batch = column_int64(0, 6);
+		step->blocks = column_int64(0, 7);
+		step->blocks_per_batch = column_int32(0, 8);
+		step->split_seconds = column_double(0, 9);
+	}
+	store_end();
+	return found;
+}
+
+bytea *
+step_boundaries(int64 run_id, int32 no, int32 first, int32 count)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID};
+	Datum		values[] = {
+		Int64GetDatum(run_id),
+		Int32GetDatum(no),
+		Int32GetDatum((first - 1) * BOUNDARY_SIZE + 1),
+		Int32GetDatum(count * BOUNDARY_SIZE)
+	};
+	struct varlena *slice;
+	bytea	   *boundaries;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT substr(boundaries, $3, $4)"
+			  " FROM mlpipe.step WHERE run_id = $1 AND no = $2",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) == 0 ||
+		column_is_null(0, 1))
+		elog(ERROR, "boundaries of step " INT64_FORMAT ", %d are missing",
+			 run_id, no);
+	slice = PG_DETOAST_DATUM(column_datum(0, 1));
+	boundaries = SPI_palloc(VARSIZE(slice));
+	memcpy(boundaries, slice, VARSIZE(slice));
+	store_end();
+	return boundaries;
+}
+
+void
+step_forget_boundaries(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.step SET boundaries = NULL"
+			  " WHERE run_id = $1 AND no = $2 AND boundaries IS NOT NULL",
+			  lengthof(key_types), key_types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+void
+step_lock(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT FROM mlpipe.step WHERE run_id = $1 AND no = $2"
+			  " FOR NO KEY UPDATE",
+			  lengthof(key_types), key_types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	store_end();
+}
+
+bool
+step_activity(int64 run_id, int32 no, bool lock, StepActivity *activity)
+{
+	static SPIPlanPtr plans[2] = {NULL, NULL};
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	SPIPlanPtr	plan;
+	bool		found;
+
+	store_begin();
+	plan = plan_keep(&plans[lock],
+					 lock ?
+					 "SELECT status::text, detached, attempt, activity_no,"
+					 " started_at FROM mlpipe.activity_run"
+					 " WHERE run_id = $1 AND no = $2 FOR NO KEY UPDATE" :
+					 "SELECT status::text, detached, attempt, activity_no,"
+					 " started_at FROM mlpipe.activity_run"
+					 " WHERE run_id = $1 AND no = $2",
+					 lengthof(key_types), key_types);
+	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
+	if (found)
+	{
+		activity->status = activity_status_parse(column_text(0, 1));
+		activity->detached = column_bool(0, 2);
+		activity->attempt = column_int32(0, 3);
+		activity->activity_no = column_int32(0, 4);
+		activity->started_at = column_is_null(0, 5) ? 0 :
+			DatumGetTimestampTz(column_datum(0, 5));
+	}
+	store_end();
+	return found;
+}
+
+List *
+step_orphaned_stages(void)
+{
+	static SPIPlanPtr plan = NULL;
+	MemoryContext context = CurrentMemoryContext;
+	List	   *names = NIL;
+	uint64		n;
+	uint64		i;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT c.relname::text"
+			  " FROM pg_catalog.pg_class c,"
+			  " pg_catalog.regexp_match(c.relname, '^stage_(\\d{1,18})_(\\d{1,9})$') m"
+			  " WHERE c.relnamespace = 'mlpipe'::regnamespace"
+			  " AND c.relkind = 'r' AND m IS NOT NULL"
+			  " AND NOT EXISTS (SELECT FROM mlpipe.activity_run a"
+			  " WHERE a.run_id = m[1]::bigint AND a.no = m[2]::integer"
+			  " AND a.finished_at IS NULL)",
+			  0, NULL);
+	n = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < n; i++)
+	{
+		char	   *name = column_text(i, 1);
+		MemoryContext previous = MemoryContextSwitchTo(context);
+
+		names = lappend(names, name);
+		MemoryContextSwitchTo(previous);
+	}
+	store_end();
+	return names;
+}
+
+void
+step_log(int64 run_id, int32 no, const char *level, const char *message)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID};
+	char		nulls[] = "    ";
+	Datum		values[] = {
+		Int64GetDatum(run_id),
+		Int32GetDatum(no),
+		CStringGetTextDatum(level),
+		CStringGetTextDatum(message)
+	};
+
+	nulls[1] = no < 0 ? 'n' : ' ';
+	store_begin();
+	plan_keep(&plan,
+			  "INSERT INTO mlpipe.log (run_id, no, at, level, message)"
+			  " VALUES ($1, $2, clock_timestamp(), $3, $4)",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
+	store_end();
+}

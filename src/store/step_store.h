@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * step_store.h
+ *	  Every statement on mlpipe.step, and what a step asks of its activity's
+ *	  row.
+ *
+ * All of these are called in engine mode, in a transaction.  Results live in
+ * the current memory context.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_STEP_STORE_H
+#define MLPIPE_STEP_STORE_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#include "store/types.h"
+
+/* How an activity was split. */
+typedef struct StepRow
+{
+	int64		run_id;
+	int32		no;
+	Oid			relation;
+	Oid			filenode;		/* of the relation when it was split */
+	bool		staged;
+	int32		batches;
+	int64		items;			/* -1: not counted */
+	int64		rows_per_batch; /* 0: split by size */
+	int64		blocks;
+	int32		blocks_per_batch;	/* 0: split by rows */
+	double		split_seconds;
+} StepRow;
+
+/* Its activity, as far as a step has to know. */
+typedef struct StepActivity
+{
+	ActivityStatus status;
+	bool		detached;		/* its run has stopped */
+	int32		attempt;
+	int32		activity_no;	/* in the document */
+	TimestampTz started_at;
+} StepActivity;
+
+/* A boundary: block and offset of a mini-batch's first tuple, big-endian. */
+#define BOUNDARY_SIZE	6
+
+extern void step_insert(const StepRow *step, const char *boundaries,
+						Size length);
+
+/* False where the activity has not been split. */
+extern bool step_load(int64 run_id, int32 no, StepRow *step);
+
+/*
+ * The boundaries of mini-batches first to first + count - 1, fewer where there
+ * are fewer; only the pieces of the value that hold them are read.
+ */
+extern bytea *step_boundaries(int64 run_id, int32 no, int32 first,
+							  int32 count);
+
+/* The step has ended: its boundaries are of no more use. */
+extern void step_forget_boundaries(int64 run_id, int32 no);
+
+/* Serializes what only one worker of a step may do; until the commit. */
+extern void step_lock(int64 run_id, int32 no);
+
+/* False where there is no such row.  lock: until the commit. */
+extern bool step_activity(int64 run_id, int32 no, bool lock,
+						  StepActivity *activity);
+
+/* Of names "stage_RUN_NO", those whose activity has ended or never was. */
+extern List *step_orphaned_stages(void);	/* of char * */
+
+/* A log line; no < 0: of the run itself. */
+extern void step_log(int64 run_id, int32 no, const char *level,
+					 const char *message);
+
+#endif							/* MLPIPE_STEP_STORE_H */
