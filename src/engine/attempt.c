@@ -1,0 +1,298 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *	  One attempt at an activity, from its claim to its end.
+ *
+ * The claim is committed before the work begins: after a crash that row is all
+ * we know.  The work, the mark that it is done, what follows from it and the
+ * claim of what this executor does next are one transaction.  A failed attempt
+ * is rolled back and recorded in a transaction of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "activity/activity.h"
+#include "engine/attempt.h"
+#include "engine/executor.h"
+#include "engine/failure.h"
+#include "engine/finish.h"
+#include "engine/journal.h"
+#include "engine/session.h"
+#include "engine/slot.h"
+#include "engine/wakeup.h"
+#include "mlpipe.h"
+#include "store/activity_store.h"
+#include "store/engine_mode.h"
+
+#define CLAIM_AGAIN_AFTER	(1 * USECS_PER_SEC)
+
+static void start_run_of_root(const RunInfo *run, int32 no);
+static bool flushes_each_end(const Document *document);
+static void flush_claim(void);
+static void work(ActivityCall *call, NextActivity *next);
+static ActivityOutcome run_user_part(ActivityCall *call);
+static bool finish_outcome(ActivityCall *call, ActivityOutcome outcome,
+						   NextActivity *next);
+static void store_variables(ActivityCall *call);
+static int	compare_variables(const ListCell *a, const ListCell *b);
+static bool park(ActivityCall *call, NextActivity *next);
+static void publish_step(int64 run_id, int32 no);
+static void record_failure(const WorkOrder *order, int32 attempt,
+						   const Failure *failure, NextActivity *next);
+static void attempt_context(void *arg);
+
+int32
+attempt_claim(const WorkOrder *order)
+{
+	EngineMode	mode;
+	const RunInfo *run;
+	int32		attempt;
+
+	slot_work_on(order, 0, NULL);
+	work_begin();
+	run = run_info(order->run_id);
+	engine_mode_enter(&mode);
+	attempt = activity_claim(order->run_id, order->no, MyProcPid);
+	if (attempt > 0)
+	{
+		start_run_of_root(run, order->no);
+		wakeup_my_work(order, attempt);
+		wakeup_run_event(order->run_id);
+	}
+	else if (activity_is_claimable(order->run_id, order->no))
+	{
+		/* Its row is locked, by a cancel in an open transaction, say. */
+		control_lock();
+		database_find(MyDatabaseId)->refill_at =
+			GetCurrentTimestamp() + CLAIM_AGAIN_AFTER;
+		control_unlock();
+		wakeup_scheduler(ERRAND_REFILL);
+	}
+	engine_mode_leave(&mode);
+	work_commit(false);
+	if (attempt == 0)
+		(void) slot_work_done();
+	return attempt;
+}
+
+/* The run leaves the queue when the first of its activities starts. */
+static void
+start_run_of_root(const RunInfo *run, int32 no)
+{
+	const Graph *graph = run->document->graph;
+
+	if (graph->first_in[no] < graph->first_in[no + 1])
+		return;
+	if (run_start(run->run_id, run->document->timeout) &&
+		run->document->timeout > 0)
+		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
+}
+
+void
+attempt_run(const WorkOrder *order, int32 attempt, NextActivity *next)
+{
+	Failure    *volatile failure = NULL;
+	MemoryContext failure_context = AllocSetContextCreate(TopMemoryContext,
+														  "mlpipe failure",
+														  ALLOCSET_SMALL_SIZES);
+
+	next->claimed = false;
+	PG_TRY();
+	{
+		work_begin();
+		work(call_begin(order->run_id, order->no, attempt), next);
+	}
+	PG_CATCH();
+	{
+		journal_capture_stop();
+		failure = failure_catch(failure_context);
+	}
+	PG_END_TRY();
+
+	if (failure != NULL)
+		record_failure(order, attempt, failure, next);
+	MemoryContextDelete(failure_context);
+	call_end();
+	if (!next->claimed)
+		(void) slot_work_done();
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static void
+work(ActivityCall *call, NextActivity *next)
+{
+	ActivityOutcome outcome;
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = attempt_context,
+		.arg = call
+	};
+	int64		run_id = call->run_id;
+	int32		no = call->no;
+	bool		run_ended;
+
+	error_context_stack = &callback;
+	session_reset();
+	if (call->def->own_transactions)
+		flush_claim();
+	outcome = run_user_part(call);
+	run_ended = finish_outcome(call, outcome, next);
+	error_context_stack = callback.previous;
+
+	work_commit(run_ended || flushes_each_end(call->document));
+	if (outcome == OUTCOME_STEP)
+		publish_step(run_id, no);
+}
+
+static bool
+flushes_each_end(const Document *document)
+{
+	return document->durability == DURABILITY_ACTIVITY ||
+		(document->durability == DURABILITY_DEFAULT &&
+		 mlpipe_durability == DURABILITY_ACTIVITY);
+}
+
+/* Its effects cannot be rolled back, so its claim must not be either. */
+static void
+flush_claim(void)
+{
+	XLogFlush(XactLastCommitEnd);
+}
+
+static ActivityOutcome
+run_user_part(ActivityCall *call)
+{
+	ActivityOutcome outcome;
+
+	journal_capture_start();
+	attempt_timeout_start(call->def->timeout);
+	outcome = activity_type(call->def)->run(call);
+
+	/* Deferred constraints belong to the user's part, and to its time. */
+	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	attempt_timeout_stop();
+	journal_capture_stop();
+	return outcome;
+}
+
+/* True where the run has ended. */
+static bool
+finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
+{
+	bool		run_ended = false;
+
+	XactReadOnly = false;
+	journal_write(call->run_id, call->no, 0);
+	store_variables(call);
+	switch (outcome)
+	{
+		case OUTCOME_DONE:
+			run_ended = activity_succeed(run_info(call->run_id), call->no,
+										 call->attempt, call->output,
+										 call->items_in, call->items_out,
+										 next);
+			break;
+		case OUTCOME_PARKED:
+			run_ended = park(call, next);
+			break;
+		case OUTCOME_STEP:
+			break;
+	}
+	return run_ended;
+}
+
+/* In order of their names, so that two ends lock them in the same order. */
+static void
+store_variables(ActivityCall *call)
+{
+	EngineMode	mode;
+	ListCell   *cell;
+
+	if (call->variables == NIL)
+		return;
+	list_sort(call->variables, compare_variables);
+	engine_mode_enter(&mode);
+	foreach(cell, call->variables)
+	{
+		VariableChange *change = lfirst(cell);
+
+		run_variable_set(call->run_id, change->name, change->value);
+	}
+	engine_mode_leave(&mode);
+}
+
+static int
+compare_variables(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((VariableChange *) lfirst(a))->name,
+				  ((VariableChange *) lfirst(b))->name);
+}
+
+static bool
+park(ActivityCall *call, NextActivity *next)
+{
+	EngineMode	mode;
+	bool		parked;
+
+	if (call->due_at <= GetCurrentTimestamp())
+		return activity_succeed(run_info(call->run_id), call->no,
+								call->attempt, call->output, -1, -1, next);
+	engine_mode_enter(&mode);
+	parked = activity_park(call->run_id, call->no, call->attempt,
+						   call->due_at);
+	engine_mode_leave(&mode);
+	if (!parked)
+		return activity_cancel(run_info(call->run_id), call->no,
+							   call->attempt, NULL);
+	wakeup_at(call->due_at);
+	return false;
+}
+
+/*
+ * Where shared memory has no room, the scheduler publishes it when there is:
+ * it looks for steps that are in progress and that nobody knows of.
+ */
+static void
+publish_step(int64 run_id, int32 no)
+{
+	work_begin();
+	if (!parallel_publish(run_id, no))
+		wakeup_scheduler(ERRAND_REFILL);
+	work_commit(false);
+}
+
+static void
+record_failure(const WorkOrder *order, int32 attempt, const Failure *failure,
+			   NextActivity *next)
+{
+	const RunInfo *run;
+	bool		run_ended;
+
+	next->claimed = false;
+	work_begin();
+	run = run_info(order->run_id);
+	journal_write(order->run_id, order->no, 0);
+	run_ended = activity_fail(run, order->no, attempt, failure, true, next);
+	work_commit(run_ended || flushes_each_end(run->document));
+}
+
+/* What the server's log says about an error of the user's statements. */
+static void
+attempt_context(void *arg)
+{
+	ActivityCall *call = arg;
+
+	errcontext("activity \"%s\" of run " INT64_FORMAT, call->def->name,
+			   call->run_id);
+}

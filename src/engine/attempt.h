@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.h
+ *	  One attempt at an activity, from its claim to its end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_ATTEMPT_H
+#define MLPIPE_ATTEMPT_H
+
+#include "engine/advance.h"
+
+/*
+ * Claims a ready activity in a transaction of its own; the number of the
+ * attempt, or 0 where it is not to be had.
+ */
+extern int32 attempt_claim(const WorkOrder *order);
+
+/*
+ * Runs a claimed activity and records what came of it.  next tells what the
+ * caller goes on with, claimed along with that end.
+ */
+extern void attempt_run(const WorkOrder *order, int32 attempt,
+						NextActivity *next);
+
+#endif							/* MLPIPE_ATTEMPT_H */

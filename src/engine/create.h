@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * create.h
+ *	  Making a run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_CREATE_H
+#define MLPIPE_CREATE_H
+
+#include "datatype/timestamp.h"
+#include "definition/document.h"
+
+typedef struct RunRequest
+{
+	int32		pipeline_id;	/* 0: a document without a name */
+	int64		version_id;
+	const Document *document;
+	Oid			run_as;
+	Oid			submitted_by;
+	Jsonb	   *parameters;		/* complete and checked: parameters_check() */
+	Jsonb	   *tags;			/* NULL: none */
+	Jsonb	   *trigger;
+	int32		priority;
+	const char *idempotency_key;	/* NULL: none */
+	TimestampTz not_before;		/* 0: at once */
+	int64		group_id;		/* 0: a group of its own */
+} RunRequest;
+
+/*
+ * The new run's id; or that of the run which there is already with that
+ * idempotency key.  It starts when the transaction commits.
+ */
+extern int64 run_create(const RunRequest *request);
+
+/* Puts what is ready of a run into the queue, at commit. */
+extern void run_push_ready(int64 run_id);
+
+#endif							/* MLPIPE_CREATE_H */

@@ -1,0 +1,172 @@
+/*-------------------------------------------------------------------------
+ *
+ * due.c
+ *	  What time causes: runs whose time to start or to be over has come,
+ *	  retries, waits, and old runs that need not be kept.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "engine/create.h"
+#include "engine/finish.h"
+#include "engine/scheduler.h"
+#include "engine/session.h"
+#include "engine/stop.h"
+#include "engine/wakeup.h"
+#include "mlpipe.h"
+#include "store/activity_store.h"
+#include "store/engine_mode.h"
+#include "store/run_store.h"
+
+#define DUE_AT_ONCE		1000
+#define PURGE_AT_ONCE	1000
+
+static void list_due(void *arg);
+static void run_is_due(void *arg);
+static void activity_is_due(void *arg);
+static void look_up(void *arg);
+static void purge_some(void *arg);
+
+typedef struct DueLists
+{
+	List	   *runs;
+	List	   *activities;
+} DueLists;
+
+/* Each in a transaction of its own: one that fails does not hold up others. */
+void
+handle_due(void)
+{
+	DueLists	due = {NIL, NIL};
+	ListCell   *cell;
+	TimestampTz next_due;
+
+	control_lock_shared();
+	next_due = database_find(MyDatabaseId)->next_due;
+	control_unlock();
+	if (next_due == 0 || next_due > GetCurrentTimestamp() ||
+		!try_in_transaction(list_due, &due))
+		return;
+
+	foreach(cell, due.runs)
+		(void) try_in_transaction(run_is_due, lfirst(cell));
+	foreach(cell, due.activities)
+		(void) try_in_transaction(activity_is_due, lfirst(cell));
+}
+
+static void
+list_due(void *arg)
+{
+	DueLists   *due = arg;
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	due->runs = runs_due(DUE_AT_ONCE);
+	due->activities = activities_due(DUE_AT_ONCE);
+	engine_mode_leave(&mode);
+}
+
+static void
+run_is_due(void *arg)
+{
+	DueRow	   *row = arg;
+	const RunInfo *run = run_info(row->run_id);
+	EngineMode	mode;
+
+	if (!row->queued)
+	{
+		(void) run_stop(row->run_id, STOP_TIMEOUT,
+						psprintf("the run took longer than its timeout of %g s",
+								 run->document->timeout / 1000000.0), NULL);
+		return;
+	}
+	engine_mode_enter(&mode);
+	run_clear_due(row->run_id);
+	if (run->document->concurrency > 0)
+		wakeup_scheduler(ERRAND_ADMIT);
+	else
+		run_push_ready(row->run_id);
+	engine_mode_leave(&mode);
+}
+
+static void
+activity_is_due(void *arg)
+{
+	DueRow	   *row = arg;
+	const RunInfo *run = run_info(row->run_id);
+	EngineMode	mode;
+	WorkOrder	order = {
+		.run_priority = run->priority,
+		.run_id = row->run_id,
+		.priority = run->document->activities[row->no].priority,
+		.no = row->no
+	};
+
+	if (row->queued)
+	{
+		engine_mode_enter(&mode);
+		activity_clear_due(row->run_id, row->no);
+		engine_mode_leave(&mode);
+		wakeup_ready(run->run_as, &order);
+	}
+	else if (activity_succeed(run, row->no, row->attempt, NULL, -1, -1, NULL))
+		ForceSyncCommit();
+}
+
+TimestampTz
+look_up_next_due(void)
+{
+	TimestampTz due = 0;
+
+	(void) try_in_transaction(look_up, &due);
+	return due;
+}
+
+static void
+look_up(void *arg)
+{
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	*(TimestampTz *) arg = run_next_due();
+	engine_mode_leave(&mode);
+}
+
+typedef struct Purge
+{
+	TimestampTz finished_before;
+	int64		purged;
+} Purge;
+
+void
+purge_old_runs(void)
+{
+	Purge		purge = {
+		.finished_before = GetCurrentTimestamp() -
+		mlpipe_retention * USECS_PER_SEC
+	};
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		purge.purged = 0;
+	} while (try_in_transaction(purge_some, &purge) &&
+			 purge.purged == PURGE_AT_ONCE);
+}
+
+static void
+purge_some(void *arg)
+{
+	Purge	   *purge = arg;
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	purge->purged = runs_purge(purge->finished_before, PURGE_AT_ONCE,
+							   InvalidOid);
+	engine_mode_leave(&mode);
+}

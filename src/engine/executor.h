@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * executor.h
+ *	  What the parts that run inside an executor ask of its main loop.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_EXECUTOR_H
+#define MLPIPE_EXECUTOR_H
+
+#include "activity/activity.h"
+#include "engine/shmem.h"
+
+extern PGDLLEXPORT void mlpipe_executor_main(Datum arg);
+
+/*
+ * Should a worker of this step look for other work now?  True where something
+ * of a better order is ready, where another step of equal order has markedly
+ * fewer workers, or where this executor was asked to retire.
+ */
+extern bool executor_should_yield(StepState *step);
+
+/*
+ * Work of a parallel step (activity/parallel_work.c): joins it, runs
+ * mini-batches in transactions of its own until there are none, the step ends
+ * or executor_should_yield(), and ends the activity where it was the last.
+ * Called with no transaction open and MySlot empty; returns so too.
+ */
+extern void parallel_work(StepState *step, const WorkOrder *order);
+
+/*
+ * Makes the shared state of a split step from the tables and publishes it
+ * (activity/parallel_restore.c); in an open transaction, by the executor that
+ * split it and by the scheduler after a restart.  False where there is no room.
+ */
+extern bool parallel_publish(int64 run_id, int32 no);
+
+/*
+ * Ends a step that has no worker and nothing left to hand out, or is stopping;
+ * in an open transaction, by the scheduler.
+ */
+extern void parallel_end_idle(int64 run_id, int32 no);
+
+/* Sets MyCall up for an attempt, in WorkContext; and clears it. */
+extern ActivityCall *call_begin(int64 run_id, int32 no, int32 attempt);
+extern void call_end(void);
+
+#endif							/* MLPIPE_EXECUTOR_H */

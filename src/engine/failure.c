@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure.c
+ *	  An error of the user's statements, as it is kept; and the time limit of
+ *	  an attempt.
+ *
+ * A cancelled statement says "due to user request" whoever cancelled it.  The
+ * slot knows why, so the error that is kept says that instead.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/elog.h"
+#include "utils/memutils.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "engine/failure.h"
+#include "engine/session.h"
+#include "engine/slot.h"
+
+static TimeoutId attempt_timeout_id = MAX_TIMEOUTS;
+static int64 timeout_running = 0;	/* microseconds; 0: no limit is set */
+static int64 timeout_passed = 0;	/* the one that interrupted us */
+
+static void interrupt_attempt(void);
+static Interrupt take_interrupt(void);
+static const char *interrupt_message(Interrupt interrupt);
+static char *copy_or_null(const char *text);
+
+Failure *
+failure_catch(MemoryContext context)
+{
+	ErrorData  *error;
+	Failure    *failure;
+	Interrupt	interrupt;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	attempt_timeout_stop();
+	interrupt = take_interrupt();
+	work_abort();
+
+	MemoryContextSwitchTo(context);
+	failure = failure_from_error(error, interrupt);
+	FreeErrorData(error);
+	return failure;
+}
+
+Failure *
+failure_from_error(const ErrorData *error, Interrupt interrupt)
+{
+	Failure    *failure = palloc0(sizeof(Failure));
+	bool		interrupted = interrupt != INTERRUPT_NONE &&
+		error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+
+	strlcpy(failure->sqlstate, unpack_sql_state(error->sqlerrcode),
+			sizeof(failure->sqlstate));
+	failure->interrupt = interrupted ? interrupt : INTERRUPT_NONE;
+	failure->message = pstrdup(interrupted ? interrupt_message(interrupt) :
+							   error->message ? error->message :
+							   "missing error text");
+	failure->detail = copy_or_null(error->detail);
+	failure->hint = copy_or_null(error->hint);
+	failure->context = copy_or_null(error->context);
+	return failure;
+}
+
+Failure *
+failure_create(MemoryContext context, const char *sqlstate,
+			   const char *message, const char *detail, const char *hint)
+{
+	MemoryContext previous = MemoryContextSwitchTo(context);
+	Failure    *failure = palloc0(sizeof(Failure));
+
+	strlcpy(failure->sqlstate, sqlstate, sizeof(failure->sqlstate));
+	failure->message = pstrdup(message);
+	failure->detail = copy_or_null(detail);
+	failure->hint = copy_or_null(hint);
+	MemoryContextSwitchTo(previous);
+	return failure;
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text == NULL ? NULL : pstrdup(text);
+}
+
+/* What was pending is for the work that has just failed, not for the next. */
+static Interrupt
+take_interrupt(void)
+{
+	Interrupt	interrupt;
+
+	control_lock();
+	interrupt = MySlot->interrupt;
+	MySlot->interrupt = INTERRUPT_NONE;
+	control_unlock();
+	QueryCancelPending = false;
+	return interrupt;
+}
+
+static const char *
+interrupt_message(Interrupt interrupt)
+{
+	switch (interrupt)
+	{
+		case INTERRUPT_CANCEL:
+			return "the run was cancelled";
+		case INTERRUPT_RUN_TIMEOUT:
+			return "the run took longer than its timeout";
+		case INTERRUPT_TIMEOUT:
+			return psprintf("timeout: the attempt took longer than %g s",
+							timeout_passed / 1000000.0);
+		case INTERRUPT_STEP:
+			return "the step has failed";
+		case INTERRUPT_NONE:
+			break;
+	}
+	return "canceling statement due to user request";
+}
+
+void
+attempt_timeout_start(int64 timeout)
+{
+	if (timeout <= 0)
+		return;
+	if (attempt_timeout_id == MAX_TIMEOUTS)
+		attempt_timeout_id = RegisterTimeout(USER_TIMEOUT, interrupt_attempt);
+	timeout_running = timeout;
+	timeout_passed = timeout;
+	enable_timeout_at(attempt_timeout_id, GetCurrentTimestamp() + timeout);
+}
+
+void
+attempt_timeout_stop(void)
+{
+	if (timeout_running == 0)
+		return;
+	disable_timeout(attempt_timeout_id, false);
+	timeout_running = 0;
+}
+
+/* A signal handler. */
+static void
+interrupt_attempt(void)
+{
+	if (MySlot != NULL && MySlot->interrupt == INTERRUPT_NONE)
+		MySlot->interrupt = INTERRUPT_TIMEOUT;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}

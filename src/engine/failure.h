@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure.h
+ *	  An error of the user's statements, as it is kept.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_FAILURE_H
+#define MLPIPE_FAILURE_H
+
+#include "engine/shmem.h"
+
+typedef struct Failure
+{
+	char		sqlstate[6];
+	char	   *message;
+	char	   *detail;			/* NULL where there is none, like the next two */
+	char	   *hint;
+	char	   *context;
+	Interrupt	interrupt;		/* why we were interrupted, if we were */
+} Failure;
+
+/*
+ * In PG_CATCH: takes the error off the stack and rolls back; the result lives
+ * in the given context.  An interrupt of ours gets its own words: "the run was
+ * cancelled", "the attempt took longer than its timeout of 5 s".
+ */
+extern Failure *failure_catch(MemoryContext context);
+
+/* The same without the rollback, in the current context. */
+extern Failure *failure_from_error(const ErrorData *error,
+								   Interrupt interrupt);
+
+extern Failure *failure_create(MemoryContext context, const char *sqlstate,
+							   const char *message, const char *detail,
+							   const char *hint);
+
+/* The time limit of what runs next, in microseconds; 0: none. */
+extern void attempt_timeout_start(int64 timeout);
+extern void attempt_timeout_stop(void);
+
+#endif							/* MLPIPE_FAILURE_H */

@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.c
+ *	  The end of an attempt at an activity, in the open transaction.
+ *
+ * Each function enters engine mode itself: its callers may be in the middle of
+ * a user's session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "engine/finish.h"
+#include "engine/slot.h"
+#include "engine/stop.h"
+#include "engine/wakeup.h"
+#include "store/activity_store.h"
+#include "store/engine_mode.h"
+#include "store/run_store.h"
+
+/* Attempts that may die with their worker, whatever the retry policy says. */
+#define MIN_LOST_ATTEMPTS	2
+
+static void require_ours(EndResult result, int64 run_id, int32 no);
+static bool is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
+						   const Failure *failure);
+static bool sqlstate_matches(const List *states, const char *sqlstate);
+static int64 pause_before_retry(const RetryPolicy *retry, int32 retries);
+static bool set_up_retry(const RunInfo *run, int32 no, int32 attempt,
+						 int64 pause, bool lost);
+static WorkOrder order_of(const RunInfo *run, int32 no);
+
+bool
+activity_succeed(const RunInfo *run, int32 no, int32 attempt, Jsonb *output,
+				 int64 items_in, int64 items_out, NextActivity *next)
+{
+	EngineMode	mode;
+	EndResult	result;
+	bool		ended;
+
+	/* A user's SET TRANSACTION READ ONLY is over when the user's part is. */
+	XactReadOnly = false;
+	engine_mode_enter(&mode);
+	result = activity_end(run->run_id, no, attempt, ACTIVITY_SUCCEEDED, output,
+						  NULL, items_in, items_out);
+	require_ours(result, run->run_id, no);
+	ended = advance_after_end(run, no, END_SUCCEEDED,
+							  result == END_MARKED_DETACHED, next);
+	engine_mode_leave(&mode);
+	return ended;
+}
+
+bool
+activity_fail(const RunInfo *run, int32 no, int32 attempt,
+			  const Failure *failure, bool may_retry, NextActivity *next)
+{
+	const ActivityDef *def = &run->document->activities[no];
+	EngineMode	mode;
+	EndResult	result;
+	bool		ended = false;
+	int32		lost;
+
+	engine_mode_enter(&mode);
+	failure_insert(run->run_id, no, 0, attempt, failure);
+	lost = activity_lost(run->run_id, no);
+	if (!may_retry || !is_worth_retry(def, attempt, lost, failure) ||
+		!set_up_retry(run, no, attempt,
+					  pause_before_retry(&def->retry, attempt - lost), false))
+	{
+		result = activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
+							  failure->message, -1, -1);
+		require_ours(result, run->run_id, no);
+		ended = advance_after_end(run, no, END_FAILED,
+								  result == END_MARKED_DETACHED, next);
+	}
+	engine_mode_leave(&mode);
+	return ended;
+}
+
+/*
+ * Losing a worker is not the activity's fault as a rule, so it is tried again
+ * also without a retry policy; but not for ever, for it might be.
+ */
+bool
+activity_lose(const RunInfo *run, int32 no, int32 attempt,
+			  const Failure *failure)
+{
+	const ActivityDef *def = &run->document->activities[no];
+	EngineMode	mode;
+	EndResult	result;
+	bool		ended = false;
+	int32		lost;
+
+	engine_mode_enter(&mode);
+	lost = activity_lost(run->run_id, no);
+	if (lost >= Max(def->retry.max_retries, MIN_LOST_ATTEMPTS) ||
+		!set_up_retry(run, no, attempt, 0, true))
+	{
+		result = activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
+							  failure->message, -1, -1);
+		if (result != END_NOT_OURS)
+		{
+			failure_insert(run->run_id, no, 0, attempt, failure);
+			ended = advance_after_end(run, no, END_FAILED,
+									  result == END_MARKED_DETACHED, NULL);
+		}
+	}
+	else
+		failure_insert(run->run_id, no, 0, attempt, failure);
+	engine_mode_leave(&mode);
+	return ended;
+}
+
+bool
+activity_cancel(const RunInfo *run, int32 no, int32 attempt,
+				const char *reason)
+{
+	EngineMode	mode;
+	EndResult	result;
+	bool		ended;
+
+	engine_mode_enter(&mode);
+	result = activity_end(run->run_id, no, attempt, ACTIVITY_CANCELLED, NULL,
+						  reason, -1, -1);
+	require_ours(result, run->run_id, no);
+	ended = advance_after_end(run, no, END_CANCELLED,
+							  result == END_MARKED_DETACHED, NULL);
+	engine_mode_leave(&mode);
+	return ended;
+}
+
+static void
+require_ours(EndResult result, int64 run_id, int32 no)
+{
+	if (result == END_NOT_OURS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("activity %d of run " INT64_FORMAT " has been ended by another process",
+						no, run_id)));
+}
+
+static bool
+is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
+			   const Failure *failure)
+{
+	if (attempt - lost > def->retry.max_retries)
+		return false;
+	if (failure->interrupt == INTERRUPT_CANCEL ||
+		failure->interrupt == INTERRUPT_RUN_TIMEOUT)
+		return false;
+	return def->retry.on == NIL ||
+		sqlstate_matches(def->retry.on, failure->sqlstate);
+}
+
+/* By whole states or their classes: "40001" or "40". */
+static bool
+sqlstate_matches(const List *states, const char *sqlstate)
+{
+	ListCell   *cell;
+
+	foreach(cell, states)
+	{
+		const char *state = lfirst(cell);
+
+		if (strncmp(state, sqlstate, strlen(state)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int64
+pause_before_retry(const RetryPolicy *retry, int32 retries)
+{
+	double		pause = retry->interval;
+	double		limit = retry->max_interval > 0 ? retry->max_interval :
+		365.0 * USECS_PER_DAY;
+	int			i;
+
+	for (i = 1; i < retries && pause < limit; i++)
+		pause *= retry->backoff;
+	return (int64) Min(pause, limit);
+}
+
+static bool
+set_up_retry(const RunInfo *run, int32 no, int32 attempt, int64 pause,
+			 bool lost)
+{
+	TimestampTz due_at;
+	WorkOrder	order = order_of(run, no);
+
+	if (!activity_requeue(run->run_id, no, attempt, pause, lost, &due_at))
+		return false;
+	if (due_at == 0)
+		wakeup_ready(run->run_as, &order);
+	else
+		wakeup_at(due_at);
+	wakeup_run_event(run->run_id);
+	return true;
+}
+
+static WorkOrder
+order_of(const RunInfo *run, int32 no)
+{
+	return (WorkOrder)
+	{
+		.run_priority = run->priority,
+		.run_id = run->run_id,
+		.priority = run->document->activities[no].priority,
+		.no = no
+	};
+}

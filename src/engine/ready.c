@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * ready.c
+ *	  The queue of ready activities of each role, and who is woken for them.
+ *
+ * An entry is a hint: whoever takes it still has to claim the row, and finds
+ * out then that the run was cancelled, say.  So entries need not be removed
+ * when things change, and a double one does no harm.
+ *
+ * All functions want the control lock held, and none of them can fail: they
+ * run in commit callbacks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+
+#include "engine/shmem.h"
+
+static ExecutorSlot *idle_executor(Lane *lane);
+
+bool
+ready_push(Lane *lane, const WorkOrder *order)
+{
+	ReadyEntry *entry = control->free_ready;
+
+	if (entry == NULL)
+		return false;
+	control->free_ready = entry->next_free;
+	entry->order = *order;
+	pairingheap_add(&lane->ready, &entry->node);
+	lane->nready++;
+	control->nready++;
+	return true;
+}
+
+const WorkOrder *
+ready_first(Lane *lane)
+{
+	if (lane->nready == 0)
+		return NULL;
+	return &pairingheap_container(ReadyEntry, node,
+								  pairingheap_first(&lane->ready))->order;
+}
+
+bool
+ready_pop(Lane *lane, WorkOrder *order)
+{
+	ReadyEntry *entry;
+
+	if (lane->nready == 0)
+		return false;
+	entry = pairingheap_container(ReadyEntry, node,
+								  pairingheap_remove_first(&lane->ready));
+	*order = entry->order;
+	entry->next_free = control->free_ready;
+	control->free_ready = entry;
+	lane->nready--;
+	control->nready--;
+	return true;
+}
+
+void
+ready_clear(Lane *lane)
+{
+	WorkOrder	order;
+
+	while (ready_pop(lane, &order))
+		;
+}
+
+bool
+step_is_joinable(const StepState *step)
+{
+	return !step->stopping && !step->suspended &&
+		step->nworkers < step->max_workers &&
+		(step->next_batch <= step->batches || step->nretries > 0 ||
+		 step->rescan);
+}
+
+void
+lane_wake(Lane *lane)
+{
+	ExecutorSlot *slot = idle_executor(lane);
+	DatabaseState *database;
+
+	if (slot != NULL)
+	{
+		/* Busy from now on, so that the next piece wakes another. */
+		slot->state = SLOT_BUSY;
+		lane->nidle--;
+		SetLatch(&slot->proc->procLatch);
+		return;
+	}
+
+	if (lane->waiting_since == 0)
+		lane->waiting_since = GetCurrentTimestamp();
+	database = database_find(lane->database);
+	if (database != NULL && !database->start_executors)
+	{
+		database->start_executors = true;
+		scheduler_wake(database);
+	}
+}
+
+/* The one that became idle last: its caches are the warmest. */
+static ExecutorSlot *
+idle_executor(Lane *lane)
+{
+	ExecutorSlot *best = NULL;
+	int			i;
+
+	if (lane->nidle == 0)
+		return NULL;
+	for (i = 0; i < control->nslots; i++)
+	{
+		ExecutorSlot *slot = &control->slots[i];
+
+		if (slot->state == SLOT_IDLE && slot->lane == lane && !slot->retire &&
+			(best == NULL || slot->since > best->since))
+			best = slot;
+	}
+	return best;
+}

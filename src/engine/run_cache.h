@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_cache.h
+ *	  Runs and parsed documents that this process has lately worked with.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_RUN_CACHE_H
+#define MLPIPE_RUN_CACHE_H
+
+#include "engine/advance.h"
+
+/*
+ * The run, with its document; in an open transaction.  Raises 42704 where
+ * there is none.  Valid until run_cache_trim().
+ */
+extern const RunInfo *run_info(int64 run_id);
+
+/* The document of a version, from the cache or parsed; valid as long. */
+extern const Document *version_document(int64 version_id);
+
+/*
+ * Forgets what is too much to keep; called where nobody holds a pointer into
+ * the cache.
+ */
+extern void run_cache_trim(void);
+
+#endif							/* MLPIPE_RUN_CACHE_H */

@@ -1,0 +1,351 @@
+/*-------------------------------------------------------------------------
+ *
+ * scheduler.c
+ *	  What time and the deaths of other processes cause, in one database.
+ *
+ * One scheduler a database, started by the launcher.  Users' sessions and
+ * executors hand work to each other without it; it sees to what is due, to
+ * pipelines with a concurrency, to changed source tables, to executors that
+ * died, and it starts executors for work that waits.  It sleeps until its
+ * latch is set or something is due.
+ *
+ * It never runs code of users, so it may hold rights that executors must not
+ * have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "engine/run_cache.h"
+#include "engine/scheduler.h"
+#include "engine/session.h"
+#include "mlpipe.h"
+
+/* After an error, look again after so long. */
+#define PAUSE_AFTER_ERROR_MS	1000
+#define PURGE_EVERY				(1 * USECS_PER_HOUR)
+
+typedef struct Errands
+{
+	bool		refill;
+	bool		admit;
+	bool		changes;
+	bool		sweep;
+} Errands;
+
+static Oid	my_database;
+static bool had_error = false;
+static TimestampTz next_purge_at = 0;
+
+static void attach(void);
+static void detach(int code, Datum arg);
+static void pin_settings(void);
+static bool extension_is_there(void);
+static void give_up_database(void);
+static void settle(void);
+static void work_once(void);
+static Errands take_errands(void);
+static void renew_next_due(void);
+static void sleep_until_asked(long timeout);
+static long pause_until(TimestampTz at);
+static long sooner(long a, long b);
+
+void
+mlpipe_scheduler_main(Datum arg)
+{
+	my_database = DatumGetObjectId(arg);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, SIG_IGN);
+	attach();
+	BackgroundWorkerUnblockSignals();
+
+	BackgroundWorkerInitializeConnectionByOid(my_database, InvalidOid, 0);
+	pin_settings();
+	session_init();
+	if (!extension_is_there())
+	{
+		give_up_database();
+		proc_exit(0);
+	}
+
+	settle();
+	recover_started();
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		had_error = false;
+		work_once();
+	}
+}
+
+static void
+work_once(void)
+{
+	Errands		errands = take_errands();
+	long		timeout = -1;
+
+	if (errands.sweep)
+		sweep();
+	if (errands.refill)
+		refill_ready();
+	if (errands.changes)
+		changes_to_runs();
+	handle_due();
+	if (errands.admit)
+		admit_runs();
+	if (mlpipe_retention > 0 && GetCurrentTimestamp() >= next_purge_at)
+	{
+		purge_old_runs();
+		next_purge_at = GetCurrentTimestamp() + PURGE_EVERY;
+	}
+	renew_next_due();
+	run_cache_trim();
+	MemoryContextReset(WorkContext);
+	if (mlpipe_enabled)
+		timeout = staff_lanes();
+	if (mlpipe_retention > 0)
+		timeout = sooner(timeout, pause_until(next_purge_at));
+	if (had_error)
+		timeout = sooner(timeout, PAUSE_AFTER_ERROR_MS);
+	sleep_until_asked(timeout);
+}
+
+/*
+ * Reads what was asked for, and forgets it before it is done: what is asked
+ * for meanwhile is done the next time.
+ */
+static Errands
+take_errands(void)
+{
+	DatabaseState *database;
+	Errands		errands;
+
+	control_lock();
+	database = database_find(my_database);
+	errands.admit = database->admit;
+	errands.changes = database->changes;
+	errands.sweep = database->sweep;
+	errands.refill = (database->refill &&
+					  database->refill_at <= GetCurrentTimestamp()) ||
+		(database->overflowed && control->nready <= REFILL_BELOW);
+	database->admit = false;
+	database->changes = false;
+	database->sweep = false;
+	if (errands.refill)
+	{
+		database->refill = false;
+		database->refill_at = 0;
+		database->overflowed = false;
+	}
+	control_unlock();
+	return errands;
+}
+
+/* A commit that adds something due after our look sees to that by itself. */
+static void
+renew_next_due(void)
+{
+	DatabaseState *database;
+	TimestampTz due;
+
+	control_lock();
+	database_find(my_database)->next_due = 0;
+	control_unlock();
+
+	due = look_up_next_due();
+
+	control_lock();
+	database = database_find(my_database);
+	if (due != 0 && (database->next_due == 0 || due < database->next_due))
+		database->next_due = due;
+	control_unlock();
+}
+
+static void
+sleep_until_asked(long timeout)
+{
+	static uint32 wait_event = 0;
+	DatabaseState *database;
+	TimestampTz due;
+	TimestampTz refill_at;
+
+	control_lock_shared();
+	database = database_find(my_database);
+	due = database->next_due;
+	refill_at = database->refill ? database->refill_at : 0;
+	control_unlock();
+	if (due != 0)
+		timeout = sooner(timeout, pause_until(due));
+	if (refill_at != 0)
+		timeout = sooner(timeout, pause_until(refill_at));
+
+	if (wait_event == 0)
+		wait_event = wait_event_new("MlpipeScheduler");
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+					 (timeout >= 0 ? WL_TIMEOUT : 0), timeout, wait_event);
+	ResetLatch(MyLatch);
+}
+
+/* Milliseconds, rounded up, and what WaitLatch() can take. */
+static long
+pause_until(TimestampTz at)
+{
+	int64		pause = (at - GetCurrentTimestamp() + 999) / 1000;
+
+	return (long) Min(Max(pause, 0), INT_MAX / 2);
+}
+
+/* The shorter of two pauses; -1 is for ever. */
+static long
+sooner(long a, long b)
+{
+	if (a < 0 || b < 0)
+		return Max(a, b);
+	return Min(a, b);
+}
+
+bool
+try_in_transaction(void (*function) (void *), void *arg)
+{
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		work_begin();
+		function(arg);
+		work_commit(false);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(WorkContext);
+		EmitErrorReport();
+		FlushErrorState();
+		work_abort();
+		had_error = true;
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* One scheduler a database: a second one finds the place taken and goes. */
+static void
+attach(void)
+{
+	DatabaseState *database;
+	bool		taken;
+
+	control_lock();
+	database = database_find_or_add(my_database);
+	taken = database == NULL || database->scheduler != NULL;
+	if (!taken)
+	{
+		database->scheduler = MyProc;
+		database->scheduler_pid = MyProcPid;
+		database->refill = true;
+		database->admit = true;
+		database->changes = true;
+		database->sweep = true;
+		database->start_executors = true;
+	}
+	control_unlock();
+	if (taken)
+		proc_exit(0);
+	on_shmem_exit(detach, (Datum) 0);
+}
+
+static void
+detach(int code, Datum arg)
+{
+	DatabaseState *database;
+
+	control_lock();
+	database = database_find(my_database);
+	if (database != NULL && database->scheduler == MyProc)
+	{
+		database->scheduler = NULL;
+		database->scheduler_pid = 0;
+		database->settled = false;
+	}
+	if (control->launcher != NULL)
+		SetLatch(&control->launcher->procLatch);
+	control_unlock();
+}
+
+/*
+ * A database's owner can set these for every session by ALTER DATABASE, and
+ * this one has a superuser's rights.
+ */
+static void
+pin_settings(void)
+{
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET,
+					PGC_S_OVERRIDE);
+	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET,
+					PGC_S_OVERRIDE);
+	SetConfigOption("session_replication_role", "origin", PGC_SUSET,
+					PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed",
+					PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET,
+					PGC_S_OVERRIDE);
+}
+
+static bool
+extension_is_there(void)
+{
+	bool		there;
+
+	work_begin();
+	there = OidIsValid(get_extension_oid(EXTENSION_NAME, true));
+	work_commit(false);
+	return there;
+}
+
+static void
+give_up_database(void)
+{
+	DatabaseState *database;
+
+	control_lock();
+	database = database_find(my_database);
+	if (database != NULL)
+		database->wanted = false;
+	control_unlock();
+}
+
+/* The launcher may look at the next database. */
+static void
+settle(void)
+{
+	control_lock();
+	database_find(my_database)->settled = true;
+	if (control->launcher != NULL)
+		SetLatch(&control->launcher->procLatch);
+	control_unlock();
+}

@@ -1,0 +1,57 @@
+/*-------------------------------------------------------------------------
+ *
+ * scheduler.h
+ *	  The scheduler of one database, in its parts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_SCHEDULER_H
+#define MLPIPE_SCHEDULER_H
+
+#include "engine/shmem.h"
+
+extern PGDLLEXPORT void mlpipe_scheduler_main(Datum arg);
+extern PGDLLEXPORT void mlpipe_launcher_main(Datum arg);
+
+/* Registers a dynamic worker of this library; NULL where no slot is free. */
+struct BackgroundWorkerHandle;
+extern struct BackgroundWorkerHandle *worker_start(const char *function,
+												   const char *name,
+												   const char *type,
+												   Datum arg,
+												   const void *extra,
+												   Size extra_size);
+
+/*
+ * The rest is the scheduler's own; each function opens and commits the
+ * transactions that it needs.
+ */
+
+/* refill.c: shared memory from the tables. */
+extern void recover_started(void);
+extern void refill_ready(void);
+
+/* due.c: what time causes. */
+extern void handle_due(void);
+extern TimestampTz look_up_next_due(void);
+extern void purge_old_runs(void);
+
+/* admission.c: the concurrency of pipelines. */
+extern void admit_runs(void);
+
+/* sweep.c: dead executors, steps that nobody works on. */
+extern void sweep(void);
+
+/*
+ * staffing.c: starts executors for lanes whose work waits.  Milliseconds after
+ * which to look again; -1: not before somebody asks.
+ */
+extern long staff_lanes(void);
+
+/* changes.c: rows of mlpipe.source_change become runs. */
+extern void changes_to_runs(void);
+
+/* Runs fn(arg) in a transaction; an error is logged, and false returned. */
+extern bool try_in_transaction(void (*function) (void *), void *arg);
+
+#endif							/* MLPIPE_SCHEDULER_H */

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  Transactions of an executor, and what is left of a session between two
+ *	  activities: nothing.
+ *
+ * Every transaction is READ COMMITTED, whatever the role's default says: it
+ * ends with updates of rows that other executors update too, and would fail
+ * under a snapshot of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lock.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "engine/session.h"
+
+MemoryContext WorkContext = NULL;
+
+/* The session's synchronous_commit, before any statement of the user's. */
+static int	default_synchronous_commit;
+static Oid	session_role;
+
+static void reset_role(void);
+
+void
+session_init(void)
+{
+	WorkContext = AllocSetContextCreate(TopMemoryContext, "mlpipe work",
+										ALLOCSET_DEFAULT_SIZES);
+	default_synchronous_commit = synchronous_commit;
+	session_role = GetUserId();
+}
+
+void
+work_begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	XactDeferrable = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(WorkContext);
+}
+
+void
+work_commit(bool synchronous)
+{
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
+
+	if (synchronous)
+		ForceSyncCommit();
+	else if (synchronous_commit == default_synchronous_commit)
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+								 false);
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+	MemoryContextSwitchTo(WorkContext);
+}
+
+void
+work_abort(void)
+{
+	AbortOutOfAnyTransaction();
+	pgstat_report_stat(false);
+	MemoryContextSwitchTo(WorkContext);
+}
+
+/*
+ * Runs in a transaction, the next activity's.  Prepared plans of ours stay;
+ * otherwise it is DISCARD ALL.
+ */
+void
+session_reset(void)
+{
+	PortalHashTableDeleteAll();
+	reset_role();
+	ResetAllOptions();
+	DropAllPreparedStatements();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	ResetTempTableNamespace();
+	ResetSequenceCaches();
+	default_synchronous_commit = synchronous_commit;
+}
+
+/* SET ROLE and SET SESSION AUTHORIZATION are spared by ResetAllOptions(). */
+static void
+reset_role(void)
+{
+	if (GetUserId() == session_role && GetSessionUserId() == session_role)
+		return;
+	SetPGVariable("session_authorization", NIL, false);
+	SetPGVariable("role", NIL, false);
+}

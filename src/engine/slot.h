@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * slot.h
+ *	  The executors' places on the board in shared memory.
+ *
+ * A slot that names an activity is the proof that somebody works on it: it is
+ * cleared by its process, also when that is terminated, after the process has
+ * rolled back; and when a process dies without that, the server starts over
+ * with fresh memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_SLOT_H
+#define MLPIPE_SLOT_H
+
+#include "engine/shmem.h"
+
+/* This executor's slot; NULL in other processes. */
+extern ExecutorSlot *MySlot;
+
+/* Executor, at its start: takes the slot that the scheduler reserved. */
+extern void slot_attach(int index, uint32 generation);
+
+/* Says what this executor works on from now on. */
+extern void slot_work_on(const WorkOrder *order, int32 attempt,
+						 StepState *step);
+extern void slot_work_on_locked(const WorkOrder *order, int32 attempt,
+								StepState *step);
+
+/*
+ * May this executor go on with that activity of its lane: is nothing better in
+ * the queue, and is it to go on at all?
+ */
+extern bool slot_may_go_on_with(const WorkOrder *order);
+
+/*
+ * Says that it is through with it, and forgets an interrupt that was meant for
+ * it.  Returns the interrupt.
+ */
+extern Interrupt slot_work_done(void);
+
+/* Scheduler: reserves a free slot; -1 where there is none. */
+extern int	slot_reserve(Oid database, Oid role, uint32 *generation);
+extern void slot_release(int index, uint32 generation);
+
+/* Scheduler: frees the slot of a dead executor whose work has been seen to. */
+extern void slot_bury(int index, uint32 generation);
+
+/*
+ * Interrupts all executors that work on a run, and stops its steps.  no < 0:
+ * all activities of the run.  The second form wants the control lock held, and
+ * cannot fail.
+ */
+extern void slot_interrupt_run(Oid database, int64 run_id, int32 no,
+							   Interrupt why);
+extern void slot_interrupt_run_locked(Oid database, int64 run_id, int32 no,
+									  Interrupt why);
+
+#endif							/* MLPIPE_SLOT_H */

@@ -1,0 +1,117 @@
+/*-------------------------------------------------------------------------
+ *
+ * step.h
+ *	  Handing out the mini-batches of parallel activities.
+ *
+ * A step's mini-batches are numbers from 1 to n, given out by a counter in
+ * shared memory; numbers whose attempt failed come back through a short list.
+ * What is done stands in mlpipe.mini_batch, from which a step's shared state
+ * can be made again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_STEP_H
+#define MLPIPE_STEP_H
+
+#include "engine/shmem.h"
+
+/* All of these take the control lock themselves, where nothing else is said. */
+
+/*
+ * Publishes a split step as ready work of MyDatabaseId and role, and wakes
+ * executors.  The state is copied from *initial but for its list node and
+ * lane.  A step that is there already is left as it is.  False where there is
+ * no room: the caller leaves the activity queued.
+ */
+extern bool step_publish(Oid role, const StepState *initial);
+
+/*
+ * Joins as a worker, and says so in MySlot; false where the step wants no more
+ * or has ended.
+ */
+extern bool step_join(StepState *step, const WorkOrder *expected);
+
+/*
+ * Takes up to max mini-batches into MySlot (batches, batch_attempts), whose
+ * number is returned; 0 where there is nothing to take now.
+ */
+extern int	step_take(StepState *step, int max);
+
+/* What became of one mini-batch in MySlot's hands. */
+typedef enum BatchEnd
+{
+	BATCH_SUCCEEDED,
+	BATCH_FAILED,				/* for good */
+	BATCH_RETRY					/* will be tried again */
+} BatchEnd;
+
+/*
+ * Counts an end that has been committed.  items_done are the items that do not
+ * count towards error_threshold.
+ */
+extern void step_batch_ended(StepState *step, int32 batch, int16 attempt,
+							 BatchEnd end, int64 items, int64 items_done,
+							 double seconds);
+
+/* Gives all mini-batches in MySlot's hands back, untried. */
+extern void step_put_back(StepState *step);
+
+/* Forgets one, of which the table may know more: it is looked for later. */
+extern void step_let_go(StepState *step, int32 batch);
+
+/*
+ * The same for an executor that died, which leaves the step thereby.  What it
+ * had in hand counts as tried once more.  The lock is held.
+ */
+extern void step_give_back(ExecutorSlot *slot);
+
+/*
+ * Hand out nothing more: the step has failed.  Interrupts its other workers.
+ * False where it was stopping already: then somebody else sees to its end.
+ */
+extern bool step_stop(StepState *step);
+
+/*
+ * Hand out again: nobody knows why the step was stopping, or mini-batches are
+ * missing from the table that nobody has in hand.
+ */
+extern void step_reopen(StepState *step);
+
+/* Sleeps until the caller is the only worker. */
+extern void step_wait_for_others(StepState *step);
+
+/* The counters, as they are at one moment. */
+typedef struct StepCounts
+{
+	int32		batches;
+	int32		failed;
+	int64		items_failed;
+	double		batch_seconds;	/* 0: not known yet */
+	TimestampTz started_at;
+	TimestampTz first_batch_at; /* 0: none was started */
+	bool		has_retries;
+	bool		stopping;
+	bool		suspended;
+} StepCounts;
+
+extern void step_counts(StepState *step, StepCounts *counts);
+
+/*
+ * Has the list of retries overflowed, so that the table has to be asked what
+ * is missing?  If so, the caller is the one who asks; *taken (palloc'd) are
+ * the mini-batches that are not missing although they have no final row.
+ */
+extern bool step_rescan_begin(StepState *step, int32 **taken, int *ntaken);
+
+/* Adds a missing one; false where the list is full: rescan later. */
+extern bool step_rescan_add(StepState *step, int32 batch, int16 attempt);
+
+/*
+ * Leaves the step.  True where the caller is its last worker and nothing is
+ * left to hand out or the step is stopping: then the caller ends the activity,
+ * and calls step_remove() once that is committed.
+ */
+extern bool step_leave(StepState *step);
+extern void step_remove(int64 run_id, int32 no);
+
+#endif							/* MLPIPE_STEP_H */
