@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.h
+ *	  The mini-batch that this process is working on.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_BATCH_H
+#define MLPIPE_BATCH_H
+
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "utils/jsonb.h"
+
+/*
+ * A range of tuples of one table: from begin to before end, in physical order.
+ * Where a table was split by size both stand at the first tuple of a block.
+ */
+typedef struct CurrentBatch
+{
+	int32		number;
+	Oid			relation;
+	Oid			filenode;		/* of the relation when it was split */
+	ItemPointerData begin;
+	ItemPointerData end;
+	int64		items;			/* -1: not counted when it was split */
+	int64		items_read;		/* by the scan that read most of them */
+	List	   *failed_items;	/* of FailedItem *, in context */
+	MemoryContext context;
+} CurrentBatch;
+
+typedef struct FailedItem
+{
+	char	   *key;
+	char	   *message;
+} FailedItem;
+
+/* NULL while no mini-batch runs. */
+extern CurrentBatch *MyBatch;
+
+/* What mlpipe_batch() returns, palloc'd; NULL outside a mini-batch. */
+extern Jsonb *batch_context(void);
+
+/*
+ * Notes an item of the current mini-batch as failed; 55000 outside one.
+ * Written to mlpipe.failure with the mini-batch's row.
+ */
+extern void batch_item_failed(const char *key, const char *message);
+
+#endif							/* MLPIPE_BATCH_H */

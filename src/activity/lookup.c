@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * lookup.c
+ *	  The activity "lookup": a query whose rows other activities use.
+ *
+ * The query runs to its end also where only its first row is asked for, so
+ * that functions it calls are called as often as in any other place.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "activity/activity.h"
+#include "activity/config.h"
+#include "activity/output.h"
+
+#define MAX_ROWS	5000
+#define MAX_BYTES	(4 * 1024 * 1024)
+
+typedef struct LookupConfig
+{
+	Template   *query;
+	bool		first_row_only;
+} LookupConfig;
+
+static void *check_lookup(JsonReader *reader, ActivityDef *def,
+						  const TemplateScope *scope);
+static ActivityOutcome run_lookup(ActivityCall *call);
+static Jsonb *first_row_output(JsonReceiver *receiver);
+static Jsonb *rows_output(JsonReceiver *receiver);
+
+const ActivityType lookup_activity = {
+	.kind = {
+		.name = "lookup",
+		.takes = TAKES_RETRY,
+		.check = check_lookup
+	},
+	.run = run_lookup
+};
+
+static void *
+check_lookup(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
+{
+	LookupConfig *config = palloc0(sizeof(LookupConfig));
+
+	config->query = config_template(reader, "query", TEMPLATE_SQL, scope,
+									true);
+	config->first_row_only = reader_bool(reader, "first_row_only", true);
+	return config;
+}
+
+static ActivityOutcome
+run_lookup(ActivityCall *call)
+{
+	const LookupConfig *config = call->def->config;
+	JsonReceiver *receiver;
+	StatementResult result;
+
+	receiver = json_receiver_create(call->context,
+									config->first_row_only ? 1 : MAX_ROWS,
+									MAX_BYTES, !config->first_row_only);
+	statement_run(call_render(call, config->query), &receiver->pub, &result);
+	if (!result.has_rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("query of a lookup must return rows"),
+				 errhint("Statements that return none are for an activity of type \"sql\".")));
+
+	call->items_out = receiver->rows;
+	call_set_output(call, config->first_row_only ? first_row_output(receiver) :
+					rows_output(receiver));
+	return OUTCOME_DONE;
+}
+
+static Jsonb *
+first_row_output(JsonReceiver *receiver)
+{
+	Jsonb	   *rows = json_receiver_value(receiver);
+	JsonbValue	none = {.type = jbvNull};
+	JsonbValue *first = getIthJsonbValueFromContainer(&rows->root, 0);
+	Output		output;
+
+	if (first == NULL && receiver->rows > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("first row of a lookup has more than %d bytes",
+						MAX_BYTES)));
+	output_begin(&output);
+	output_json(&output, "first_row", JsonbValueToJsonb(first ? first : &none));
+	return output_end(&output);
+}
+
+static Jsonb *
+rows_output(JsonReceiver *receiver)
+{
+	Output		output;
+
+	output_begin(&output);
+	output_count(&output, "row_count", receiver->rows);
+	output_json(&output, "rows", json_receiver_value(receiver));
+	return output_end(&output);
+}

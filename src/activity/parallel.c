@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel.c
+ *	  The activity type "parallel": splits its input into mini-batches, which
+ *	  executors then run side by side.
+ *
+ * What runs here, in the activity's own transaction, is the split alone.  Its
+ * commit makes the step; from then on the mini-batches are ready work, each
+ * done in a transaction of its own, and the activity is in progress until the
+ * last worker ends it.  parallel.h says which file does what.
+ *
+ * The mini-batches of a table read it as it is when each of them runs, not as
+ * it was at the split.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "activity/parallel.h"
+#include "store/engine_mode.h"
+
+#define DEFAULT_SIZE	"10 MB"
+
+static ActivityOutcome split_input(ActivityCall *call);
+static void read_size(ActivityCall *call, BatchSize *size);
+static void split_table_input(ActivityCall *call, const BatchSize *size,
+							  Split *split);
+static void prepare_target(ActivityCall *call, const Split *split);
+static void store_split(ActivityCall *call, Split *split, double seconds);
+static void finish_empty(ActivityCall *call, const Split *split,
+						 double seconds);
+
+/*
+ * The activity's own retry is not offered: what its mini-batches have done is
+ * committed, and to start over would do it twice.  They have retries of their
+ * own (retry_settings).
+ */
+const ActivityType parallel_activity = {
+	.kind = {
+		.name = "parallel",
+		.takes = TAKES_REUSE | TAKES_COMPUTE,
+		.check = parallel_check
+	},
+	.run = split_input
+};
+
+static ActivityOutcome
+split_input(ActivityCall *call)
+{
+	const ParallelConfig *config = call->def->config;
+	TimestampTz started_at = GetCurrentTimestamp();
+	BatchSize	size;
+	Split		split;
+	double		seconds;
+
+	read_size(call, &size);
+	if (config->table != NULL)
+		split_table_input(call, &size, &split);
+	else
+		split_query(call_render(call, config->query), call->run_id, call->no,
+					&size, &split);
+	prepare_target(call, &split);
+
+	seconds = (GetCurrentTimestamp() - started_at) / 1000000.0;
+	if (split.row.batches == 0)
+	{
+		finish_empty(call, &split, seconds);
+		return OUTCOME_DONE;
+	}
+	store_split(call, &split, seconds);
+	return OUTCOME_STEP;
+}
+
+static void
+read_size(ActivityCall *call, BatchSize *size)
+{
+	const ParallelConfig *config = call->def->config;
+
+	batch_size_of(config->size != NULL ? call_render(call, config->size) :
+				  DEFAULT_SIZE, size);
+}
+
+static void
+split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
+{
+	const ParallelConfig *config = call->def->config;
+	char	   *name = call_render(call, config->table);
+	RangeVar   *table = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
+	Oid			relation = RangeVarGetRelid(table, AccessShareLock, false);
+
+	if (get_rel_relkind(relation) != RELKIND_INDEX &&
+		split_table(relation, size, split))
+		return;
+	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									  get_rel_name(relation));
+	split_query(psprintf("SELECT * FROM %s", name), call->run_id, call->no,
+				size, split);
+}
+
+/*
+ * Where run can be analysed without an init, what is wrong with it is said
+ * before anything is stored.  An empty input has no worker that would make the
+ * table later on.
+ */
+static void
+prepare_target(ActivityCall *call, const Split *split)
+{
+	const ParallelConfig *config = call->def->config;
+	char	   *append_to;
+	char	   *text;
+
+	if (config->init != NULL || template_uses_root(config->run, "batch"))
+		return;
+	text = call_render(call, config->run);
+	append_to = config->append_to == NULL ? NULL :
+		call_render(call, config->append_to);
+	if (append_to != NULL)
+		append_target_prepare(text, split->row.relation, append_to);
+	DropCachedPlan(batch_plan_create(text, split->row.relation, append_to,
+									 false));
+}
+
+static void
+store_split(ActivityCall *call, Split *split, double seconds)
+{
+	EngineMode	mode;
+
+	split->row.run_id = call->run_id;
+	split->row.no = call->no;
+	split->row.split_seconds = seconds;
+	XactReadOnly = false;
+	engine_mode_enter(&mode);
+	step_insert(&split->row, split->boundaries.data, split->boundaries.len);
+	engine_mode_leave(&mode);
+}
+
+static void
+finish_empty(ActivityCall *call, const Split *split, double seconds)
+{
+	BatchTotals none = {0};
+
+	if (split->row.staged)
+		parallel_drop_stage(call->run_id, call->no);
+	call->items_in = 0;
+	call->items_out = 0;
+	call_set_output(call, parallel_summary(0, &none, seconds));
+}

@@ -1,0 +1,212 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel.h
+ *	  What the parts of the parallel activity share.
+ *
+ * parallel_check.c reads its keys; parallel.c splits its input with the help of
+ * parallel_split.c and parallel_stage.c; parallel_restore.c publishes the step;
+ * parallel_work.c is a worker's way through it, parallel_group.c one of its
+ * transactions, parallel_watch.c its clock; parallel_rewrite.c,
+ * parallel_plan.c and parallel_sampler.c run one statement over one part of a
+ * table; parallel_judge.c and parallel_end.c end it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_PARALLEL_H
+#define MLPIPE_PARALLEL_H
+
+#include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
+#include "tcop/dest.h"
+#include "utils/plancache.h"
+
+#include "activity/activity.h"
+#include "activity/batch.h"
+#include "activity/parallel_config.h"
+#include "engine/failure.h"
+#include "store/batch_store.h"
+#include "store/step_store.h"
+
+/*
+ * parallel_split.c, parallel_stage.c
+ */
+
+/* How an input falls into mini-batches. */
+typedef struct Split
+{
+	StepRow		row;			/* all but its key and split_seconds */
+	StringInfoData boundaries;	/* BOUNDARY_SIZE bytes each */
+} Split;
+
+/*
+ * Splits a table where it stands.  False where its kind has to be staged
+ * instead.  Raises where the current user may not read it.
+ */
+extern bool split_table(Oid relation, const BatchSize *size, Split *split);
+
+/*
+ * Runs the query as the current user and keeps its rows in a table of ours,
+ * which that user may read; that is split.
+ */
+extern void split_query(const char *query, int64 run_id, int32 no,
+						const BatchSize *size, Split *split);
+
+/* Sets the number of mini-batches of the counted blocks. */
+extern void split_by_size(const BatchSize *size, Split *split);
+
+/* Adds the boundary of a mini-batch that begins with this tuple. */
+extern void split_add_boundary(Split *split, ItemPointer tid);
+
+/* Drops a step's staging table, if it has one. */
+extern void parallel_drop_stage(int64 run_id, int32 no);
+
+/* Drops those that no unfinished activity needs; in engine mode or not. */
+extern void parallel_drop_orphaned_stages(void);
+
+/*
+ * parallel_rewrite.c
+ */
+
+/* The one statement of the text; raises where it is none that can be run. */
+extern RawStmt *batch_statement_parse(const char *text);
+
+/*
+ * Has it read the mini-batch, wherever it names the relation mini_batch, from
+ * the table.  In place.
+ */
+extern void batch_statement_read_from(RawStmt *raw, const char *schema,
+									  const char *table);
+
+/* Has it insert what it returns into a table. */
+extern void batch_statement_append_to(RawStmt *raw, RangeVar *target);
+
+/*
+ * parallel_plan.c
+ */
+
+/* A statement, ready to be run again and again; unsaved: of this transaction. */
+extern CachedPlanSource *batch_plan_create(const char *text, Oid relation,
+										   const char *append_to, bool save);
+
+/* The rows that it returned, or else affected. */
+extern int64 batch_plan_run(CachedPlanSource *plan);
+
+/*
+ * Creates the table of append_row_to where it is missing, as the current user;
+ * raises where the user may not insert into it.
+ */
+extern void append_target_prepare(const char *text, Oid relation,
+								  const char *append_to);
+
+/*
+ * parallel_sampler.c
+ */
+
+/* The items of the current mini-batch, counted; for when it failed. */
+extern int64 batch_count_items(const CurrentBatch *batch);
+
+/*
+ * parallel_watch.c
+ */
+
+/* Why the watch interrupted us. */
+typedef enum WatchAlarm
+{
+	WATCH_NONE,
+	WATCH_BATCH,				/* the mini-batch's time is over */
+	WATCH_STEP,					/* the activity's time is over */
+	WATCH_STALLED				/* the step makes no progress */
+} WatchAlarm;
+
+/* What the next piece of work is bounded by; 0: not at all. */
+typedef struct WatchLimits
+{
+	int64		batch_timeout;	/* microseconds from now */
+	TimestampTz step_deadline;
+	int64		progress_timeout;	/* microseconds since the last progress */
+	const struct StepState *step;	/* where that is read */
+	TimestampTz joined_at;		/* counts as progress */
+} WatchLimits;
+
+extern void watch_start(const WatchLimits *limits);
+extern WatchAlarm watch_stop(void);
+
+/* What came of the attempt to end a step. */
+typedef enum StepEnd
+{
+	STEP_ENDED,
+	STEP_ENDED_RUN,				/* and its run: commit synchronously */
+	STEP_GONE,					/* the activity had ended before */
+	STEP_UNFINISHED				/* some mini-batches have to be done still */
+} StepEnd;
+
+/*
+ * parallel_work.c, parallel_group.c
+ */
+
+/* A worker's share in a step: one visit, from joining to leaving. */
+typedef struct ParallelWorker
+{
+	MemoryContext context;		/* of the visit */
+	MemoryContext scratch;		/* reset for each group */
+	struct StepState *step;
+	WorkOrder	order;
+	ActivityCall *call;
+	const ParallelConfig *config;
+	StepRow		split;
+	TimestampTz joined_at;
+	TimestampTz deadline;		/* of the activity; 0: none */
+	bool		gone;			/* the activity is not in progress any more */
+
+	char	   *init_text;		/* rendered; NULL: none, like the next two */
+	char	   *shutdown_text;
+	char	   *append_to;
+	char	   *run_text;		/* NULL: rendered for each mini-batch */
+	CachedPlanSource *plan;		/* of run_text */
+	bool		initialized;	/* init was run, so shutdown is due */
+	bool		surplus_logged; /* "more rows than items" was said */
+
+	/* a window of the boundaries */
+	bytea	   *boundaries;
+	int32		first_boundary;
+	int32		nboundaries;
+
+	/* why the step fails: an error, or a threshold was exceeded */
+	Failure    *failure;		/* in context */
+	bool		exceeded;
+	StepEnd		end;			/* what became of it */
+} ParallelWorker;
+
+/*
+ * Takes a group of mini-batches, does and commits them; false where there was
+ * none to take.  Sets worker->failure where the step has to fail.
+ */
+extern bool parallel_do_group(ParallelWorker *worker);
+
+/* Fills in what is to be read for a mini-batch; in a transaction. */
+extern void parallel_locate_batch(ParallelWorker *worker, int32 number,
+								  CurrentBatch *batch);
+
+/* The text of run for the current mini-batch. */
+extern char *parallel_run_text(const ParallelWorker *worker);
+
+/* What an alarm of the watch says, as an error. */
+extern Failure *parallel_alarm_failure(const ParallelWorker *worker,
+									   WatchAlarm alarm, const char *what,
+									   int64 timeout);
+
+/*
+ * parallel_end.c
+ */
+
+/*
+ * Ends the activity in the open transaction, as its tables say, or as failed
+ * where a failure is given.
+ */
+extern StepEnd parallel_end(int64 run_id, int32 no, const Failure *failure);
+
+/* The output of a step: its summary. */
+extern Jsonb *parallel_summary(int32 batches, const BatchTotals *totals,
+							   double seconds);
+
+#endif							/* MLPIPE_PARALLEL_H */

@@ -1,0 +1,332 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_check.c
+ *	  The own keys of a parallel activity: read and checked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "activity/config.h"
+#include "activity/parallel.h"
+#include "activity/parallel_config.h"
+#include "activity/sql_name.h"
+#include "definition/catch.h"
+
+#define MAX_WORKERS_PER_INSTANCE	10000
+#define MAX_INSTANCES				1000
+#define MAX_RETRIES					1000
+#define MAX_TIMEOUT					259200	/* seconds */
+
+#define DEFAULT_MAX_RETRIES			2
+#define DEFAULT_TIMEOUT				60	/* seconds */
+#define DEFAULT_OVERHEAD_TIMEOUT	600 /* seconds */
+
+/* Where a text is read: what its keys report to, and what its values see. */
+typedef struct Place
+{
+	JsonReader *reader;
+	const TemplateScope *scope;
+} Place;
+
+typedef struct SizeInput
+{
+	const char *text;
+	int64		bytes;
+} SizeInput;
+
+static void read_input(ParallelConfig *config, const Place *place);
+static void read_size(ParallelConfig *config, const Place *place);
+static void read_statements(ParallelConfig *config, const Place *place);
+static void check_run(const ParallelConfig *config, const Place *place);
+static void parse_run(void *arg);
+static void read_workers(ParallelConfig *config, JsonReader *reader);
+static void read_timeouts(ParallelConfig *config, JsonReader *reader);
+static void read_retry_settings(ParallelConfig *config, JsonReader *reader);
+static void read_thresholds(ParallelConfig *config, JsonReader *reader);
+static void read_logging(ParallelConfig *config, JsonReader *reader);
+static void refuse_missing_features(JsonReader *reader);
+static void refuse(JsonReader *reader, const char *key);
+static int64 read_seconds(JsonReader *reader, const char *key,
+						  int64 fallback);
+static int	count_cores(void);
+static bool parse_rows(const char *text, int64 *rows);
+static void parse_bytes(void *arg);
+
+void *
+parallel_check(JsonReader *reader, ActivityDef *def,
+			   const TemplateScope *scope)
+{
+	ParallelConfig *config = palloc0(sizeof(ParallelConfig));
+	Place		place = {reader, scope};
+
+	read_input(config, &place);
+	read_size(config, &place);
+	read_statements(config, &place);
+	read_workers(config, reader);
+	read_timeouts(config, reader);
+	read_retry_settings(config, reader);
+	read_thresholds(config, reader);
+	read_logging(config, reader);
+	refuse_missing_features(reader);
+	return config;
+}
+
+static void
+read_input(ParallelConfig *config, const Place *place)
+{
+	JsonReader *input = reader_object(place->reader, "input", true);
+
+	if (input == NULL)
+		return;
+	refuse(input, "files");
+	config->table = config_template(input, "table", TEMPLATE_TEXT, place->scope,
+									false);
+	table_name_check(config->table, input->problems,
+					 reader_path(input, "table"));
+	config->query = config_template(input, "query", TEMPLATE_SQL, place->scope,
+									false);
+	if (reader_has(input, "table") + reader_has(input, "query") +
+		reader_has(input, "files") != 1)
+		problem_add(input->problems, PROBLEM_ERROR, input->path, NULL,
+					"needs either \"table\" or \"query\"");
+	reader_close(input);
+}
+
+static void
+read_size(ParallelConfig *config, const Place *place)
+{
+	BatchSize	size;
+	char	   *message;
+
+	config->size = config_template(place->reader, "mini_batch_size",
+								   TEMPLATE_TEXT, place->scope, false);
+	if (config->size == NULL || !template_is_constant(config->size))
+		return;
+	if (!batch_size_parse(template_source(config->size), &size, &message))
+		problem_add(place->reader->problems, PROBLEM_ERROR,
+					reader_path(place->reader, "mini_batch_size"),
+					"Say a number of rows (\"1000 rows\") or a size (\"10 MB\").",
+					"%s", message);
+}
+
+static void
+read_statements(ParallelConfig *config, const Place *place)
+{
+	JsonReader *reader = place->reader;
+	TemplateScope in_batch = *place->scope;
+
+	in_batch.in_batch = true;
+	config->init = config_template(reader, "init", TEMPLATE_SQL, place->scope,
+								   false);
+	config->run = config_template(reader, "run", TEMPLATE_SQL, &in_batch,
+								  true);
+	config->shutdown = config_template(reader, "shutdown", TEMPLATE_SQL,
+									   place->scope, false);
+	config->append_to = config_template(reader, "append_row_to",
+										TEMPLATE_TEXT, place->scope, false);
+	table_name_check(config->append_to, reader->problems,
+					 reader_path(reader, "append_row_to"));
+	if (config->run != NULL && template_is_constant(config->run))
+		check_run(config, place);
+}
+
+/* With placeholders in it a statement can only be parsed when it runs. */
+static void
+check_run(const ParallelConfig *config, const Place *place)
+{
+	char	   *message;
+
+	if (!catch_errors(parse_run,
+					  unconstify(char *, template_source(config->run)),
+					  &message))
+		problem_add(place->reader->problems, PROBLEM_ERROR,
+					reader_path(place->reader, "run"), NULL, "%s", message);
+}
+
+static void
+parse_run(void *arg)
+{
+	(void) batch_statement_parse(arg);
+}
+
+static void
+read_workers(ParallelConfig *config, JsonReader *reader)
+{
+	config->max_workers =
+		reader_integer(reader, "max_concurrency_per_instance", count_cores(),
+					   1, MAX_WORKERS_PER_INSTANCE);
+	config->max_workers *=
+		reader_integer(reader, "instance_count", 1, 1, MAX_INSTANCES);
+}
+
+static int
+count_cores(void)
+{
+	long		cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cores < 1 ? 1 : Min(cores, MAX_WORKERS_PER_INSTANCE);
+}
+
+static void
+read_timeouts(ParallelConfig *config, JsonReader *reader)
+{
+	config->overhead_timeout = read_seconds(reader, "task_overhead_timeout",
+											DEFAULT_OVERHEAD_TIMEOUT);
+	config->progress_timeout = read_seconds(reader, "progress_update_timeout",
+											0);
+	config->first_batch_timeout =
+		read_seconds(reader, "first_task_creation_timeout",
+					 DEFAULT_OVERHEAD_TIMEOUT);
+}
+
+static void
+read_retry_settings(ParallelConfig *config, JsonReader *reader)
+{
+	JsonReader *settings = reader_object(reader, "retry_settings", false);
+
+	config->max_retries = DEFAULT_MAX_RETRIES;
+	config->batch_timeout = DEFAULT_TIMEOUT * USECS_PER_SEC;
+	if (settings == NULL)
+		return;
+	config->max_retries = reader_integer(settings, "max_retries",
+										 DEFAULT_MAX_RETRIES, 0, MAX_RETRIES);
+	config->batch_timeout = read_seconds(settings, "timeout",
+										 DEFAULT_TIMEOUT);
+	reader_close(settings);
+}
+
+static void
+read_thresholds(ParallelConfig *config, JsonReader *reader)
+{
+	static const char *const words[] = {"items", "none"};
+
+	config->thresholds.batches =
+		reader_integer(reader, "mini_batch_error_threshold", -1, -1,
+					   PG_INT32_MAX);
+	config->thresholds.items =
+		reader_integer(reader, "error_threshold", -1, -1, PG_INT64_MAX);
+	config->thresholds.percent =
+		reader_integer(reader, "allowed_failed_percent", 100, 0, 100);
+	config->compare_items =
+		reader_choice(reader, "count", words, lengthof(words), 0) == 0;
+}
+
+static void
+read_logging(ParallelConfig *config, JsonReader *reader)
+{
+	static const char *const words[] = {"DEBUG", "INFO", "WARNING"};
+	static const char *const levels[] = {"debug", "info", "warning"};
+	int			level = reader_choice(reader, "logging_level", words,
+									  lengthof(words), -1);
+
+	config->log_level = level < 0 ? NULL : levels[level];
+	config->log_to_run = reader_bool(reader, "copy_logs_to_parent", false);
+}
+
+/* What the contract has and this version has not is never just ignored. */
+static void
+refuse_missing_features(JsonReader *reader)
+{
+	refuse(reader, "partition_keys");
+	refuse(reader, "columns");
+	refuse(reader, "resource_monitor_interval");
+}
+
+static void
+refuse(JsonReader *reader, const char *key)
+{
+	if (reader_has(reader, key))
+		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
+					NULL, "\"%s\" is not available in this version", key);
+}
+
+static int64
+read_seconds(JsonReader *reader, const char *key, int64 fallback)
+{
+	/* So that the fallback may be one that nobody can ask for. */
+	if (!reader_has(reader, key))
+		return fallback * USECS_PER_SEC;
+	return reader_integer(reader, key, fallback, 1, MAX_TIMEOUT) *
+		USECS_PER_SEC;
+}
+
+void
+batch_size_of(const char *text, BatchSize *size)
+{
+	char	   *message;
+
+	if (!batch_size_parse(text, size, &message))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"mini_batch_size\" %s", message),
+				 errhint("Say a number of rows (\"1000 rows\") or a size (\"10 MB\").")));
+}
+
+bool
+batch_size_parse(const char *text, BatchSize *size, char **message)
+{
+	SizeInput	input = {text, 0};
+
+	memset(size, 0, sizeof(*size));
+	if (parse_rows(text, &size->rows))
+	{
+		if (size->rows > 0)
+			return true;
+		*message = pstrdup("must be at least one row");
+		return false;
+	}
+
+	/* A bare number may be meant as rows or as bytes. */
+	if (text[strspn(text, "0123456789 \t.")] == '\0')
+	{
+		*message = pstrdup("must name its unit");
+		return false;
+	}
+	if (!catch_errors(parse_bytes, &input, message))
+		return false;
+	size->bytes = input.bytes;
+	if (size->bytes > 0)
+		return true;
+	*message = pstrdup("must be a positive size");
+	return false;
+}
+
+/* Does it end with "row" or "rows", after a number? */
+static bool
+parse_rows(const char *text, int64 *rows)
+{
+	char	   *end;
+	size_t		length;
+
+	errno = 0;
+	*rows = strtoll(text, &end, 10);
+	if (end == text)
+		return false;
+	while (isspace((unsigned char) *end))
+		end++;
+	length = strlen(end);
+	while (length > 0 && isspace((unsigned char) end[length - 1]))
+		length--;
+	if (!(length == 3 && pg_strncasecmp(end, "row", 3) == 0) &&
+		!(length == 4 && pg_strncasecmp(end, "rows", 4) == 0))
+		return false;
+	if (errno == ERANGE)
+		*rows = PG_INT64_MAX;
+	return true;
+}
+
+static void
+parse_bytes(void *arg)
+{
+	SizeInput  *input = arg;
+
+	input->bytes =
+		DatumGetInt64(DirectFunctionCall1(pg_size_bytes,
+										  CStringGetTextDatum(input->text)));
+}

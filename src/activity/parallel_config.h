@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_config.h
+ *	  The own keys of a parallel activity, checked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_PARALLEL_CONFIG_H
+#define MLPIPE_PARALLEL_CONFIG_H
+
+#include "definition/document.h"
+
+/* How large a mini-batch is; one of the two is 0. */
+typedef struct BatchSize
+{
+	int64		rows;
+	int64		bytes;
+} BatchSize;
+
+/* What a step tolerates; -1: any number. */
+typedef struct Thresholds
+{
+	int64		batches;		/* mini_batch_error_threshold */
+	int64		items;			/* error_threshold */
+	int			percent;		/* allowed_failed_percent; 100: any */
+} Thresholds;
+
+typedef struct ParallelConfig
+{
+	Template   *table;			/* one of table and query is NULL */
+	Template   *query;
+	Template   *size;			/* as text; NULL: the default */
+	Template   *init;			/* NULL where there is none, like the next */
+	Template   *shutdown;
+	Template   *run;
+	Template   *append_to;		/* append_row_to, or NULL */
+	int			max_workers;
+	int			max_retries;	/* of a mini-batch, and of init */
+	int64		batch_timeout;	/* these are all in microseconds */
+	int64		overhead_timeout;	/* of init and of preparing run */
+	int64		progress_timeout;	/* 0: the other timeouts are enough */
+	int64		first_batch_timeout;
+	Thresholds	thresholds;
+	bool		compare_items;	/* count: items */
+	const char *log_level;		/* of mlpipe.log_min_level; NULL: leave it */
+	bool		log_to_run;		/* copy_logs_to_parent */
+} ParallelConfig;
+
+/* The check() of the type. */
+extern void *parallel_check(JsonReader *reader, ActivityDef *def,
+							const TemplateScope *scope);
+
+/*
+ * Reads "1000 rows" or "10 MB"; false, and what is wrong with it, where it is
+ * neither.
+ */
+extern bool batch_size_parse(const char *text, BatchSize *size,
+							 char **message);
+
+/* Of config->size, when a step is split.  Raises 22023. */
+extern void batch_size_of(const char *text, BatchSize *size);
+
+#endif							/* MLPIPE_PARALLEL_CONFIG_H */

@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_end.c
+ *	  The end of a parallel activity.
+ *
+ * What a step came to is read from its rows in mlpipe.mini_batch, under the
+ * lock of its activity's row, by whoever comes to end it: the step's last
+ * worker, or the scheduler.  So it does not matter what the process that
+ * decided to stop the step knew, or whether it still lives.  Only a failure
+ * that is none of a mini-batch (of init, say) is handed over by the worker that
+ * met it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "activity/parallel.h"
+#include "activity/parallel_judge.h"
+#include "engine/finish.h"
+#include "store/engine_mode.h"
+
+/* What is known of the step that is to be ended. */
+typedef struct Ending
+{
+	const RunInfo *run;
+	int64		run_id;
+	int32		no;
+	const ParallelConfig *config;
+	StepActivity activity;
+	StepRow		split;
+	BatchTotals totals;
+	const Failure *failure;
+} Ending;
+
+static bool load_ending(Ending *ending);
+static Failure *failed_verdict(const Ending *ending);
+static StepEnd end_cancelled(Ending *ending);
+static StepEnd end_failed(Ending *ending);
+static StepEnd end_succeeded(Ending *ending);
+static void clean_up(const Ending *ending, bool cancel_rest);
+static void log_summary(const Ending *ending, const Jsonb *summary);
+static void push_pair(JsonbParseState **state, char *key, Numeric number);
+static Numeric rounded(double number, int digits);
+
+StepEnd
+parallel_end(int64 run_id, int32 no, const Failure *failure)
+{
+	Ending		ending = {
+		.run_id = run_id,
+		.no = no,
+		.failure = failure
+	};
+
+	ending.run = run_info(run_id);
+	ending.config = ending.run->document->activities[no].config;
+	if (!load_ending(&ending))
+		return STEP_GONE;
+	if (ending.activity.detached)
+		return end_cancelled(&ending);
+	if (ending.failure == NULL)
+		ending.failure = failed_verdict(&ending);
+	if (ending.failure != NULL)
+		return end_failed(&ending);
+	if (ending.totals.succeeded + ending.totals.failed < ending.split.batches)
+		return STEP_UNFINISHED;
+	return end_succeeded(&ending);
+}
+
+/* False where the activity has ended already. */
+static bool
+load_ending(Ending *ending)
+{
+	EngineMode	mode;
+	bool		found;
+
+	engine_mode_enter(&mode);
+	found = step_activity(ending->run_id, ending->no, true,
+						  &ending->activity) &&
+		ending->activity.status == ACTIVITY_IN_PROGRESS &&
+		step_load(ending->run_id, ending->no, &ending->split);
+	if (found)
+		batch_totals(ending->run_id, ending->no,
+					 ending->config->compare_items, &ending->totals);
+	engine_mode_leave(&mode);
+	return found;
+}
+
+/* NULL where the failures are within the thresholds. */
+static Failure *
+failed_verdict(const Ending *ending)
+{
+	const Thresholds *thresholds = &ending->config->thresholds;
+	StepTally	tally = {
+		.batches = ending->split.batches,
+		.failed = ending->totals.failed,
+		.items_failed = ending->totals.items_failed
+	};
+	Verdict		verdict = parallel_judge(thresholds, &tally);
+	EngineMode	mode;
+	char	   *error;
+	int32		batch;
+
+	if (verdict == VERDICT_TOLERABLE)
+		return NULL;
+	engine_mode_enter(&mode);
+	error = batch_first_error(ending->run_id, ending->no, &batch);
+	engine_mode_leave(&mode);
+	if (error != NULL)
+		error = psprintf("The first error was in mini-batch %d: %s", batch,
+						 error);
+	return failure_create(CurrentMemoryContext, "53400",
+						  verdict_message(verdict, thresholds, &tally), error,
+						  NULL);
+}
+
+static StepEnd
+end_cancelled(Ending *ending)
+{
+	clean_up(ending, true);
+	return activity_cancel(ending->run, ending->no, ending->activity.attempt,
+						   NULL) ? STEP_ENDED_RUN : STEP_ENDED;
+}
+
+static StepEnd
+end_failed(Ending *ending)
+{
+	clean_up(ending, true);
+	if (ending->config->log_to_run)
+		log_summary(ending, NULL);
+	return activity_fail(ending->run, ending->no, ending->activity.attempt,
+						 ending->failure, false, NULL) ?
+		STEP_ENDED_RUN : STEP_ENDED;
+}
+
+static StepEnd
+end_succeeded(Ending *ending)
+{
+	const BatchTotals *totals = &ending->totals;
+	double		seconds = (GetCurrentTimestamp() -
+						   ending->activity.started_at) / 1000000.0;
+	Jsonb	   *summary = parallel_summary(ending->split.batches, totals,
+										   seconds);
+
+	clean_up(ending, false);
+	log_summary(ending, summary);
+	return activity_succeed(ending->run, ending->no,
+							ending->activity.attempt, summary, totals->items,
+							totals->items_done, NULL) ?
+		STEP_ENDED_RUN : STEP_ENDED;
+}
+
+static void
+clean_up(const Ending *ending, bool cancel_rest)
+{
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	if (cancel_rest)
+		batch_cancel_rest(ending->run_id, ending->no, ending->split.batches);
+	step_forget_boundaries(ending->run_id, ending->no);
+	engine_mode_leave(&mode);
+	if (ending->split.staged)
+		parallel_drop_stage(ending->run_id, ending->no);
+}
+
+/* Failures that were tolerated are said out loud. */
+static void
+log_summary(const Ending *ending, const Jsonb *summary)
+{
+	const char *name = ending->run->document->activities[ending->no].name;
+	EngineMode	mode;
+	char	   *text;
+
+	engine_mode_enter(&mode);
+	if (summary != NULL && ending->totals.failed > 0)
+		step_log(ending->run_id, ending->no, "warning",
+				 psprintf("%d of %d mini-batches failed, which the thresholds tolerate",
+						  ending->totals.failed, ending->split.batches));
+	if (ending->config->log_to_run)
+	{
+		if (summary != NULL)
+			text = psprintf("activity \"%s\": %s", name,
+							JsonbToCString(NULL,
+										   unconstify(JsonbContainer *,
+													  &summary->root),
+										   VARSIZE(summary)));
+		else
+			text = psprintf("activity \"%s\" failed: %s", name,
+							ending->failure->message);
+		step_log(ending->run_id, -1, "info", text);
+	}
+	engine_mode_leave(&mode);
+}
+
+Jsonb *
+parallel_summary(int32 batches, const BatchTotals *totals, double seconds)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_pair(&state, "batches", int64_to_numeric(batches));
+	push_pair(&state, "succeeded", int64_to_numeric(totals->succeeded));
+	push_pair(&state, "failed", int64_to_numeric(totals->failed));
+	push_pair(&state, "retried", int64_to_numeric(totals->retried));
+	push_pair(&state, "items", int64_to_numeric(totals->items));
+	push_pair(&state, "items_done", int64_to_numeric(totals->items_done));
+	push_pair(&state, "items_failed", int64_to_numeric(totals->items_failed));
+	push_pair(&state, "seconds", rounded(seconds, 3));
+	push_pair(&state, "batches_per_second",
+			  rounded(seconds > 0 ? batches / seconds : 0, 1));
+	key.type = value.type = jbvString;
+	key.val.string.val = "verdict";
+	key.val.string.len = strlen("verdict");
+	value.val.string.val = "succeeded";
+	value.val.string.len = strlen("succeeded");
+	pushJsonbValue(&state, WJB_KEY, &key);
+	pushJsonbValue(&state, WJB_VALUE, &value);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+push_pair(JsonbParseState **state, char *key, Numeric number)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = key;
+	value.val.string.len = strlen(key);
+	pushJsonbValue(state, WJB_KEY, &value);
+	value.type = jbvNumeric;
+	value.val.numeric = number;
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+static Numeric
+rounded(double number, int digits)
+{
+	Datum		numeric = DirectFunctionCall1(float8_numeric,
+											  Float8GetDatum(number));
+
+	return DatumGetNumeric(DirectFunctionCall2(numeric_round, numeric,
+											   Int32GetDatum(digits)));
+}

@@ -1,0 +1,667 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_group.c
+ *	  One transaction of a worker: some mini-batches and the rows that say that
+ *	  they are done.
+ *
+ * Each mini-batch runs in a subtransaction.  Where it fails, that is rolled
+ * back and the failed attempt is recorded along with the others' success.  The
+ * counters in shared memory are changed after the commit, so they never count
+ * what a crash of this process takes back.
+ *
+ * A commit costs more than a small mini-batch; so while mini-batches are short,
+ * as many share a transaction as last a few milliseconds together.  When such a
+ * transaction fails as a whole, its mini-batches are done again one by one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "activity/parallel.h"
+#include "activity/parallel_judge.h"
+#include "definition/catch.h"
+#include "engine/journal.h"
+#include "engine/session.h"
+#include "engine/slot.h"
+#include "engine/step.h"
+#include "store/engine_mode.h"
+
+/* How long a group should last, and when it is cut short. */
+#define GROUP_SECONDS		0.006
+#define GROUP_TOO_LONG		(20 * INT64CONST(1000)) /* microseconds */
+
+/*
+ * A worker that dies takes its mini-batches along, which counts as an attempt
+ * at them; it is not held against them before this many.
+ */
+#define MAX_LOST_ATTEMPTS	10
+
+/* As many boundaries are read at once. */
+#define BOUNDARY_WINDOW		4096
+
+/* One mini-batch of a group. */
+typedef struct BatchResult
+{
+	int32		batch;
+	int16		attempt;
+	bool		tried;
+	bool		succeeded;
+	bool		final;
+	TimestampTz started_at;
+	TimestampTz finished_at;
+	int64		items_in;		/* -1: not known */
+	int64		items_out;
+	List	   *failed_items;	/* of FailedItem * */
+	Failure    *failure;
+} BatchResult;
+
+static int	group_size(const ParallelWorker *worker);
+static int	take_group(ParallelWorker *worker, BatchResult *results);
+static Failure *run_group(ParallelWorker *worker, BatchResult *results, int n);
+static void run_one_by_one(ParallelWorker *worker, BatchResult *results,
+						   int n);
+static void run_alone(ParallelWorker *worker, BatchResult *result);
+static void record_failure(ParallelWorker *worker, BatchResult *result,
+						   Failure *failure);
+static void try_all(ParallelWorker *worker, BatchResult *results, int n);
+static void try_batch(ParallelWorker *worker, BatchResult *result);
+static bool attempts_were_lost(ParallelWorker *worker, BatchResult *result);
+static void run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
+								  CurrentBatch *batch);
+static void run_batch(ParallelWorker *worker, BatchResult *result,
+					  CurrentBatch *batch);
+static void check_gap(ParallelWorker *worker, const BatchResult *result);
+static void take_failure(ParallelWorker *worker, BatchResult *result,
+						 ErrorData *error, WatchAlarm alarm);
+static void count_items(BatchResult *result, CurrentBatch *batch);
+static void count_items_of(void *arg);
+static void record(const ParallelWorker *worker, const BatchResult *results,
+				   int n);
+static void record_attempt(const ParallelWorker *worker,
+						   const BatchResult *result);
+static void record_failed_items(const ParallelWorker *worker,
+								const BatchResult *result);
+static void count_ends(ParallelWorker *worker, const BatchResult *results,
+					   int n);
+static void read_boundary(ParallelWorker *worker, int32 number,
+						  ItemPointer tid);
+
+bool
+parallel_do_group(ParallelWorker *worker)
+{
+	BatchResult *results;
+	Failure    *failure;
+	int			n;
+
+	MemoryContextReset(worker->scratch);
+	MemoryContextSwitchTo(worker->scratch);
+	results = palloc0(MAX_BATCH_GROUP * sizeof(BatchResult));
+	n = take_group(worker, results);
+	if (n == 0)
+		return false;
+
+	failure = run_group(worker, results, n);
+	if (failure == NULL)
+		count_ends(worker, results, n);
+	else if (failure->interrupt == INTERRUPT_NONE && n > 1)
+		run_one_by_one(worker, results, n);
+	else if (failure->interrupt == INTERRUPT_NONE)
+		record_failure(worker, results, failure);
+
+	/* What was not tried, or was interrupted, is for others. */
+	step_put_back(worker->step);
+	return true;
+}
+
+/* One until it is known how long they last. */
+static int
+group_size(const ParallelWorker *worker)
+{
+	StepCounts	counts;
+
+	step_counts(worker->step, &counts);
+	if (counts.batch_seconds <= 0)
+		return counts.first_batch_at == 0 ? 1 : 2;
+	return (int) Max(Min(GROUP_SECONDS / counts.batch_seconds,
+						 MAX_BATCH_GROUP), 1);
+}
+
+static int
+take_group(ParallelWorker *worker, BatchResult *results)
+{
+	int			n = step_take(worker->step, group_size(worker));
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		results[i].batch = MySlot->batches[i];
+		results[i].attempt = MySlot->batch_attempts[i];
+	}
+	return n;
+}
+
+/* NULL, or the error for which all of it was rolled back. */
+static Failure *
+run_group(ParallelWorker *worker, BatchResult *results, int n)
+{
+	Failure    *volatile failure = NULL;
+
+	PG_TRY();
+	{
+		work_begin();
+		MemoryContextSwitchTo(worker->scratch);
+		journal_capture_start();
+		try_all(worker, results, n);
+		journal_capture_stop();
+		record(worker, results, n);
+		work_commit(worker->call->document->durability ==
+					DURABILITY_ACTIVITY);
+	}
+	PG_CATCH();
+	{
+		(void) watch_stop();
+		MyBatch = NULL;
+		journal_capture_stop();
+		failure = failure_catch(worker->scratch);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(worker->scratch);
+	return failure;
+}
+
+static void
+run_one_by_one(ParallelWorker *worker, BatchResult *results, int n)
+{
+	int			i;
+
+	for (i = 0; i < n && worker->failure == NULL; i++)
+		run_alone(worker, &results[i]);
+}
+
+static void
+run_alone(ParallelWorker *worker, BatchResult *result)
+{
+	BatchResult again = {.batch = result->batch,.attempt = result->attempt};
+	Failure    *failure;
+	StepCounts	counts;
+
+	step_counts(worker->step, &counts);
+	if (counts.stopping)
+		return;
+	*result = again;
+	failure = run_group(worker, result, 1);
+	if (failure == NULL)
+		count_ends(worker, result, 1);
+	else if (failure->interrupt == INTERRUPT_NONE)
+		record_failure(worker, result, failure);
+}
+
+/*
+ * The attempt failed after its statement was done, at the commit as a rule.  A
+ * unique violation is that of its row: somebody else made this attempt, which
+ * is found out about when the step has nothing left to hand out.
+ */
+static void
+record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
+{
+	Failure    *volatile again = NULL;
+
+	if (strcmp(failure->sqlstate, "23505") == 0)
+	{
+		step_let_go(worker->step, result->batch);
+		return;
+	}
+	result->tried = true;
+	result->succeeded = false;
+	result->final = result->attempt > worker->config->max_retries;
+	result->failure = failure;
+	result->items_out = 0;
+	if (result->finished_at == 0)
+		result->finished_at = GetCurrentTimestamp();
+	PG_TRY();
+	{
+		work_begin();
+		MemoryContextSwitchTo(worker->scratch);
+		record(worker, result, 1);
+		work_commit(false);
+	}
+	PG_CATCH();
+	{
+		again = failure_catch(worker->context);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(worker->scratch);
+
+	/* When not even this can be written, going on would be in vain. */
+	if (again == NULL)
+		count_ends(worker, result, 1);
+	else if (again->interrupt == INTERRUPT_NONE)
+		worker->failure = again;
+}
+
+static void
+try_all(ParallelWorker *worker, BatchResult *results, int n)
+{
+	TimestampTz started_at = GetCurrentTimestamp();
+	int			i;
+
+	for (i = 0; i < n && worker->failure == NULL; i++)
+	{
+		if (i > 0 && results[i - 1].finished_at - started_at > GROUP_TOO_LONG)
+			break;
+		try_batch(worker, &results[i]);
+		journal_write(worker->order.run_id, worker->order.no,
+					  results[i].batch);
+		journal_reset();
+	}
+}
+
+static void
+try_batch(ParallelWorker *worker, BatchResult *result)
+{
+	CurrentBatch batch;
+
+	result->started_at = GetCurrentTimestamp();
+	result->items_in = -1;
+	if (!attempts_were_lost(worker, result))
+	{
+		parallel_locate_batch(worker, result->batch, &batch);
+		MyBatch = &batch;
+		run_in_subtransaction(worker, result, &batch);
+		result->failed_items = batch.failed_items;
+		result->final = result->succeeded ||
+			result->attempt > worker->config->max_retries;
+		count_items(result, &batch);
+		MyBatch = NULL;
+	}
+	result->finished_at = GetCurrentTimestamp();
+}
+
+/* Has it been the death of one worker after the other? */
+static bool
+attempts_were_lost(ParallelWorker *worker, BatchResult *result)
+{
+	if (result->attempt <= worker->config->max_retries + MAX_LOST_ATTEMPTS)
+		return false;
+	result->tried = true;
+	result->final = true;
+	result->failure =
+		failure_create(worker->scratch, "57P01",
+					   "the workers of the last attempts were terminated",
+					   NULL, NULL);
+	return true;
+}
+
+static void
+run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
+					  CurrentBatch *batch)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	volatile WatchAlarm alarm = WATCH_NONE;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(worker->scratch);
+	PG_TRY();
+	{
+		run_batch(worker, result, batch);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		alarm = watch_stop();
+		MemoryContextSwitchTo(worker->scratch);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(worker->scratch);
+	CurrentResourceOwner = owner;
+
+	if (error == NULL)
+		result->tried = result->succeeded = true;
+	else
+		take_failure(worker, result, error, alarm);
+}
+
+static void
+run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
+{
+	WatchLimits limits = {
+		.batch_timeout = worker->config->batch_timeout,
+		.step_deadline = worker->deadline,
+		.progress_timeout = worker->config->progress_timeout,
+		.step = worker->step,
+		.joined_at = worker->joined_at
+	};
+
+	watch_start(&limits);
+	if (worker->plan != NULL)
+		result->items_out = batch_plan_run(worker->plan);
+	else
+	{
+		CachedPlanSource *plan =
+			batch_plan_create(parallel_run_text(worker), batch->relation,
+							  worker->append_to, false);
+
+		result->items_out = batch_plan_run(plan);
+		DropCachedPlan(plan);
+	}
+
+	/* Deferred constraints are the mini-batch's, not the group's. */
+	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	(void) watch_stop();
+
+	result->items_in = batch->items >= 0 ? batch->items : batch->items_read;
+	result->failed_items = batch->failed_items;
+	check_gap(worker, result);
+}
+
+static void
+check_gap(ParallelWorker *worker, const BatchResult *result)
+{
+	if (gap_fails_batch(worker->config, result->items_in, result->items_out,
+						list_length(result->failed_items)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("the mini-batch has " INT64_FORMAT " items, and \"run\" returned " INT64_FORMAT " rows",
+						result->items_in, result->items_out),
+				 errhint("Where rows are not items, set \"count\" to \"none\".")));
+
+	if (worker->config->compare_items && !worker->surplus_logged &&
+		result->items_out > result->items_in)
+	{
+		call_log(WARNING, psprintf("mini-batch %d has " INT64_FORMAT " items, and \"run\" returned " INT64_FORMAT " rows",
+								   result->batch, result->items_in,
+								   result->items_out));
+		worker->surplus_logged = true;
+	}
+}
+
+/*
+ * An interrupt that is meant for all that this worker does is passed on, and
+ * ends the transaction.
+ */
+static void
+take_failure(ParallelWorker *worker, BatchResult *result, ErrorData *error,
+			 WatchAlarm alarm)
+{
+	if (MySlot->interrupt != INTERRUPT_NONE)
+		ReThrowError(error);
+	QueryCancelPending = false;
+	if (alarm == WATCH_STEP || alarm == WATCH_STALLED)
+	{
+		worker->failure = parallel_alarm_failure(worker, alarm, NULL, 0);
+		return;
+	}
+	result->tried = true;
+	if (alarm == WATCH_BATCH && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		result->failure =
+			parallel_alarm_failure(worker, alarm, "the mini-batch",
+								   worker->config->batch_timeout);
+	else
+		result->failure = failure_from_error(error, INTERRUPT_NONE);
+}
+
+/* What failed may not have been read to its end. */
+static void
+count_items(BatchResult *result, CurrentBatch *batch)
+{
+	char	   *message;
+
+	if (result->succeeded)
+		return;
+	if (batch->items >= 0)
+		result->items_in = batch->items;
+	else if (!result->final ||
+			 !catch_errors(count_items_of, batch, &message))
+		result->items_in = batch->items_read;
+	else
+		result->items_in = batch->items;
+}
+
+static void
+count_items_of(void *arg)
+{
+	CurrentBatch *batch = arg;
+
+	batch->items = batch_count_items(batch);
+}
+
+static void
+record(const ParallelWorker *worker, const BatchResult *results, int n)
+{
+	EngineMode	mode;
+	int			i;
+
+	/* SET TRANSACTION READ ONLY in the user's code ends with that. */
+	XactReadOnly = false;
+	engine_mode_enter(&mode);
+	for (i = 0; i < n; i++)
+	{
+		if (!results[i].tried)
+			continue;
+		record_attempt(worker, &results[i]);
+		if (results[i].final)
+			record_failed_items(worker, &results[i]);
+	}
+	engine_mode_leave(&mode);
+}
+
+static void
+record_attempt(const ParallelWorker *worker, const BatchResult *result)
+{
+	const Failure *failure = result->failure;
+	BatchRow	row = {
+		.run_id = worker->order.run_id,
+		.no = worker->order.no,
+		.batch = result->batch,
+		.attempt = result->attempt,
+		.succeeded = result->succeeded,
+		.final = result->final,
+		.executor_pid = MyProcPid,
+		.started_at = result->started_at,
+		.finished_at = result->finished_at,
+		.items_in = result->items_in,
+		.items_out = result->items_out,
+		.error = failure != NULL ? failure->message : NULL
+	};
+
+	batch_insert(&row);
+	if (failure != NULL)
+	{
+		BatchFailure failed = {
+			.run_id = row.run_id,
+			.no = row.no,
+			.batch = row.batch,
+			.attempt = row.attempt,
+			.sqlstate = failure->sqlstate,
+			.message = failure->message,
+			.detail = failure->detail,
+			.hint = failure->hint,
+			.context = failure->context
+		};
+
+		batch_failure_insert(&failed);
+	}
+}
+
+/* Not those of an attempt that is made again: it reports them again. */
+static void
+record_failed_items(const ParallelWorker *worker, const BatchResult *result)
+{
+	ListCell   *cell;
+
+	foreach(cell, result->failed_items)
+	{
+		FailedItem *item = lfirst(cell);
+		BatchFailure failed = {
+			.run_id = worker->order.run_id,
+			.no = worker->order.no,
+			.batch = result->batch,
+			.attempt = result->attempt,
+			.sqlstate = "22000",
+			.message = item->message,
+			.context = item->key
+		};
+
+		batch_failure_insert(&failed);
+	}
+}
+
+/* After the commit. */
+static void
+count_ends(ParallelWorker *worker, const BatchResult *results, int n)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		const BatchResult *result = &results[i];
+		int64		items = Max(result->items_in, 0);
+		BatchEnd	end = result->succeeded ? BATCH_SUCCEEDED :
+			result->final ? BATCH_FAILED : BATCH_RETRY;
+
+		if (!result->tried)
+			continue;
+		step_batch_ended(worker->step, result->batch, result->attempt, end,
+						 items,
+						 items_not_failed(worker->config->compare_items,
+										  items, result->items_out,
+										  list_length(result->failed_items)),
+						 (result->finished_at - result->started_at) /
+						 1000000.0);
+	}
+}
+
+void
+parallel_locate_batch(ParallelWorker *worker, int32 number,
+					  CurrentBatch *batch)
+{
+	const StepRow *split = &worker->split;
+
+	memset(batch, 0, sizeof(*batch));
+	batch->number = number;
+	batch->relation = split->relation;
+	batch->filenode = split->filenode;
+	batch->context = worker->scratch;
+	batch->items = -1;
+	ItemPointerSet(&batch->end, split->blocks, FirstOffsetNumber);
+	if (split->rows_per_batch > 0)
+	{
+		read_boundary(worker, number, &batch->begin);
+		batch->items = split->rows_per_batch;
+		if (number < split->batches)
+			read_boundary(worker, number + 1, &batch->end);
+		else
+			batch->items = split->items -
+				(number - 1) * split->rows_per_batch;
+	}
+	else
+	{
+		int64		begin = (int64) (number - 1) * split->blocks_per_batch;
+
+		ItemPointerSet(&batch->begin, begin, FirstOffsetNumber);
+		if (number < split->batches)
+			ItemPointerSet(&batch->end, begin + split->blocks_per_batch,
+						   FirstOffsetNumber);
+	}
+}
+
+/* From a window that moves on with the numbers that are handed out. */
+static void
+read_boundary(ParallelWorker *worker, int32 number, ItemPointer tid)
+{
+	const unsigned char *b;
+
+	if (worker->boundaries == NULL || number < worker->first_boundary ||
+		number >= worker->first_boundary + worker->nboundaries)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(worker->context);
+		EngineMode	mode;
+
+		if (worker->boundaries != NULL)
+			pfree(worker->boundaries);
+		worker->boundaries = NULL;
+		engine_mode_enter(&mode);
+		worker->boundaries = step_boundaries(worker->order.run_id,
+											 worker->order.no, number,
+											 BOUNDARY_WINDOW);
+		engine_mode_leave(&mode);
+		worker->first_boundary = number;
+		worker->nboundaries = VARSIZE_ANY_EXHDR(worker->boundaries) /
+			BOUNDARY_SIZE;
+		MemoryContextSwitchTo(previous);
+	}
+	if (number >= worker->first_boundary + worker->nboundaries)
+		elog(ERROR, "boundary %d of the step is missing", number);
+	b = (const unsigned char *) VARDATA_ANY(worker->boundaries) +
+		(number - worker->first_boundary) * BOUNDARY_SIZE;
+	ItemPointerSet(tid,
+				   (BlockNumber) b[0] << 24 | (BlockNumber) b[1] << 16 |
+				   (BlockNumber) b[2] << 8 | (BlockNumber) b[3],
+				   (OffsetNumber) (b[4] << 8 | b[5]));
+}
+
+/* The context of the run, with the mini-batch added to it. */
+char *
+parallel_run_text(const ParallelWorker *worker)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	key;
+	JsonbValue	value;
+	Jsonb	   *batch = batch_context();
+	Jsonb	   *root;
+
+	key.type = jbvString;
+	key.val.string.val = "batch";
+	key.val.string.len = strlen("batch");
+	value.type = jbvBinary;
+	value.val.binary.data = &batch->root;
+	value.val.binary.len = VARSIZE(batch) - VARHDRSZ;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_KEY, &key);
+	pushJsonbValue(&state, WJB_VALUE, &value);
+	root = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	root = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(call_context(worker->call)),
+											  JsonbPGetDatum(root)));
+	return template_render(worker->config->run, root);
+}
+
+Failure *
+parallel_alarm_failure(const ParallelWorker *worker, WatchAlarm alarm,
+					   const char *what, int64 timeout)
+{
+	char	   *message = NULL;
+
+	switch (alarm)
+	{
+		case WATCH_NONE:
+			break;
+		case WATCH_BATCH:
+			message = psprintf("timeout: %s took longer than %g s", what,
+							   timeout / 1000000.0);
+			break;
+		case WATCH_STEP:
+			message = psprintf("timeout: the attempt took longer than %g s",
+							   worker->call->def->timeout / 1000000.0);
+			break;
+		case WATCH_STALLED:
+			message = psprintf("no mini-batch was finished and no progress reported for %g s, and \"progress_update_timeout\" is %g",
+							   worker->config->progress_timeout / 1000000.0,
+							   worker->config->progress_timeout / 1000000.0);
+			break;
+	}
+	return failure_create(worker->context, "57014", message, NULL, NULL);
+}

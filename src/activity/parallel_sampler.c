@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_sampler.c
+ *	  The table sampling method that reads one mini-batch of a table.
+ *
+ * mini_batch stands for TABLE TABLESAMPLE mlpipe.mini_batch_range(), and this
+ * gives the scan the blocks and tuples of the mini-batch that the process is
+ * working on.  It is a sampling method because that is the one place where an
+ * extension can tell an ordinary scan what to read without any change of the
+ * plan: the plan is made once for a step, conditions are pushed down to the
+ * scan, rows have the table's type, and the scan goes through the small ring of
+ * buffers of bulk reads, so that a pass over a large table does not push
+ * everything else out of the cache.
+ *
+ * A mini-batch reads the table as it is when it runs.  Rows that came into its
+ * blocks since the split are read, those behind the last block are in no
+ * mini-batch; a row that an UPDATE moved to another block meanwhile can be read
+ * twice or not at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/tsmapi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/optimizer.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "activity/batch.h"
+#include "activity/parallel.h"
+
+/* Where a scan stands. */
+typedef struct RangeScan
+{
+	const CurrentBatch *batch;
+	uint64		next_block;
+	uint64		end_block;		/* the first one that is not read */
+	OffsetNumber offset;		/* the last tuple of the block given out */
+} RangeScan;
+
+PG_FUNCTION_INFO_V1(mlpipe_mini_batch_range);
+
+static void estimate_range(PlannerInfo *root, RelOptInfo *baserel,
+						   List *paramexprs, BlockNumber *pages,
+						   double *tuples);
+static uint64 range_end_block(const CurrentBatch *batch);
+static void init_scan(SampleScanState *node, int eflags);
+static void begin_scan(SampleScanState *node, Datum *params, int nparams,
+					   uint32 seed);
+static void check_relation(const CurrentBatch *batch, Relation relation);
+static BlockNumber next_block(SampleScanState *node, BlockNumber nblocks);
+static OffsetNumber next_tuple(SampleScanState *node, BlockNumber block,
+							   OffsetNumber max);
+static void end_scan(SampleScanState *node);
+static void note_items_read(const SampleScanState *node);
+
+Datum
+mlpipe_mini_batch_range(PG_FUNCTION_ARGS)
+{
+	TsmRoutine *method = makeNode(TsmRoutine);
+
+	method->parameterTypes = NIL;
+	method->repeatable_across_queries = false;
+	method->repeatable_across_scans = true;
+	method->SampleScanGetSampleSize = estimate_range;
+	method->InitSampleScan = init_scan;
+	method->BeginSampleScan = begin_scan;
+	method->NextSampleBlock = next_block;
+	method->NextSampleTuple = next_tuple;
+	method->EndSampleScan = end_scan;
+	PG_RETURN_POINTER(method);
+}
+
+/* The plan serves all mini-batches; the one at hand stands for all. */
+static void
+estimate_range(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
+			   BlockNumber *pages, double *tuples)
+{
+	*pages = baserel->pages;
+	*tuples = baserel->tuples;
+	if (MyBatch != NULL)
+	{
+		uint64		first = ItemPointerGetBlockNumber(&MyBatch->begin);
+		uint64		blocks = range_end_block(MyBatch) - first;
+
+		*pages = Min(Max(blocks, 1), Max(baserel->pages, 1));
+		*tuples = MyBatch->items >= 0 ? MyBatch->items :
+			baserel->tuples * *pages / Max(baserel->pages, 1);
+	}
+	*tuples = clamp_row_est(*tuples);
+}
+
+static uint64
+range_end_block(const CurrentBatch *batch)
+{
+	uint64		block = ItemPointerGetBlockNumberNoCheck(&batch->end);
+
+	if (ItemPointerGetOffsetNumberNoCheck(&batch->end) > FirstOffsetNumber)
+		block++;
+	return block;
+}
+
+static void
+init_scan(SampleScanState *node, int eflags)
+{
+	node->tsm_state = palloc0(sizeof(RangeScan));
+}
+
+static void
+begin_scan(SampleScanState *node, Datum *params, int nparams, uint32 seed)
+{
+	RangeScan  *scan = node->tsm_state;
+
+	if (MyBatch == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no mini-batch is being run"),
+				 errhint("The sampling method \"mlpipe.mini_batch_range\" is for the statement \"run\" of parallel activities.")));
+	check_relation(MyBatch, node->ss.ss_currentRelation);
+
+	scan->batch = MyBatch;
+	scan->next_block = ItemPointerGetBlockNumber(&MyBatch->begin);
+	scan->end_block = range_end_block(MyBatch);
+	scan->offset = InvalidOffsetNumber;
+	node->use_bulkread = true;
+	node->use_pagemode = true;
+}
+
+/*
+ * Blocks of another table, or of a new file of the same table, would be read
+ * without an error, and rows would be missing or come twice.
+ */
+static void
+check_relation(const CurrentBatch *batch, Relation relation)
+{
+	if (RelationGetRelid(relation) == batch->relation &&
+		relation->rd_rel->relfilenode == batch->filenode)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" was rewritten after it had been split into mini-batches",
+					RelationGetRelationName(relation)),
+			 errdetail("TRUNCATE, VACUUM FULL, CLUSTER and some forms of ALTER TABLE rewrite a table."),
+			 errhint("Use \"query\" as the input, which is kept for the step.")));
+}
+
+static BlockNumber
+next_block(SampleScanState *node, BlockNumber nblocks)
+{
+	RangeScan  *scan = node->tsm_state;
+
+	note_items_read(node);
+	scan->offset = InvalidOffsetNumber;
+	if (scan->next_block >= Min(scan->end_block, nblocks))
+		return InvalidBlockNumber;
+	return (BlockNumber) scan->next_block++;
+}
+
+static OffsetNumber
+next_tuple(SampleScanState *node, BlockNumber block, OffsetNumber max)
+{
+	RangeScan  *scan = node->tsm_state;
+	const CurrentBatch *batch = scan->batch;
+
+	if (scan->offset == InvalidOffsetNumber &&
+		block == ItemPointerGetBlockNumber(&batch->begin))
+		scan->offset = ItemPointerGetOffsetNumber(&batch->begin);
+	else
+		scan->offset = OffsetNumberNext(scan->offset);
+
+	if (block == ItemPointerGetBlockNumberNoCheck(&batch->end))
+		max = Min(max, ItemPointerGetOffsetNumber(&batch->end) - 1);
+	return scan->offset <= max ? scan->offset : InvalidOffsetNumber;
+}
+
+static void
+end_scan(SampleScanState *node)
+{
+	note_items_read(node);
+}
+
+/*
+ * The node counts the visible rows that it returned, before conditions, and
+ * from 0 in each scan.
+ */
+static void
+note_items_read(const SampleScanState *node)
+{
+	if (MyBatch != NULL && node->begun)
+		MyBatch->items_read = Max(MyBatch->items_read, node->donetuples);
+}
+
+int64
+batch_count_items(const CurrentBatch *batch)
+{
+	Relation	relation = table_open(batch->relation, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	ItemPointerData first = batch->begin;
+	ItemPointerData last = batch->end;
+	TableScanDesc scan;
+	int64		items = 0;
+
+	check_relation(batch, relation);
+
+	/* The range is inclusive there; offset 0 is before all tuples. */
+	ItemPointerSetOffsetNumber(&last,
+							   ItemPointerGetOffsetNumber(&batch->end) - 1);
+	scan = table_beginscan_tidrange(relation, GetActiveSnapshot(), &first,
+									&last);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		items++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(relation, NoLock);
+	return items;
+}

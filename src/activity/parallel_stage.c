@@ -1,0 +1,322 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_stage.c
+ *	  Keeps the rows of a query for the time of a step, so that they can be
+ *	  split into mini-batches.
+ *
+ * The table mlpipe.stage_RUN_NO is made in the transaction that splits the
+ * activity and dropped in the one that ends it.  It is logged, other than a
+ * table that could be made again from the query: the query need not return the
+ * same rows a second time, and after a crash the mini-batches that are done
+ * must be the same rows that they were before.
+ *
+ * The table belongs to the extension's owner, so that nobody else can change
+ * it; the query runs as the user, whose rights it needs, and the user may read
+ * its result.  As a member of the extension it is not dumped, and goes with it.
+ *
+ * The rows are written frozen: the table did not exist before this transaction,
+ * so nobody can see them too early, and no mini-batch has to look up whether
+ * they are visible.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/toasting.h"
+#include "commands/extension.h"
+#include "commands/tablecmds.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "activity/parallel.h"
+#include "mlpipe.h"
+#include "store/engine_mode.h"
+
+#define STAGE_SCHEMA	"mlpipe"
+#define STAGE_OPTIONS	(TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN)
+#define BUFFERED_ROWS	1000
+#define BUFFERED_BYTES	65536
+
+/* Receives the rows of the query. */
+typedef struct StageReceiver
+{
+	DestReceiver pub;
+	int64		run_id;
+	int32		no;
+	const BatchSize *size;
+	Split	   *split;
+	MemoryContext context;
+	Relation	relation;
+	CommandId	cid;
+	BulkInsertState bulk;
+	TupleTableSlot *slots[BUFFERED_ROWS];
+	int			nslots;
+	Size		nbytes;
+	ItemPointerData last;		/* of the rows written */
+} StageReceiver;
+
+static char *stage_name(int64 run_id, int32 no);
+static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
+static bool stage_receive(TupleTableSlot *slot, DestReceiver *self);
+static void stage_flush(StageReceiver *stage);
+static void stage_shutdown(DestReceiver *self);
+static void stage_destroy(DestReceiver *self);
+static Oid	create_stage(const char *name, TupleDesc rows, Oid reader);
+static List *stage_columns(TupleDesc rows);
+static void grant_select(const char *name, Oid reader);
+static void drop_stage(const char *name);
+
+static char *
+stage_name(int64 run_id, int32 no)
+{
+	return psprintf("stage_" INT64_FORMAT "_%d", run_id, no);
+}
+
+void
+split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
+			Split *split)
+{
+	StageReceiver *stage = palloc0(sizeof(StageReceiver));
+	StatementResult result;
+
+	memset(split, 0, sizeof(*split));
+	initStringInfo(&split->boundaries);
+	stage->pub.receiveSlot = stage_receive;
+	stage->pub.rStartup = stage_startup;
+	stage->pub.rShutdown = stage_shutdown;
+	stage->pub.rDestroy = stage_destroy;
+	stage->pub.mydest = DestNone;
+	stage->run_id = run_id;
+	stage->no = no;
+	stage->size = size;
+	stage->split = split;
+	stage->context = CurrentMemoryContext;
+	ItemPointerSet(&stage->last, 0, InvalidOffsetNumber);
+
+	memset(&result, 0, sizeof(result));
+	statement_run(query, &stage->pub, &result);
+	if (!OidIsValid(split->row.relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the query of \"input\" returns no relation"),
+				 errhint("Use a SELECT or VALUES statement.")));
+	CommandCounterIncrement();
+}
+
+static void
+stage_startup(DestReceiver *self, int operation, TupleDesc rows)
+{
+	StageReceiver *stage = (StageReceiver *) self;
+	Oid			reader = GetUserId();
+	EngineMode	mode;
+	Oid			table;
+
+	if (OidIsValid(stage->split->row.relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the query of \"input\" must be one statement")));
+	engine_mode_enter(&mode);
+	table = create_stage(stage_name(stage->run_id, stage->no), rows, reader);
+	engine_mode_leave(&mode);
+
+	stage->relation = table_open(table, AccessExclusiveLock);
+	stage->cid = GetCurrentCommandId(true);
+	stage->bulk = GetBulkInsertState();
+	stage->split->row.relation = table;
+	stage->split->row.staged = true;
+}
+
+static bool
+stage_receive(TupleTableSlot *row, DestReceiver *self)
+{
+	StageReceiver *stage = (StageReceiver *) self;
+	TupleTableSlot *slot = stage->slots[stage->nslots];
+	MemoryContext previous = MemoryContextSwitchTo(stage->context);
+
+	if (slot == NULL)
+	{
+		slot = table_slot_create(stage->relation, NULL);
+		stage->slots[stage->nslots] = slot;
+	}
+	ExecCopySlot(slot, row);
+	stage->nbytes += ExecFetchSlotHeapTuple(slot, false, NULL)->t_len;
+	stage->nslots++;
+	if (stage->nslots == BUFFERED_ROWS || stage->nbytes > BUFFERED_BYTES)
+		stage_flush(stage);
+	MemoryContextSwitchTo(previous);
+	return true;
+}
+
+static void
+stage_flush(StageReceiver *stage)
+{
+	StepRow    *row = &stage->split->row;
+	int			i;
+
+	if (stage->nslots == 0)
+		return;
+	table_multi_insert(stage->relation, stage->slots, stage->nslots,
+					   stage->cid, STAGE_OPTIONS, stage->bulk);
+	for (i = 0; i < stage->nslots; i++)
+	{
+		ItemPointer tid = &stage->slots[i]->tts_tid;
+
+		/* A mini-batch is a range of tuples, so they must have an order. */
+		if (ItemPointerCompare(tid, &stage->last) <= 0)
+			elog(ERROR, "staged rows are out of order");
+		stage->last = *tid;
+		if (stage->size->rows > 0 && row->items % stage->size->rows == 0)
+			split_add_boundary(stage->split, tid);
+		row->items++;
+		ExecClearTuple(stage->slots[i]);
+	}
+	stage->nslots = 0;
+	stage->nbytes = 0;
+}
+
+static void
+stage_shutdown(DestReceiver *self)
+{
+	StageReceiver *stage = (StageReceiver *) self;
+	StepRow    *row = &stage->split->row;
+	int			i;
+
+	stage_flush(stage);
+	for (i = 0; i < BUFFERED_ROWS && stage->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(stage->slots[i]);
+	FreeBulkInsertState(stage->bulk);
+	table_finish_bulk_insert(stage->relation, STAGE_OPTIONS);
+
+	row->filenode = stage->relation->rd_rel->relfilenode;
+	row->blocks = RelationGetNumberOfBlocks(stage->relation);
+	row->rows_per_batch = stage->size->rows;
+	if (stage->size->rows == 0)
+		split_by_size(stage->size, stage->split);
+	table_close(stage->relation, NoLock);
+	stage->relation = NULL;
+}
+
+static void
+stage_destroy(DestReceiver *self)
+{
+}
+
+/*
+ * Without the commands' own machinery, so that no event trigger of the
+ * database sees it with our rights.
+ */
+static Oid
+create_stage(const char *name, TupleDesc rows, Oid reader)
+{
+	CreateStmt *create = makeNode(CreateStmt);
+	ObjectAddress table;
+	ObjectAddress extension;
+
+	create->relation = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
+	create->tableElts = stage_columns(rows);
+	create->oncommit = ONCOMMIT_NOOP;
+	create->accessMethod = "heap";
+	table = DefineRelation(create, RELKIND_RELATION, engine_owner(), NULL,
+						   NULL);
+	CommandCounterIncrement();
+	NewRelationCreateToastTable(table.objectId, (Datum) 0);
+
+	ObjectAddressSet(extension, ExtensionRelationId,
+					 get_extension_oid(EXTENSION_NAME, false));
+	recordDependencyOn(&table, &extension, DEPENDENCY_EXTENSION);
+	grant_select(name, reader);
+	CommandCounterIncrement();
+	return table.objectId;
+}
+
+static List *
+stage_columns(TupleDesc rows)
+{
+	List	   *columns = NIL;
+	int			i;
+
+	for (i = 0; i < rows->natts; i++)
+	{
+		Form_pg_attribute row = TupleDescAttr(rows, i);
+
+		columns = lappend(columns,
+						  makeColumnDef(NameStr(row->attname), row->atttypid,
+										row->atttypmod, row->attcollation));
+	}
+	return columns;
+}
+
+static void
+grant_select(const char *name, Oid reader)
+{
+	GrantStmt  *grant = makeNode(GrantStmt);
+	AccessPriv *privilege = makeNode(AccessPriv);
+	RoleSpec   *role = makeNode(RoleSpec);
+
+	privilege->priv_name = "select";
+	role->roletype = ROLESPEC_CSTRING;
+	role->rolename = GetUserNameFromId(reader, false);
+	role->location = -1;
+	grant->is_grant = true;
+	grant->targtype = ACL_TARGET_OBJECT;
+	grant->objtype = OBJECT_TABLE;
+	grant->objects = list_make1(makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1));
+	grant->privileges = list_make1(privilege);
+	grant->grantees = list_make1(role);
+	grant->behavior = DROP_RESTRICT;
+	ExecuteGrantStmt(grant);
+}
+
+void
+parallel_drop_stage(int64 run_id, int32 no)
+{
+	drop_stage(stage_name(run_id, no));
+}
+
+void
+parallel_drop_orphaned_stages(void)
+{
+	EngineMode	mode;
+	List	   *names;
+	ListCell   *cell;
+
+	engine_mode_enter(&mode);
+	names = step_orphaned_stages();
+	engine_mode_leave(&mode);
+	foreach(cell, names)
+		drop_stage(lfirst(cell));
+}
+
+/* Waits for a worker that reads it still. */
+static void
+drop_stage(const char *name)
+{
+	RangeVar   *table = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
+	EngineMode	mode;
+	ObjectAddress address;
+
+	engine_mode_enter(&mode);
+	ObjectAddressSet(address, RelationRelationId,
+					 RangeVarGetRelid(table, AccessExclusiveLock, true));
+	if (OidIsValid(address.objectId))
+		performDeletion(&address, DROP_CASCADE,
+						PERFORM_DELETION_SKIP_EXTENSIONS |
+						PERFORM_DELETION_QUIETLY);
+	engine_mode_leave(&mode);
+}

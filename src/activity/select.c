@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * select.c
+ *	  Queries that become a part of a larger statement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
+#include "tcop/utility.h"
+
+#include "activity/select.h"
+#include "definition/catch.h"
+
+typedef struct ParseTrial
+{
+	const char *sql;
+	List	   *parsed;
+} ParseTrial;
+
+static void try_parse(void *arg);
+static char *find_fault(List *parsed);
+static bool has_into_clause(const SelectStmt *select);
+
+void
+select_parse(const char *sql, Select *select)
+{
+	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+	char	   *fault = find_fault(parsed);
+	RawStmt    *raw;
+	const char *start;
+
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("query %s", fault),
+				 errhint("Other statements are for an activity of type \"sql\".")));
+
+	raw = linitial_node(RawStmt, parsed);
+	start = sql + Max(raw->stmt_location, 0);
+	select->text = raw->stmt_len > 0 ? pnstrdup(start, raw->stmt_len) :
+		pstrdup(start);
+	select->has_offset = ((SelectStmt *) raw->stmt)->limitOffset != NULL;
+}
+
+void
+select_check(const Template *query, ProblemList *problems, const char *path)
+{
+	ParseTrial	trial = {0};
+	char	   *fault;
+
+	if (query == NULL || !template_is_constant(query))
+		return;
+	trial.sql = template_source(query);
+	if (!catch_errors(try_parse, &trial, &fault))
+		problem_add(problems, PROBLEM_ERROR, path, NULL, "%s", fault);
+	else if ((fault = find_fault(trial.parsed)) != NULL)
+		problem_add(problems, PROBLEM_ERROR, path,
+					"Other statements are for an activity of type \"sql\".",
+					"%s", fault);
+}
+
+static void
+try_parse(void *arg)
+{
+	ParseTrial *trial = arg;
+
+	trial->parsed = raw_parser(trial->sql, RAW_PARSE_DEFAULT);
+}
+
+/* What keeps it from being one query, as the end of a sentence; or NULL. */
+static char *
+find_fault(List *parsed)
+{
+	Node	   *node;
+
+	if (list_length(parsed) != 1)
+		return psprintf("must be one SELECT, not %d statements",
+						list_length(parsed));
+	node = linitial_node(RawStmt, parsed)->stmt;
+	if (!IsA(node, SelectStmt))
+		return psprintf("must be a SELECT, not %s",
+						GetCommandTagName(CreateCommandTag(node)));
+	if (has_into_clause((SelectStmt *) node))
+		return pstrdup("must be a SELECT without INTO");
+	return NULL;
+}
+
+/* Of a UNION the first branch would have it. */
+static bool
+has_into_clause(const SelectStmt *select)
+{
+	while (select->op != SETOP_NONE)
+		select = select->larg;
+	return select->intoClause != NULL;
+}
+
+List *
+select_columns(const char *sql)
+{
+	RawStmt    *raw = linitial_node(RawStmt,
+									raw_parser(sql, RAW_PARSE_DEFAULT));
+	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk)
+			names = lappend(names, pstrdup(entry->resname));
+	}
+	return names;
+}
