@@ -1,0 +1,79 @@
+-- What the views are made of ---------------------------------------------------
+--
+-- A view calls functions with the rights of the one who looks, so these are
+-- open to everyone.  What they tell by themselves are numbers of runs,
+-- activities and processes; names and contents come from the tables, through
+-- the views, which ask mlpipe.may_see() about each run.
+
+CREATE FUNCTION mlpipe.executor_slots(
+	OUT pid integer, OUT role oid, OUT state text, OUT run_id bigint, OUT no integer,
+	OUT attempt integer, OUT batch integer, OUT since timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mlpipe_executor_slots' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
+
+CREATE FUNCTION mlpipe.batches_in_hand(
+	OUT run_id bigint, OUT no integer, OUT batch integer, OUT attempt integer,
+	OUT pid integer, OUT since timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mlpipe_batches_in_hand' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
+
+CREATE FUNCTION mlpipe.work_of_run(
+	run_id bigint,
+	OUT no integer, OUT batches integer, OUT succeeded integer, OUT failed integer,
+	OUT items bigint, OUT items_done bigint, OUT done bigint, OUT total bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mlpipe_work_of_run' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 2;
+
+CREATE FUNCTION mlpipe.facts(
+	OUT loaded boolean, OUT in_recovery boolean, OUT enabled boolean, OUT scheduler_pid integer,
+	OUT schedulers integer, OUT executors integer, OUT idle integer, OUT max_executors integer,
+	OUT starved_since timestamptz, OUT home bigint, OUT looked_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mlpipe_facts' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+
+CREATE FUNCTION mlpipe.queue_position(run_id bigint, no integer) RETURNS integer
+	AS 'MODULE_PATHNAME', 'mlpipe_queue_position' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+-- Others' processes show nobody but their pids to an ordinary user, so this
+-- counts as the owner of the extension.
+CREATE FUNCTION mlpipe.worker_processes() RETURNS integer
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	RETURN (SELECT pg_catalog.count(*)::integer
+			FROM pg_catalog.pg_stat_get_activity(NULL) a
+			WHERE a.backend_type OPERATOR(pg_catalog.<>) ALL
+				('{client backend,autovacuum launcher,autovacuum worker,startup,archiver,logger,checkpointer,background writer,walreceiver,walsender,walwriter,walsummarizer,slotsync worker,io worker,standalone backend}'::text[]));
+
+CREATE FUNCTION mlpipe.elapsed(started timestamptz, ended timestamptz) RETURNS interval
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN (ended OPERATOR(pg_catalog.-) started) OPERATOR(pg_catalog.>=) interval '1 minute'
+			THEN pg_catalog.date_trunc('second', ended OPERATOR(pg_catalog.-) started)
+			ELSE pg_catalog.date_trunc('milliseconds', greatest(ended OPERATOR(pg_catalog.-) started, interval '0'))
+		END;
+
+CREATE FUNCTION mlpipe.bar(share double precision) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN pg_catalog.format('[%s]', pg_catalog.rpad(
+		pg_catalog.repeat('#', pg_catalog.floor(share OPERATOR(pg_catalog.*) 10::double precision)::integer), 10, '-'));
+
+-- Where an activity lies in its run: both as shares of the run's time.
+CREATE FUNCTION mlpipe.span_bar(start_share double precision, end_share double precision) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN pg_catalog.rpad(pg_catalog.concat(
+		pg_catalog.repeat(' ', least(pg_catalog.floor(start_share OPERATOR(pg_catalog.*) 40::double precision)::integer, 39)),
+		pg_catalog.repeat('#', greatest(1,
+			pg_catalog.ceil(end_share OPERATOR(pg_catalog.*) 40::double precision)::integer
+			OPERATOR(pg_catalog.-) least(pg_catalog.floor(start_share OPERATOR(pg_catalog.*) 40::double precision)::integer, 39)))), 40);
+
+CREATE FUNCTION mlpipe.ordinal(number integer) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN pg_catalog.concat(number, CASE
+		WHEN number OPERATOR(pg_catalog.%) 100 IN (11, 12, 13) THEN 'th'
+		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 1 THEN 'st'
+		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 2 THEN 'nd'
+		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 3 THEN 'rd'
+		ELSE 'th' END);
+
+GRANT EXECUTE ON FUNCTION mlpipe.executor_slots(), mlpipe.batches_in_hand(), mlpipe.work_of_run(bigint),
+	mlpipe.facts(), mlpipe.queue_position(bigint, integer), mlpipe.worker_processes(),
+	mlpipe.elapsed(timestamptz, timestamptz), mlpipe.bar(double precision),
+	mlpipe.span_bar(double precision, double precision), mlpipe.ordinal(integer) TO PUBLIC;

@@ -1,0 +1,52 @@
+-- Functions that submit and control runs.
+
+CREATE FUNCTION @extschema@.mlpipe_submit(
+	pipeline text,
+	parameters jsonb DEFAULT '{}',
+	version integer DEFAULT NULL,
+	priority integer DEFAULT 0,
+	idempotency_key text DEFAULT NULL,
+	tags jsonb DEFAULT '{}',
+	not_before timestamptz DEFAULT NULL)
+RETURNS bigint LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_submit';
+COMMENT ON FUNCTION @extschema@.mlpipe_submit(text, jsonb, integer, integer, text, jsonb, timestamptz) IS
+	'submits a run of a pipeline, which starts when the transaction commits; returns its id, or that of the run with the same idempotency key';
+
+CREATE FUNCTION @extschema@.mlpipe_submit(
+	definition jsonb,
+	parameters jsonb DEFAULT '{}',
+	priority integer DEFAULT 0,
+	idempotency_key text DEFAULT NULL,
+	tags jsonb DEFAULT '{}',
+	not_before timestamptz DEFAULT NULL)
+RETURNS bigint LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_submit_document';
+COMMENT ON FUNCTION @extschema@.mlpipe_submit(jsonb, jsonb, integer, text, jsonb, timestamptz) IS
+	'runs a document once, without naming it, as the role that submits it';
+
+CREATE FUNCTION @extschema@.mlpipe_cancel(run_id bigint, reason text DEFAULT NULL)
+RETURNS boolean LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_cancel';
+COMMENT ON FUNCTION @extschema@.mlpipe_cancel(bigint, text) IS
+	'cancels a run: what runs is interrupted, what waits is cancelled; false where it had ended';
+
+CREATE FUNCTION @extschema@.mlpipe_suspend(run_id bigint)
+RETURNS boolean LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_suspend';
+COMMENT ON FUNCTION @extschema@.mlpipe_suspend(bigint) IS
+	'starts nothing more of a run; what runs goes on; false where there was nothing to suspend';
+
+CREATE FUNCTION @extschema@.mlpipe_resume(run_id bigint)
+RETURNS boolean LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_resume';
+COMMENT ON FUNCTION @extschema@.mlpipe_resume(bigint) IS
+	'goes on with a suspended run, or with one that came with a dump; false where there was nothing to resume';
+
+CREATE FUNCTION @extschema@.mlpipe_purge(older_than interval)
+RETURNS bigint LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_purge';
+COMMENT ON FUNCTION @extschema@.mlpipe_purge(interval) IS
+	'deletes runs that finished longer ago than this, and all that hangs on them; returns their number';
+
+-- The launcher does not look into databases: this tells it of a new one.
+CREATE FUNCTION mlpipe.start_scheduler()
+RETURNS void LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_start_scheduler';
+REVOKE ALL ON FUNCTION mlpipe.start_scheduler() FROM PUBLIC;
+COMMENT ON FUNCTION mlpipe.start_scheduler() IS
+	'has the launcher start a scheduler in this database when the transaction commits';
+SELECT mlpipe.start_scheduler();

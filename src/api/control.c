@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * control.c
+ *	  Cancelling, suspending, resuming and purging runs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "api/rights.h"
+#include "engine/create.h"
+#include "engine/run_cache.h"
+#include "engine/shmem.h"
+#include "engine/stop.h"
+#include "engine/wakeup.h"
+#include "store/engine_mode.h"
+#include "store/run_store.h"
+
+#define PURGE_AT_ONCE	10000
+
+static RunRow *run_argument(FunctionCallInfo fcinfo);
+static Oid	purge_scope(void);
+
+/* mlpipe.start_scheduler() returns void: for CREATE EXTENSION */
+PG_FUNCTION_INFO_V1(mlpipe_start_scheduler);
+Datum
+mlpipe_start_scheduler(PG_FUNCTION_ARGS)
+{
+	wakeup_scheduler(ERRAND_START);
+	PG_RETURN_VOID();
+}
+
+/* mlpipe_cancel(run_id bigint, reason text) returns boolean */
+PG_FUNCTION_INFO_V1(mlpipe_cancel);
+Datum
+mlpipe_cancel(PG_FUNCTION_ARGS)
+{
+	RunRow	   *run = run_argument(fcinfo);
+	const char *reason = "the run was cancelled";
+
+	if (!PG_ARGISNULL(1))
+		reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	PG_RETURN_BOOL(run_stop(run->run_id, STOP_CANCELLED, reason, NULL));
+}
+
+/* mlpipe_suspend(run_id bigint) returns boolean */
+PG_FUNCTION_INFO_V1(mlpipe_suspend);
+Datum
+mlpipe_suspend(PG_FUNCTION_ARGS)
+{
+	RunRow	   *run = run_argument(fcinfo);
+	EngineMode	mode;
+	bool		changed;
+
+	engine_mode_enter(&mode);
+	changed = run_suspend(run->run_id);
+	if (changed)
+	{
+		wakeup_suspend_steps(run->run_id, true);
+		wakeup_run_event(run->run_id);
+	}
+	engine_mode_leave(&mode);
+	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * mlpipe_resume(run_id bigint) returns boolean
+ *
+ * A run that a dump or a copied database brought along starts with this, too:
+ * the refill finds what of it is ready, or was in progress.
+ */
+PG_FUNCTION_INFO_V1(mlpipe_resume);
+Datum
+mlpipe_resume(PG_FUNCTION_ARGS)
+{
+	RunRow	   *run = run_argument(fcinfo);
+	EngineMode	mode;
+	bool		changed;
+
+	shmem_require();
+	engine_mode_enter(&mode);
+	changed = run_resume(run->run_id);
+	if (changed)
+	{
+		run_push_ready(run->run_id);
+		wakeup_suspend_steps(run->run_id, false);
+		wakeup_run_event(run->run_id);
+		wakeup_scheduler(ERRAND_ADMIT | ERRAND_REFILL);
+	}
+	engine_mode_leave(&mode);
+	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * mlpipe_purge(older_than interval) returns bigint
+ *
+ * Of the runs that the caller could have submitted, or all for a superuser.
+ */
+PG_FUNCTION_INFO_V1(mlpipe_purge);
+Datum
+mlpipe_purge(PG_FUNCTION_ARGS)
+{
+	EngineMode	mode;
+	TimestampTz before;
+	Oid			scope = purge_scope();
+	int64		purged = 0;
+	int64		some;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("age of the runs to purge must not be null")));
+	before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+													 TimestampTzGetDatum(GetCurrentTimestamp()),
+													 PG_GETARG_DATUM(0)));
+	engine_mode_enter(&mode);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		some = runs_purge(before, PURGE_AT_ONCE, scope);
+		purged += some;
+	} while (some == PURGE_AT_ONCE);
+	engine_mode_leave(&mode);
+	PG_RETURN_INT64(purged);
+}
+
+static Oid
+purge_scope(void)
+{
+	return superuser() ? InvalidOid : GetUserId();
+}
+
+/* Who may not see a run cannot learn that it exists. */
+static RunRow *
+run_argument(FunctionCallInfo fcinfo)
+{
+	EngineMode	mode;
+	RunRow	   *run;
+	int64		run_id;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("run_id must not be null")));
+	run_id = PG_GETARG_INT64(0);
+	run_cache_trim();
+	engine_mode_enter(&mode);
+	run = run_load(run_id, false);
+	engine_mode_leave(&mode);
+	if (run == NULL || !run_may_see(run->pipeline_id, run->submitted_by))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("run " INT64_FORMAT " does not exist", run_id)));
+	if (!run_may_use(run->pipeline_id, run->submitted_by))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for run " INT64_FORMAT, run_id)));
+	return run;
+}

@@ -1,0 +1,348 @@
+/*-------------------------------------------------------------------------
+ *
+ * inside.c
+ *	  Functions for the statements of an activity.
+ *
+ * They answer for MyCall, the attempt that this process is making.  What they
+ * are told is kept in memory until the attempt has ended: an output and
+ * variables are stored with a success, log lines and metrics in any case.
+ * Progress alone goes out at once, through shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "activity/activity.h"
+#include "activity/batch.h"
+#include "definition/value.h"
+#include "engine/journal.h"
+#include "engine/slot.h"
+
+PG_FUNCTION_INFO_V1(mlpipe_run_id);
+PG_FUNCTION_INFO_V1(mlpipe_activity_name);
+PG_FUNCTION_INFO_V1(mlpipe_parameter);
+PG_FUNCTION_INFO_V1(mlpipe_context);
+PG_FUNCTION_INFO_V1(mlpipe_set_output);
+PG_FUNCTION_INFO_V1(mlpipe_set_variable);
+PG_FUNCTION_INFO_V1(mlpipe_log);
+PG_FUNCTION_INFO_V1(mlpipe_log_metric);
+PG_FUNCTION_INFO_V1(mlpipe_item_failed);
+PG_FUNCTION_INFO_V1(mlpipe_progress);
+PG_FUNCTION_INFO_V1(mlpipe_batch);
+
+static ActivityCall *require_call(void);
+static void require_no_batch(const char *what, const char *hint);
+static void require_not_null(FunctionCallInfo fcinfo, int argument,
+							 const char *name);
+static JsonbValue *find_parameter(ActivityCall *call, const char *name);
+static const DeclaredValue *find_variable(ActivityCall *call,
+										  const char *name);
+static char *list_names(const List *declared, const char *what);
+static void check_variable(const DeclaredValue *variable, Jsonb *value);
+static void variable_context(void *arg);
+static void keep_variable(ActivityCall *call, const char *name, Jsonb *value);
+static VariableChange *find_change(const List *changes, const char *name);
+
+Datum
+mlpipe_run_id(PG_FUNCTION_ARGS)
+{
+	if (MyCall == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(MyCall->run_id);
+}
+
+Datum
+mlpipe_activity_name(PG_FUNCTION_ARGS)
+{
+	if (MyCall == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(MyCall->def->name));
+}
+
+Datum
+mlpipe_parameter(PG_FUNCTION_ARGS)
+{
+	ActivityCall *call = require_call();
+	JsonbValue *value;
+
+	require_not_null(fcinfo, 0, "name");
+	value = find_parameter(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (value->type == jbvNull)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(value_plain(value)));
+}
+
+Datum
+mlpipe_context(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(call_context(require_call()));
+}
+
+/* NULL takes back what was set before. */
+Datum
+mlpipe_set_output(PG_FUNCTION_ARGS)
+{
+	ActivityCall *call = require_call();
+
+	require_no_batch("a mini-batch cannot set an output",
+					 "The output of a parallel activity is its summary.");
+	if (PG_ARGISNULL(0))
+		call->output = NULL;
+	else
+		call_set_output(call, PG_GETARG_JSONB_P(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+mlpipe_set_variable(PG_FUNCTION_ARGS)
+{
+	ActivityCall *call = require_call();
+	const DeclaredValue *variable;
+	JsonbValue	null = {.type = jbvNull};
+	Jsonb	   *value;
+
+	require_no_batch("a mini-batch cannot set a variable",
+					 "Mini-batches run side by side; set it in an activity that depends on the parallel one.");
+	require_not_null(fcinfo, 0, "name");
+	variable = find_variable(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	value = PG_ARGISNULL(1) ? JsonbValueToJsonb(&null) : PG_GETARG_JSONB_P(1);
+	check_variable(variable, value);
+	keep_variable(call, variable->name, value);
+	PG_RETURN_VOID();
+}
+
+Datum
+mlpipe_log(PG_FUNCTION_ARGS)
+{
+	char	   *word;
+	int			elevel;
+
+	(void) require_call();
+	require_not_null(fcinfo, 1, "level");
+	word = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	elevel = journal_level_parse(word);
+	if (elevel == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no log level \"%s\"", word),
+				 errhint("The levels are \"debug\", \"info\", \"notice\", \"warning\" and \"error\".")));
+	if (!PG_ARGISNULL(0))
+		journal_log(elevel, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
+}
+
+Datum
+mlpipe_log_metric(PG_FUNCTION_ARGS)
+{
+	int64		step = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
+
+	(void) require_call();
+	require_not_null(fcinfo, 0, "name");
+	require_not_null(fcinfo, 1, "value");
+	journal_metric(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+				   PG_ARGISNULL(2) ? NULL : &step, PG_GETARG_FLOAT8(1));
+	PG_RETURN_VOID();
+}
+
+Datum
+mlpipe_item_failed(PG_FUNCTION_ARGS)
+{
+	(void) require_call();
+	require_not_null(fcinfo, 0, "key");
+	require_not_null(fcinfo, 1, "message");
+	batch_item_failed(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+					  text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_VOID();
+}
+
+Datum
+mlpipe_progress(PG_FUNCTION_ARGS)
+{
+	int64		done;
+	int64		total = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	TimestampTz now = GetCurrentTimestamp();
+
+	(void) require_call();
+	require_not_null(fcinfo, 0, "done");
+	done = PG_GETARG_INT64(0);
+	if (done < 0 || total < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("progress cannot be negative")));
+
+	control_lock();
+	MySlot->progress_done = done;
+	MySlot->progress_total = total;
+	MySlot->progress_at = now;
+	/* Also a sign of life of the step: progress_update_timeout. */
+	if (MySlot->step != NULL)
+		MySlot->step->last_batch_at = now;
+	control_unlock();
+	PG_RETURN_VOID();
+}
+
+Datum
+mlpipe_batch(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *batch;
+
+	(void) require_call();
+	batch = batch_context();
+	if (batch == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("activity \"%s\" is not running a mini-batch",
+						MyCall->def->name)));
+	PG_RETURN_JSONB_P(batch);
+}
+
+static ActivityCall *
+require_call(void)
+{
+	if (MyCall == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no activity is being run by this session"),
+				 errhint("This function is for the statements of a pipeline's activities.")));
+	return MyCall;
+}
+
+static void
+require_no_batch(const char *what, const char *hint)
+{
+	if (MySlot != NULL && MySlot->step != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg_internal("%s", what),
+				 errhint("%s", hint)));
+}
+
+static void
+require_not_null(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" cannot be null", name)));
+}
+
+/* Parameters that were not given are there with their defaults. */
+static JsonbValue *
+find_parameter(ActivityCall *call, const char *name)
+{
+	Jsonb	   *context = call_context(call);
+	JsonbValue *parameters = getKeyJsonValueFromContainer(&context->root,
+														  "parameters",
+														  strlen("parameters"),
+														  NULL);
+	JsonbValue *value = NULL;
+
+	if (parameters != NULL && parameters->type == jbvBinary)
+		value = getKeyJsonValueFromContainer(parameters->val.binary.data,
+											 name, strlen(name), NULL);
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_PARAMETER),
+				 errmsg("parameter \"%s\" does not exist", name),
+				 errhint("%s", list_names(call->document->parameters,
+										  "parameters"))));
+	return value;
+}
+
+static const DeclaredValue *
+find_variable(ActivityCall *call, const char *name)
+{
+	const DeclaredValue *variable =
+		declared_value_find(call->document->variables, name);
+
+	if (variable == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("variable \"%s\" does not exist", name),
+				 errhint("%s", list_names(call->document->variables,
+										  "variables"))));
+	return variable;
+}
+
+static char *
+list_names(const List *declared, const char *what)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	if (declared == NIL)
+		return psprintf("The pipeline has no %s.", what);
+	initStringInfo(&names);
+	foreach(cell, declared)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						 ((DeclaredValue *) lfirst(cell))->name);
+	return psprintf("The pipeline's %s: %s.", what, names.data);
+}
+
+/* Raises what the type's input function says; as the pipeline's role. */
+static void
+check_variable(const DeclaredValue *variable, Jsonb *value)
+{
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = variable_context,
+		.arg = unconstify(DeclaredValue *, variable)
+	};
+	JsonbValue	json;
+	Oid			input;
+	Oid			io_param;
+
+	value_of_jsonb(value, &json);
+	if (json.type == jbvNull)
+		return;
+	error_context_stack = &callback;
+	getTypeInputInfo(variable->type, &input, &io_param);
+	(void) OidInputFunctionCall(input, value_input_text(variable->type, &json),
+								io_param, variable->typmod);
+	error_context_stack = callback.previous;
+}
+
+static void
+variable_context(void *arg)
+{
+	errcontext("value of variable \"%s\"", ((DeclaredValue *) arg)->name);
+}
+
+static void
+keep_variable(ActivityCall *call, const char *name, Jsonb *value)
+{
+	MemoryContext previous = MemoryContextSwitchTo(call->context);
+	VariableChange *change = find_change(call->variables, name);
+
+	if (change == NULL)
+	{
+		change = palloc(sizeof(VariableChange));
+		change->name = pstrdup(name);
+		call->variables = lappend(call->variables, change);
+	}
+	change->value = palloc(VARSIZE(value));
+	memcpy(change->value, value, VARSIZE(value));
+	MemoryContextSwitchTo(previous);
+}
+
+static VariableChange *
+find_change(const List *changes, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		VariableChange *change = lfirst(cell);
+
+		if (strcmp(change->name, name) == 0)
+			return change;
+	}
+	return NULL;
+}

@@ -1,0 +1,276 @@
+/*-------------------------------------------------------------------------
+ *
+ * submit.c
+ *	  Submitting runs.
+ *
+ * All that can be wrong with a submit is an error here, in the session of the
+ * one who submits.  The run becomes visible, and ready work, when that
+ * transaction commits.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_database.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "api/parameters.h"
+#include "api/rights.h"
+#include "engine/create.h"
+#include "engine/run_cache.h"
+#include "engine/shmem.h"
+#include "mlpipe.h"
+#include "store/engine_mode.h"
+#include "store/pipeline_store.h"
+#include "store/run_store.h"
+
+static void require_can_run(void);
+static PipelineRow *find_pipeline(const char *name);
+static VersionRow *find_version(const PipelineRow *pipeline, int32 version);
+static void refuse_while_running(const PipelineRow *pipeline,
+								 const Document *document);
+static Jsonb *jsonb_argument(FunctionCallInfo fcinfo, int argument,
+							 const char *name);
+static Jsonb *object_argument(FunctionCallInfo fcinfo, int argument,
+							  const char *name);
+static void common_arguments(FunctionCallInfo fcinfo, int first,
+							 RunRequest *request);
+static void require_database_role(Oid role);
+static Jsonb *manual_trigger(void);
+
+/*
+ * mlpipe_submit(pipeline text, parameters jsonb, version integer, priority
+ * integer, idempotency_key text, tags jsonb, not_before timestamptz)
+ * returns bigint
+ */
+PG_FUNCTION_INFO_V1(mlpipe_submit);
+Datum
+mlpipe_submit(PG_FUNCTION_ARGS)
+{
+	RunRequest	request = {0};
+	PipelineRow *pipeline;
+	VersionRow *version;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("name of pipeline must not be null")));
+	require_can_run();
+	run_cache_trim();
+	pipeline = find_pipeline(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	version = find_version(pipeline, PG_ARGISNULL(2) ?
+						   pipeline->default_version : PG_GETARG_INT32(2));
+
+	request.pipeline_id = pipeline->pipeline_id;
+	request.version_id = version->version_id;
+	request.document = version_document(version->version_id);
+	request.run_as = pipeline->run_as;
+	request.submitted_by = GetUserId();
+	request.parameters = parameters_check(request.document,
+										  object_argument(fcinfo, 1, "parameters"),
+										  pipeline->run_as);
+	common_arguments(fcinfo, 3, &request);
+	require_database_role(request.run_as);
+	if (request.document->if_running == IF_RUNNING_ERROR)
+		refuse_while_running(pipeline, request.document);
+	PG_RETURN_INT64(run_create(&request));
+}
+
+/*
+ * mlpipe_submit(definition jsonb, parameters jsonb, priority integer,
+ * idempotency_key text, tags jsonb, not_before timestamptz) returns bigint
+ *
+ * A document without a name runs as the one who submits it.
+ */
+PG_FUNCTION_INFO_V1(mlpipe_submit_document);
+Datum
+mlpipe_submit_document(PG_FUNCTION_ARGS)
+{
+	RunRequest	request = {0};
+	ProblemList problems = {NIL, 0};
+	Jsonb	   *definition = jsonb_argument(fcinfo, 0, "definition");
+	EngineMode	mode;
+	int64		existing = 0;
+
+	require_can_run();
+	run_cache_trim();
+	request.document = document_parse(definition, activity_kinds(), &problems);
+	problem_raise(&problems);
+	request.run_as = GetUserId();
+	request.submitted_by = GetUserId();
+	request.parameters = parameters_check(request.document,
+										  object_argument(fcinfo, 1, "parameters"),
+										  request.run_as);
+	common_arguments(fcinfo, 2, &request);
+	require_database_role(request.run_as);
+
+	engine_mode_enter(&mode);
+	if (request.idempotency_key != NULL)
+		existing = run_find_by_key(0, request.submitted_by,
+								   request.idempotency_key);
+	if (existing == 0)
+		request.version_id = pipeline_version_store(0, 1, definition,
+													request.document,
+													request.submitted_by);
+	engine_mode_leave(&mode);
+	PG_RETURN_INT64(existing != 0 ? existing : run_create(&request));
+}
+
+static void
+require_can_run(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot submit a run on a standby server"),
+				 errhint("Submit it on the primary server.")));
+	shmem_require();
+}
+
+static PipelineRow *
+find_pipeline(const char *name)
+{
+	EngineMode	mode;
+	PipelineRow *pipeline;
+
+	engine_mode_enter(&mode);
+	pipeline = pipeline_by_name(name);
+	engine_mode_leave(&mode);
+	if (pipeline == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("pipeline \"%s\" does not exist", name),
+				 name[0] == '{' ?
+				 errhint("To submit a document, cast it to jsonb.") : 0));
+	pipeline_require_use(pipeline);
+	if (!pipeline->enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pipeline \"%s\" is disabled", name),
+				 errhint("Its owner can enable it: mlpipe_alter_pipeline(..., enabled => true).")));
+	return pipeline;
+}
+
+static VersionRow *
+find_version(const PipelineRow *pipeline, int32 number)
+{
+	EngineMode	mode;
+	VersionRow *version;
+
+	engine_mode_enter(&mode);
+	version = version_find(pipeline->pipeline_id, number);
+	engine_mode_leave(&mode);
+	if (version == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("pipeline \"%s\" has no version %d", pipeline->name,
+						number)));
+	switch (version->status)
+	{
+		case VERSION_DISABLED:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("version %d of pipeline \"%s\" is disabled",
+							number, pipeline->name)));
+			break;
+		case VERSION_DEPRECATED:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING_DEPRECATED_FEATURE),
+					 errmsg("version %d of pipeline \"%s\" is deprecated",
+							number, pipeline->name)));
+			break;
+		case VERSION_ACTIVE:
+			break;
+	}
+	return version;
+}
+
+/*
+ * if_running "error" is the one mode for which transactions that submit have
+ * to wait for each other.
+ */
+static void
+refuse_while_running(const PipelineRow *pipeline, const Document *document)
+{
+	EngineMode	mode;
+	int			unfinished;
+
+	engine_mode_enter(&mode);
+	(void) pipeline_lock(pipeline->name);
+	unfinished = list_length(runs_unfinished(pipeline->pipeline_id, false));
+	engine_mode_leave(&mode);
+	if (document->concurrency > 0 && unfinished >= document->concurrency)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("pipeline \"%s\" is running already", pipeline->name),
+				 errdetail("It has %d unfinished runs, and its concurrency is %d.",
+						   unfinished, document->concurrency)));
+}
+
+static Jsonb *
+jsonb_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return PG_GETARG_JSONB_P(argument);
+}
+
+static Jsonb *
+object_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	Jsonb	   *value = jsonb_argument(fcinfo, argument, name);
+
+	if (!JB_ROOT_IS_OBJECT(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a JSON object", name)));
+	return value;
+}
+
+/* priority, idempotency_key, tags, not_before: in this order in both forms. */
+static void
+common_arguments(FunctionCallInfo fcinfo, int first, RunRequest *request)
+{
+	request->priority = PG_ARGISNULL(first) ? 0 : PG_GETARG_INT32(first);
+	if (!PG_ARGISNULL(first + 1))
+		request->idempotency_key =
+			text_to_cstring(PG_GETARG_TEXT_PP(first + 1));
+	request->tags = object_argument(fcinfo, first + 2, "tags");
+	if (!PG_ARGISNULL(first + 3))
+	{
+		TimestampTz not_before = PG_GETARG_TIMESTAMPTZ(first + 3);
+
+		if (not_before > GetCurrentTimestamp())
+			request->not_before = not_before;
+	}
+	request->trigger = manual_trigger();
+}
+
+/*
+ * A role that does not exist any more can only be told here; one that may not
+ * connect may be allowed to before the run starts, so that fails the run.
+ */
+static void
+require_database_role(Oid role)
+{
+	if (GetUserNameFromId(role, true) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the role that the pipeline runs as does not exist any more"),
+				 errhint("Name another one: mlpipe_alter_pipeline(..., run_as => ...).")));
+}
+
+static Jsonb *
+manual_trigger(void)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum("{\"type\": \"manual\"}")));
+}
