@@ -1,0 +1,61 @@
+
+# Copyright (c) 2026, the mlpipe authors
+
+# What the README tells people to type works as it stands there, in its order,
+# in one psql session.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use FindBin;
+
+# Tests may run from another folder than the top one.
+my $readme = slurp_file("$FindBin::RealBin/../../README.md");
+
+my $node = PostgreSQL::Test::Cluster->new('readme');
+$node->init;
+$node->append_conf('postgresql.conf', <<'CONF');
+shared_preload_libraries = 'mlpipe'
+max_worker_processes = 32
+CONF
+$node->start;
+
+my @blocks = $readme =~ /^```sql\n(.*?)^```$/msg;
+cmp_ok(scalar(@blocks), '>', 6, 'the README has SQL to type');
+
+my ($stdout, $stderr) = ('', '');
+my $status = $node->psql(
+	'postgres', join("\n", @blocks),
+	stdout => \$stdout,
+	stderr => \$stderr,
+	timeout => 120,
+	on_error_die => 0,
+	extra_params => ['--no-align']);
+is($status, 0, 'every statement of the README succeeds')
+  or diag($stderr);
+
+like($stdout, qr/^evens\|50$/m, 'the first pipeline finds the even numbers');
+like($stdout, qr/^sum\|5050$/m, 'and their sum');
+like($stderr, qr/run 1 +succeeded/, 'the watch shows its end');
+like($stdout, qr/^activities\[1\].*laod/m, 'a misspelt name is told with its place');
+like($stdout, qr/^heavy\|1176$/m, 'the parallel step classifies every part once');
+like($stdout, qr/^light\|3824$/m, 'and appends the rows');
+
+$node->poll_query_until('postgres',
+	q(SELECT count(*) = 1 FROM mlpipe_runs WHERE trigger->>'name' = 'reclassify' AND status = 'succeeded')
+) or diag('the trigger made no run');
+is($node->safe_psql('postgres', q(SELECT trigger->>'type' FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1)),
+	'table', 'a change of the table has run the pipeline');
+
+# Every make target that it names is there.
+my $makefile = slurp_file("$FindBin::RealBin/../../Makefile");
+for my $target (sort keys %{ { map { $_ => 1 } $readme =~ /\bmake ([a-z-]+)/g } })
+{
+	like($makefile, qr/^[a-z -]*\b\Q$target\E\b[a-z -]*:|^include \$\(PGXS\)/m,
+		"the Makefile has $target");
+}
+
+$node->stop;
+done_testing();
