@@ -43,37 +43,40 @@ CREATE FUNCTION mlpipe.worker_processes() RETURNS integer
 			WHERE a.backend_type OPERATOR(pg_catalog.<>) ALL
 				('{client backend,autovacuum launcher,autovacuum worker,startup,archiver,logger,checkpointer,background writer,walreceiver,walsender,walwriter,walsummarizer,slotsync worker,io worker,standalone backend}'::text[]));
 
+-- The following are written so that the planner can put their bodies into the
+-- views: nothing in them is less than immutable.  Of NULL they make NULL.
+
 CREATE FUNCTION mlpipe.elapsed(started timestamptz, ended timestamptz) RETURNS interval
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN (ended OPERATOR(pg_catalog.-) started) OPERATOR(pg_catalog.>=) interval '1 minute'
-			THEN pg_catalog.date_trunc('second', ended OPERATOR(pg_catalog.-) started)
-			ELSE pg_catalog.date_trunc('milliseconds', greatest(ended OPERATOR(pg_catalog.-) started, interval '0'))
+	RETURN CASE WHEN ended OPERATOR(pg_catalog.<) started THEN interval '0'
+		WHEN (ended OPERATOR(pg_catalog.-) started) OPERATOR(pg_catalog.>=) interval '1 minute'
+		THEN pg_catalog.date_trunc('second', ended OPERATOR(pg_catalog.-) started)
+		ELSE pg_catalog.date_trunc('milliseconds', ended OPERATOR(pg_catalog.-) started)
 		END;
 
 CREATE FUNCTION mlpipe.bar(share double precision) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN pg_catalog.format('[%s]', pg_catalog.rpad(
-		pg_catalog.repeat('#', pg_catalog.floor(share OPERATOR(pg_catalog.*) 10::double precision)::integer), 10, '-'));
+	RETURN '[' OPERATOR(pg_catalog.||) pg_catalog.rpad(
+		pg_catalog.repeat('#', pg_catalog.floor(share OPERATOR(pg_catalog.*) 10::double precision)::integer),
+		10, '-') OPERATOR(pg_catalog.||) ']';
 
--- Where an activity lies in its run: both as shares of the run's time.
-CREATE FUNCTION mlpipe.span_bar(start_share double precision, end_share double precision) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN pg_catalog.rpad(pg_catalog.concat(
-		pg_catalog.repeat(' ', least(pg_catalog.floor(start_share OPERATOR(pg_catalog.*) 40::double precision)::integer, 39)),
-		pg_catalog.repeat('#', greatest(1,
-			pg_catalog.ceil(end_share OPERATOR(pg_catalog.*) 40::double precision)::integer
-			OPERATOR(pg_catalog.-) least(pg_catalog.floor(start_share OPERATOR(pg_catalog.*) 40::double precision)::integer, 39)))), 40);
+-- Forty places for a run's time: an activity begins at one and ends before
+-- another, and takes one at least.
+CREATE FUNCTION mlpipe.span_bar(first integer, last integer) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN pg_catalog.rpad(pg_catalog.repeat(' ', least(first, 39)) OPERATOR(pg_catalog.||)
+		pg_catalog.repeat('#', greatest(last OPERATOR(pg_catalog.-) least(first, 39), 1)), 40);
 
 CREATE FUNCTION mlpipe.ordinal(number integer) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN pg_catalog.concat(number, CASE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN number::text OPERATOR(pg_catalog.||) CASE
 		WHEN number OPERATOR(pg_catalog.%) 100 IN (11, 12, 13) THEN 'th'
 		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 1 THEN 'st'
 		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 2 THEN 'nd'
 		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 3 THEN 'rd'
-		ELSE 'th' END);
+		ELSE 'th' END;
 
 GRANT EXECUTE ON FUNCTION mlpipe.executor_slots(), mlpipe.batches_in_hand(), mlpipe.work_of_run(bigint),
 	mlpipe.facts(), mlpipe.queue_position(bigint, integer), mlpipe.worker_processes(),
 	mlpipe.elapsed(timestamptz, timestamptz), mlpipe.bar(double precision),
-	mlpipe.span_bar(double precision, double precision), mlpipe.ordinal(integer) TO PUBLIC;
+	mlpipe.span_bar(integer, integer), mlpipe.ordinal(integer) TO PUBLIC;

@@ -40,7 +40,8 @@ ORDER BY p.name;
 COMMENT ON VIEW @extschema@.mlpipe_pipelines IS 'pipelines, with their latest run';
 
 -- A run's share is that of its activities which have ended, those that say how
--- far they are counting for as much.
+-- far they are counting for as much; of a run that failed it is the share of
+-- those that succeeded.
 CREATE VIEW @extschema@.mlpipe_runs WITH (security_barrier) AS
 SELECT r.run_id,
 	p.name AS pipeline,
@@ -76,8 +77,9 @@ CROSS JOIN LATERAL (
 		WHEN r.status = 'skipped' OR r.started_at IS NULL THEN 0
 		ELSE (SELECT coalesce(avg(CASE
 					WHEN a.status = 'in_progress' THEN coalesce(least(w.done::float8 / nullif(w.total, 0), 1), 0)
-					WHEN a.status IN ('waiting', 'queued', 'cancelled') THEN 0
-					ELSE 1 END), 0)
+					WHEN a.status IN ('succeeded', 'inactive') THEN 1
+					WHEN a.status IN ('failed', 'skipped') AND r.finished_at IS NULL THEN 1
+					ELSE 0 END), 0)
 				FROM mlpipe.activity_run a LEFT JOIN mlpipe.work_of_run(r.run_id) w ON w.no = a.no
 				WHERE a.run_id = r.run_id)
 		END AS share
@@ -215,9 +217,10 @@ CREATE VIEW @extschema@.mlpipe_timeline WITH (security_barrier) AS
 SELECT a.run_id,
 	a.name AS activity,
 	a.status::text AS status,
-	mlpipe.span_bar(
-		greatest(extract(epoch FROM a.started_at - span.start_at), 0)::float8 / span.seconds,
-		least(extract(epoch FROM coalesce(a.finished_at, span.end_at) - span.start_at)::float8 / span.seconds, 1)) AS bar,
+	CASE WHEN a.started_at IS NOT NULL THEN mlpipe.span_bar(
+		floor(40 * greatest(extract(epoch FROM a.started_at - span.start_at), 0) / span.seconds)::integer,
+		ceil(40 * least(extract(epoch FROM coalesce(a.finished_at, span.end_at) - span.start_at) / span.seconds, 1))::integer)
+	END AS bar,
 	a.started_at,
 	mlpipe.elapsed(a.started_at, coalesce(a.finished_at, f.looked_at)) AS elapsed
 FROM mlpipe.activity_run a
@@ -227,7 +230,7 @@ CROSS JOIN LATERAL (
 	SELECT coalesce(r.started_at, r.submitted_at) AS start_at,
 		coalesce(r.finished_at, f.looked_at) AS end_at,
 		greatest(extract(epoch FROM coalesce(r.finished_at, f.looked_at) - coalesce(r.started_at, r.submitted_at)),
-			0.000001)::float8 AS seconds
+			0.000001) AS seconds
 	OFFSET 0
 ) span
 WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)

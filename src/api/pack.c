@@ -115,6 +115,7 @@ mlpipe_unpack(PG_FUNCTION_ARGS)
 {
 	FuncCallContext *call;
 	bytea	   *buffer;
+	double		number;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -138,9 +139,10 @@ mlpipe_unpack(PG_FUNCTION_ARGS)
 	buffer = call->user_fctx;
 	if (call->call_cntr >= call->max_calls)
 		SRF_RETURN_DONE(call);
-	SRF_RETURN_NEXT(call,
-					Float8GetDatum(bits_to_number(VARDATA(buffer) +
-												  call->call_cntr * sizeof(double))));
+
+	/* Read here, for the macro counts up before it looks at its argument. */
+	number = bits_to_number(VARDATA(buffer) + call->call_cntr * sizeof(double));
+	SRF_RETURN_NEXT(call, Float8GetDatum(number));
 }
 
 static PackState *

@@ -86,7 +86,7 @@ static void note_progress(Watch *watch, List *activities);
 static void note_share(Watch *watch, List *activities, int32 no, int64 done,
 					   int64 total, const char *what);
 static const ActivityLook *find_activity(List *activities, int32 no);
-static void note_run(Watch *watch, const RunLook *run);
+static void note_run_end(Watch *watch, const RunLook *run);
 static char *run_end_text(int64 run_id);
 static void add_line(Watch *watch, TimestampTz at, const char *name,
 					 const char *format, ...) pg_attribute_printf(4, 5);
@@ -188,7 +188,8 @@ look_and_tell(Watch *watch)
 	activities = read_activities(watch->run_id);
 	note_activities(watch, activities);
 	note_progress(watch, activities);
-	note_run(watch, &run);
+	if (run_status_is_final(run.status))
+		note_run_end(watch, &run);
 	PopActiveSnapshot();
 	SPI_commit();
 
@@ -360,19 +361,20 @@ find_activity(List *activities, int32 no)
 	return NULL;
 }
 
-/* The last line, with what became of the run. */
+/* The last line, after those of activities that ended with the run. */
 static void
-note_run(Watch *watch, const RunLook *run)
+note_run_end(Watch *watch, const RunLook *run)
 {
 	TimestampTz began = run->started_at != 0 ? run->started_at :
 		run->submitted_at;
 	TimestampTz ended = run->finished_at != 0 ? run->finished_at : watch->now;
+	Line	   *line;
 
-	if (run_status_is_final(run->status))
-		add_line(watch, DT_NOEND,
-				 psprintf("run " INT64_FORMAT, watch->run_id), "%-10s  %s%s",
-				 run_status_name(run->status), elapsed_text(began, ended),
-				 run_end_text(watch->run_id));
+	add_line(watch, ended, psprintf("run " INT64_FORMAT, watch->run_id),
+			 "%-10s  %s%s", run_status_name(run->status),
+			 elapsed_text(began, ended), run_end_text(watch->run_id));
+	line = llast(watch->lines);
+	line->at = DT_NOEND;
 }
 
 static char *
@@ -396,7 +398,7 @@ add_line(Watch *watch, TimestampTz at, const char *name, const char *format,
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "%s  %-*s  ",
-					 clock_text(at == DT_NOEND ? watch->now : at),
+					 clock_text(at),
 					 watch->name_width, name);
 	for (;;)
 	{
