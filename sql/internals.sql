@@ -34,6 +34,9 @@ CREATE FUNCTION mlpipe.facts(
 CREATE FUNCTION mlpipe.queue_position(run_id bigint, no integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'mlpipe_queue_position' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
+CREATE FUNCTION mlpipe.status_text(status anyenum) RETURNS text
+	AS 'MODULE_PATHNAME', 'mlpipe_status_text' LANGUAGE C STABLE STRICT LEAKPROOF PARALLEL SAFE;
+
 -- Others' processes show nobody but their pids to an ordinary user, so this
 -- counts as the owner of the extension.
 CREATE FUNCTION mlpipe.worker_processes() RETURNS integer
@@ -77,6 +80,6 @@ CREATE FUNCTION mlpipe.ordinal(number integer) RETURNS text
 		ELSE 'th' END;
 
 GRANT EXECUTE ON FUNCTION mlpipe.executor_slots(), mlpipe.batches_in_hand(), mlpipe.work_of_run(bigint),
-	mlpipe.facts(), mlpipe.queue_position(bigint, integer), mlpipe.worker_processes(),
+	mlpipe.facts(), mlpipe.queue_position(bigint, integer), mlpipe.status_text(anyenum), mlpipe.worker_processes(),
 	mlpipe.elapsed(timestamptz, timestamptz), mlpipe.bar(double precision),
 	mlpipe.span_bar(integer, integer), mlpipe.ordinal(integer) TO PUBLIC;

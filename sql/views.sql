@@ -20,7 +20,7 @@ SELECT p.name AS pipeline,
 	p.run_as,
 	p.owner,
 	last.run_id AS last_run_id,
-	last.status::text AS last_status,
+	mlpipe.status_text(last.status) AS last_status,
 	last.finished_at AS last_finished_at,
 	unfinished.queued AS runs_queued,
 	unfinished.in_progress AS runs_in_progress
@@ -45,8 +45,8 @@ COMMENT ON VIEW @extschema@.mlpipe_pipelines IS 'pipelines, with their latest ru
 CREATE VIEW @extschema@.mlpipe_runs WITH (security_barrier) AS
 SELECT r.run_id,
 	p.name AS pipeline,
-	v.version,
-	r.status::text AS status,
+	(SELECT v.version FROM mlpipe.pipeline_version v WHERE v.version_id = r.version_id AND v.pipeline_id IS NOT NULL) AS version,
+	mlpipe.status_text(r.status) AS status,
 	mlpipe.bar(done.share) AS progress,
 	trunc((100 * done.share)::numeric, 1) AS percent,
 	CASE WHEN r.status = 'in_progress' AND done.share > 0
@@ -70,7 +70,6 @@ SELECT r.run_id,
 FROM mlpipe.run r
 CROSS JOIN mlpipe.facts() f
 LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id
-LEFT JOIN mlpipe.pipeline_version v ON v.version_id = r.version_id AND v.pipeline_id IS NOT NULL
 CROSS JOIN LATERAL (
 	SELECT CASE
 		WHEN r.status = 'succeeded' THEN 1
@@ -98,7 +97,7 @@ CREATE VIEW @extschema@.mlpipe_activities WITH (security_barrier) AS
 SELECT a.run_id,
 	a.name AS activity,
 	d.type,
-	a.status::text AS status,
+	mlpipe.status_text(a.status) AS status,
 	mlpipe.bar(CASE
 		WHEN a.status = 'succeeded' THEN 1
 		WHEN a.status IN ('waiting', 'queued') THEN NULL
@@ -114,7 +113,10 @@ SELECT a.run_id,
 		WHEN r.status = 'cancelling' THEN 'the run is being stopped'
 		WHEN a.status = 'waiting' THEN 'depends on ' || waits.names
 		WHEN r.status = 'queued' AND r.due_at > f.looked_at THEN to_char(r.due_at, '"not before" YYYY-MM-DD HH24:MI:SS')
-		WHEN r.held THEN format('concurrency %s of pipeline %s', v.definition->>'concurrency', p.name)
+		WHEN r.held THEN (
+			SELECT format('concurrency %s of pipeline %s', v.definition->>'concurrency', p.name)
+			FROM mlpipe.pipeline_version v LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = v.pipeline_id
+			WHERE v.version_id = r.version_id)
 		WHEN a.due_at > f.looked_at THEN format('retry %s of %s at %s', greatest(a.attempt - a.lost, 1),
 			coalesce(d.definition->'retry'->>'max_retries', '0'), to_char(a.due_at, 'HH24:MI:SS'))
 		WHEN NOT f.loaded THEN 'mlpipe is not in shared_preload_libraries'
@@ -142,8 +144,6 @@ FROM mlpipe.activity_run a
 JOIN mlpipe.run r ON r.run_id = a.run_id
 CROSS JOIN mlpipe.facts() f
 LEFT JOIN mlpipe.activity d ON d.version_id = r.version_id AND d.no = a.activity_no
-LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id
-LEFT JOIN mlpipe.pipeline_version v ON v.version_id = r.version_id
 LEFT JOIN LATERAL (
 	SELECT w.* FROM mlpipe.work_of_run(a.run_id) w
 	WHERE w.no = a.no AND a.status = 'in_progress' LIMIT 1
@@ -195,7 +195,7 @@ SELECT b.run_id,
 	b.executor_pid,
 	b.error
 FROM (
-	SELECT m.run_id, m.no, m.batch, m.attempt, m.status::text AS status, m.keys, m.items_in, m.items_out,
+	SELECT m.run_id, m.no, m.batch, m.attempt, mlpipe.status_text(m.status) AS status, m.keys, m.items_in, m.items_out,
 		m.started_at, m.finished_at, m.executor_pid, m.error
 	FROM mlpipe.mini_batch m
 	UNION ALL
@@ -216,7 +216,7 @@ COMMENT ON VIEW @extschema@.mlpipe_batches IS 'attempts at mini-batches, those i
 CREATE VIEW @extschema@.mlpipe_timeline WITH (security_barrier) AS
 SELECT a.run_id,
 	a.name AS activity,
-	a.status::text AS status,
+	mlpipe.status_text(a.status) AS status,
 	CASE WHEN a.started_at IS NOT NULL THEN mlpipe.span_bar(
 		floor(40 * greatest(extract(epoch FROM a.started_at - span.start_at), 0) / span.seconds)::integer,
 		ceil(40 * least(extract(epoch FROM coalesce(a.finished_at, span.end_at) - span.start_at) / span.seconds, 1))::integer)

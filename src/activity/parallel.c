@@ -26,6 +26,7 @@
 #include "utils/varlena.h"
 
 #include "activity/parallel.h"
+#include "activity/select.h"
 #include "store/engine_mode.h"
 
 #define DEFAULT_SIZE	"10 MB"
@@ -59,6 +60,7 @@ split_input(ActivityCall *call)
 	const ParallelConfig *config = call->def->config;
 	TimestampTz started_at = GetCurrentTimestamp();
 	BatchSize	size;
+	Select		query;
 	Split		split;
 	double		seconds;
 
@@ -66,8 +68,11 @@ split_input(ActivityCall *call)
 	if (config->table != NULL)
 		split_table_input(call, &size, &split);
 	else
-		split_query(call_render(call, config->query), call->run_id, call->no,
-					&size, &split);
+	{
+		/* One query, or the rows of the last one alone would be kept. */
+		select_parse(call_render(call, config->query), &query);
+		split_query(query.text, call->run_id, call->no, &size, &split);
+	}
 	prepare_target(call, &split);
 
 	seconds = (GetCurrentTimestamp() - started_at) / 1000000.0;

@@ -102,6 +102,9 @@ extern void append_target_prepare(const char *text, Oid relation,
  * parallel_sampler.c
  */
 
+/* Is the input still there, in the file that was split? */
+extern bool batch_input_is_intact(const StepRow *split);
+
 /* The items of the current mini-batch, counted; for when it failed. */
 extern int64 batch_count_items(const CurrentBatch *batch);
 

@@ -15,6 +15,7 @@
 #include "activity/config.h"
 #include "activity/parallel.h"
 #include "activity/parallel_config.h"
+#include "activity/select.h"
 #include "activity/sql_name.h"
 #include "definition/catch.h"
 
@@ -91,6 +92,7 @@ read_input(ParallelConfig *config, const Place *place)
 					 reader_path(input, "table"));
 	config->query = config_template(input, "query", TEMPLATE_SQL, place->scope,
 									false);
+	select_check(config->query, input->problems, reader_path(input, "query"));
 	if (reader_has(input, "table") + reader_has(input, "query") +
 		reader_has(input, "files") != 1)
 		problem_add(input->problems, PROBLEM_ERROR, input->path, NULL,

@@ -345,16 +345,18 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 		.joined_at = worker->joined_at
 	};
 
+	int64		rows;
+
 	watch_start(&limits);
 	if (worker->plan != NULL)
-		result->items_out = batch_plan_run(worker->plan);
+		rows = batch_plan_run(worker->plan);
 	else
 	{
 		CachedPlanSource *plan =
 			batch_plan_create(parallel_run_text(worker), batch->relation,
 							  worker->append_to, false);
 
-		result->items_out = batch_plan_run(plan);
+		rows = batch_plan_run(plan);
 		DropCachedPlan(plan);
 	}
 
@@ -362,6 +364,8 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 	(void) watch_stop();
 
+	/* Only now: had it failed before, it would have returned nothing. */
+	result->items_out = rows;
 	result->items_in = batch->items >= 0 ? batch->items : batch->items_read;
 	result->failed_items = batch->failed_items;
 	check_gap(worker, result);
@@ -411,6 +415,17 @@ take_failure(ParallelWorker *worker, BatchResult *result, ErrorData *error,
 								   worker->config->batch_timeout);
 	else
 		result->failure = failure_from_error(error, INTERRUPT_NONE);
+
+	/* No mini-batch can be read any more, and that is no fault of theirs. */
+	if (!batch_input_is_intact(&worker->split))
+	{
+		result->tried = false;
+		worker->failure = failure_create(worker->context,
+										 result->failure->sqlstate,
+										 result->failure->message,
+										 result->failure->detail,
+										 result->failure->hint);
+	}
 }
 
 /* What failed may not have been read to its end. */

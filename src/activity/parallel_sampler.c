@@ -21,10 +21,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/tsmapi.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -32,6 +34,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "activity/batch.h"
 #include "activity/parallel.h"
@@ -195,6 +198,19 @@ note_items_read(const SampleScanState *node)
 {
 	if (MyBatch != NULL && node->begun)
 		MyBatch->items_read = Max(MyBatch->items_read, node->donetuples);
+}
+
+bool
+batch_input_is_intact(const StepRow *split)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID,
+										ObjectIdGetDatum(split->relation));
+	bool		intact = HeapTupleIsValid(tuple) &&
+		((Form_pg_class) GETSTRUCT(tuple))->relfilenode == split->filenode;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return intact;
 }
 
 int64

@@ -109,14 +109,7 @@ split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 	stage->context = CurrentMemoryContext;
 	ItemPointerSet(&stage->last, 0, InvalidOffsetNumber);
 
-	memset(&result, 0, sizeof(result));
 	statement_run(query, &stage->pub, &result);
-	if (!OidIsValid(split->row.relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the query of \"input\" returns no relation"),
-				 errhint("Use a SELECT or VALUES statement.")));
-	CommandCounterIncrement();
 }
 
 static void
@@ -127,10 +120,6 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	EngineMode	mode;
 	Oid			table;
 
-	if (OidIsValid(stage->split->row.relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the query of \"input\" must be one statement")));
 	engine_mode_enter(&mode);
 	table = create_stage(stage_name(stage->run_id, stage->no), rows, reader);
 	engine_mode_leave(&mode);

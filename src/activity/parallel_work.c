@@ -65,7 +65,8 @@ static bool make_plan(ParallelWorker *worker);
 static Failure *in_limited_transaction(ParallelWorker *worker,
 									   WorkerTransaction transaction,
 									   const char *what);
-static int64 preparation_time(const ParallelWorker *worker);
+static int64 time_to_first_batch(const ParallelWorker *worker);
+static Failure *first_batch_failure(const ParallelWorker *worker);
 static bool is_stopping(const ParallelWorker *worker);
 static void do_mini_batches(ParallelWorker *worker);
 static bool step_goes_on(ParallelWorker *worker);
@@ -320,8 +321,10 @@ static Failure *
 in_limited_transaction(ParallelWorker *worker, WorkerTransaction transaction,
 					   const char *what)
 {
+	int64		first_left = time_to_first_batch(worker);
+	int64		timeout = worker->config->overhead_timeout;
 	WatchLimits limits = {
-		.batch_timeout = preparation_time(worker),
+		.batch_timeout = Min(timeout, first_left),
 		.step_deadline = worker->deadline
 	};
 	Failure    *failure;
@@ -330,25 +333,38 @@ in_limited_transaction(ParallelWorker *worker, WorkerTransaction transaction,
 	watch_start(&limits);
 	failure = in_transaction(worker, transaction);
 	alarm = watch_stop();
-	if (failure != NULL && alarm != WATCH_NONE &&
-		failure->interrupt == INTERRUPT_NONE)
-		return parallel_alarm_failure(worker, alarm, what,
-									  limits.batch_timeout);
-	return failure;
+	if (failure == NULL || alarm == WATCH_NONE ||
+		failure->interrupt != INTERRUPT_NONE)
+		return failure;
+	if (alarm == WATCH_BATCH && first_left < timeout)
+		return first_batch_failure(worker);
+	return parallel_alarm_failure(worker, alarm, what, timeout);
 }
 
-/* Before the step's first mini-batch that one's time counts too. */
+/* What is left of first_task_creation_timeout, while that counts. */
 static int64
-preparation_time(const ParallelWorker *worker)
+time_to_first_batch(const ParallelWorker *worker)
 {
-	int64		left = worker->config->overhead_timeout;
 	StepCounts	counts;
+	int64		left;
 
 	step_counts(worker->step, &counts);
-	if (counts.first_batch_at == 0)
-		left = Min(left, worker->config->first_batch_timeout -
-				   (GetCurrentTimestamp() - counts.started_at));
+	if (counts.first_batch_at != 0)
+		return PG_INT64_MAX;
+	left = worker->config->first_batch_timeout -
+		(GetCurrentTimestamp() - counts.started_at);
 	return Max(left, 1);
+}
+
+static Failure *
+first_batch_failure(const ParallelWorker *worker)
+{
+	double		seconds = worker->config->first_batch_timeout / 1000000.0;
+
+	return failure_create(worker->context, "57014",
+						  psprintf("no mini-batch was started in %g s, and \"first_task_creation_timeout\" is %g",
+								   seconds, seconds),
+						  NULL, NULL);
 }
 
 static bool
@@ -401,10 +417,7 @@ step_goes_on(ParallelWorker *worker)
 		worker->failure = parallel_alarm_failure(worker, WATCH_STEP, NULL, 0);
 	if (worker->failure == NULL && counts.first_batch_at == 0 &&
 		now - counts.started_at > config->first_batch_timeout)
-		worker->failure =
-			parallel_alarm_failure(worker, WATCH_BATCH,
-								   "the start of the first mini-batch",
-								   config->first_batch_timeout);
+		worker->failure = first_batch_failure(worker);
 	return worker->failure == NULL && !worker->exceeded &&
 		!counts.stopping && !counts.suspended;
 }

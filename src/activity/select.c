@@ -7,9 +7,12 @@
  */
 #include "postgres.h"
 
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
+#include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 
 #include "activity/select.h"
@@ -24,6 +27,8 @@ typedef struct ParseTrial
 static void try_parse(void *arg);
 static char *find_fault(List *parsed);
 static bool has_into_clause(const SelectStmt *select);
+static RawStmt *parse_one(const char *sql);
+static bool locks_rows(Node *node, void *context);
 
 void
 select_parse(const char *sql, Select *select)
@@ -101,9 +106,8 @@ has_into_clause(const SelectStmt *select)
 List *
 select_columns(const char *sql)
 {
-	RawStmt    *raw = linitial_node(RawStmt,
-									raw_parser(sql, RAW_PARSE_DEFAULT));
-	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
+	Query	   *query = parse_analyze_fixedparams(parse_one(sql), sql, NULL, 0,
+												  NULL);
 	List	   *names = NIL;
 	ListCell   *cell;
 
@@ -115,4 +119,33 @@ select_columns(const char *sql)
 			names = lappend(names, pstrdup(entry->resname));
 	}
 	return names;
+}
+
+static RawStmt *
+parse_one(const char *sql)
+{
+	return linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT));
+}
+
+/* Rewritten first, so that what views hide is looked at too. */
+bool
+select_sees_changes(const char *sql)
+{
+	List	   *queries = pg_analyze_and_rewrite_fixedparams(parse_one(sql),
+															 sql, NULL, 0,
+															 NULL);
+
+	return contain_volatile_functions((Node *) queries) ||
+		locks_rows((Node *) queries, NULL);
+}
+
+static bool
+locks_rows(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->rowMarks != NIL ||
+			query_tree_walker((Query *) node, locks_rows, context, 0);
+	return expression_tree_walker(node, locks_rows, context);
 }

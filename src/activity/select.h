@@ -32,4 +32,10 @@ extern void select_check(const Template *query, ProblemList *problems,
 /* The names of the columns that a query returns; a list of char *. */
 extern List *select_columns(const char *sql);
 
+/*
+ * Can it see what the statement that it is a part of has changed already?
+ * Volatile functions do, and rows to be locked have to be there still.
+ */
+extern bool select_sees_changes(const char *sql);
+
 #endif							/* MLPIPE_SELECT_H */

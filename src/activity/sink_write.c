@@ -33,6 +33,10 @@ static int64 insert_rows(const SinkTarget *target, const char *with,
 						 const Select *query);
 static int64 overwrite_rows(const SinkTarget *target, const char *with,
 							const Select *query);
+static void append_delete_first(StringInfo sql, const SinkTarget *target,
+								const Select *query);
+static void append_query_first(StringInfo sql, const SinkTarget *target,
+							   const Select *query);
 static int64 upsert_rows(SinkTarget *target, const char *with,
 						 const Select *query);
 static int64 create_with_rows(const SinkTarget *target, const char *with,
@@ -41,10 +45,10 @@ static int64 update_rows(const SinkTarget *target, const char *with,
 						 const Select *query);
 static int64 delete_rows(const SinkTarget *target, const char *with,
 						 const Select *query);
+static char *with_query(const char *with, const Select *query);
 static void append_with(StringInfo sql, const char *with);
 static void append_target(StringInfo sql, const SinkTarget *target,
 						  List *columns);
-static void append_after_old_rows(StringInfo sql, const Select *query);
 static void append_source(StringInfo sql, const Select *query, List *columns);
 static void append_assignments(StringInfo sql, List *columns,
 							   const char *source);
@@ -91,6 +95,10 @@ insert_rows(const SinkTarget *target, const char *with, const Select *query)
 	return run(sql.data);
 }
 
+/*
+ * The new rows must not come before the old ones are gone, or they would meet
+ * in unique indexes; and the query has to see the old ones.
+ */
 static int64
 overwrite_rows(const SinkTarget *target, const char *with,
 			   const Select *query)
@@ -99,32 +107,43 @@ overwrite_rows(const SinkTarget *target, const char *with,
 
 	sink_lock(target);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "WITH %s%s%s AS (DELETE FROM %s RETURNING 1)\n",
-					 with ? with : "", with ? ",\n" : "", OLD_ROWS,
-					 target->table);
-	appendStringInfoString(&sql, "INSERT INTO ");
-	append_target(&sql, target, target->columns);
-	append_after_old_rows(&sql, query);
+	appendStringInfo(&sql, "WITH %s%s", with ? with : "", with ? ",\n" : "");
+	if (query->has_offset || select_sees_changes(with_query(with, query)))
+		append_query_first(&sql, target, query);
+	else
+		append_delete_first(&sql, target, query);
 	return run(sql.data);
 }
 
 /*
- * The new rows must not come before the old ones are gone, or they would meet
- * in unique indexes; so something in front of the query asks for the number of
- * old rows.  An OFFSET does, without coming between the query's columns and
- * those of the table, whose types an untyped literal takes.
+ * An OFFSET asks for the number of old rows before the query gets to its first
+ * row.  It does not come between the query's columns and those of the table,
+ * whose types an untyped literal takes.
  */
 static void
-append_after_old_rows(StringInfo sql, const Select *query)
+append_delete_first(StringInfo sql, const SinkTarget *target,
+					const Select *query)
 {
-	if (query->has_offset)
-		appendStringInfo(sql,
-						 "\nSELECT %s.* FROM (\n%s\n) AS %s WHERE (SELECT count(*) FROM %s) >= 0",
-						 SOURCE, query->text, SOURCE, OLD_ROWS);
-	else
-		appendStringInfo(sql,
-						 "\n(\n%s\n) OFFSET (SELECT 0 * count(*) FROM %s)",
-						 query->text, OLD_ROWS);
+	appendStringInfo(sql, "%s AS (DELETE FROM %s RETURNING 1)\nINSERT INTO ",
+					 OLD_ROWS, target->table);
+	append_target(sql, target, target->columns);
+	appendStringInfo(sql, "\n(\n%s\n) OFFSET (SELECT 0 * count(*) FROM %s)",
+					 query->text, OLD_ROWS);
+}
+
+/* All new rows are kept aside, then the old ones are deleted. */
+static void
+append_query_first(StringInfo sql, const SinkTarget *target,
+				   const Select *query)
+{
+	appendStringInfo(sql, "%s AS MATERIALIZED (\n%s\n),\n", SOURCE,
+					 query->text);
+	appendStringInfo(sql, "%s AS (DELETE FROM %s WHERE (SELECT count(*) FROM %s) >= 0 RETURNING 1)\n",
+					 OLD_ROWS, target->table, SOURCE);
+	appendStringInfoString(sql, "INSERT INTO ");
+	append_target(sql, target, target->columns);
+	appendStringInfo(sql, "\nSELECT * FROM %s WHERE (SELECT count(*) FROM %s) >= 0",
+					 SOURCE, OLD_ROWS);
 }
 
 static int64
@@ -235,6 +254,18 @@ delete_rows(const SinkTarget *target, const char *with, const Select *query)
 	return run(sql.data);
 }
 
+/* The query by itself, to be analyzed. */
+static char *
+with_query(const char *with, const Select *query)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	append_with(&sql, with);
+	appendStringInfo(&sql, "(\n%s\n)", query->text);
+	return sql.data;
+}
+
 static void
 append_with(StringInfo sql, const char *with)
 {
@@ -292,13 +323,7 @@ static List *
 written_columns(const SinkTarget *target, const char *with,
 				const Select *query)
 {
-	StringInfoData sql;
-	List	   *names;
-
-	initStringInfo(&sql);
-	append_with(&sql, with);
-	appendStringInfo(&sql, "(\n%s\n)", query->text);
-	names = select_columns(sql.data);
+	List	   *names = select_columns(with_query(with, query));
 
 	if (target->columns != NIL)
 	{

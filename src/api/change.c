@@ -54,6 +54,7 @@ typedef struct Source
 	Oid			trigger;
 	char	   *trigger_name;
 	Oid			table;
+	char	   *table_name;
 	Oid			owner;
 } Source;
 
@@ -85,6 +86,8 @@ static void watch_transactions(void);
 static void at_transaction_end(XactEvent event, void *arg);
 static void at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 								  SubTransactionId parent, void *arg);
+static void leave_change_in_context(const TriggerData *data, Source *source);
+static void trigger_context(void *arg);
 static void leave_change(const TriggerData *data, const Source *source);
 static PipelineRow *find_pipeline(const char *name, const Source *source,
 								  VersionRow **version);
@@ -108,7 +111,7 @@ mlpipe_submit_on_change(PG_FUNCTION_ARGS)
 		source = find_source(data);
 		if (!is_noted(source.trigger))
 		{
-			leave_change(data, &source);
+			leave_change_in_context(data, &source);
 			note_trigger(source.trigger);
 		}
 		if (source.trigger != data->tg_trigger->tgoid)
@@ -153,6 +156,7 @@ find_source(const TriggerData *data)
 
 	if (data->tg_trigger->tgisclone)
 		climb_to_root(&source);
+	source.table_name = qualified_name(source.table);
 	source.owner = table_owner(source.table);
 	return source;
 }
@@ -274,6 +278,30 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 	nnoted = kept;
 }
 
+/* The writer may know nothing of the trigger. */
+static void
+leave_change_in_context(const TriggerData *data, Source *source)
+{
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = trigger_context,
+		.arg = source
+	};
+
+	error_context_stack = &callback;
+	leave_change(data, source);
+	error_context_stack = callback.previous;
+}
+
+static void
+trigger_context(void *arg)
+{
+	const Source *source = arg;
+
+	errcontext("trigger \"%s\" of table %s", source->trigger_name,
+			   source->table_name);
+}
+
 static void
 leave_change(const TriggerData *data, const Source *source)
 {
@@ -285,7 +313,7 @@ leave_change(const TriggerData *data, const Source *source)
 		.pipeline_id = pipeline->pipeline_id,
 		.trigger_oid = source->trigger,
 		.trigger_name = source->trigger_name,
-		.table = qualified_name(source->table),
+		.table = source->table_name,
 		.operation = operation_name(data->tg_event),
 		.debounce = options.debounce,
 		.submitted_by = source->owner
@@ -323,9 +351,7 @@ find_pipeline(const char *name, const Source *source, VersionRow **version)
 	if (pipeline == NULL || *version == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("pipeline \"%s\" does not exist", name),
-				 errdetail("Trigger \"%s\" of table \"%s\" submits it.",
-						   source->trigger_name, get_rel_name(source->table))));
+				 errmsg("pipeline \"%s\" does not exist", name)));
 	require_owners_right(pipeline, source);
 	return pipeline;
 }
@@ -347,10 +373,8 @@ require_owners_right(const PipelineRow *pipeline, const Source *source)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for pipeline \"%s\"",
 						pipeline->name),
-				 errdetail("Trigger \"%s\" submits it with the rights of \"%s\", the owner of table \"%s\".",
-						   source->trigger_name,
-						   GetUserNameFromId(source->owner, false),
-						   get_rel_name(source->table)),
+				 errdetail("The trigger submits it with the rights of the table's owner, \"%s\".",
+						   GetUserNameFromId(source->owner, false)),
 				 errhint("The owner of the pipeline can grant its use with mlpipe_grant().")));
 }
 
@@ -366,8 +390,8 @@ is_submittable(const PipelineRow *pipeline, const VersionRow *version,
 		return true;
 	ereport(NOTICE,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pipeline \"%s\" is disabled: no run is submitted for the change of table \"%s\"",
-					pipeline->name, get_rel_name(source->table))));
+			 errmsg("pipeline \"%s\" is disabled: no run is submitted for the change of table %s",
+					pipeline->name, source->table_name)));
 	return false;
 }
 
@@ -383,7 +407,7 @@ parse_options(const Trigger *trigger)
 	JsonReader *reader;
 
 	value_of_jsonb(json, &value);
-	reader = reader_open(&problems, &value, "");
+	reader = reader_open(&problems, &value, "options");
 	if (reader != NULL)
 	{
 		options.debounce = reader_duration(reader, "debounce", 0);

@@ -72,8 +72,9 @@ mlpipe_suspend(PG_FUNCTION_ARGS)
 /*
  * mlpipe_resume(run_id bigint) returns boolean
  *
- * A run that a dump or a copied database brought along starts with this, too:
- * the refill finds what of it is ready, or was in progress.
+ * A run that a dump or a copied database brought along starts with this, too.
+ * The refill finds what of it is ready, or was in progress; nothing is, while
+ * the run waits for its time or for the concurrency of its pipeline.
  */
 PG_FUNCTION_INFO_V1(mlpipe_resume);
 Datum
@@ -88,7 +89,6 @@ mlpipe_resume(PG_FUNCTION_ARGS)
 	changed = run_resume(run->run_id);
 	if (changed)
 	{
-		run_push_ready(run->run_id);
 		wakeup_suspend_steps(run->run_id, false);
 		wakeup_run_event(run->run_id);
 		wakeup_scheduler(ERRAND_ADMIT | ERRAND_REFILL);

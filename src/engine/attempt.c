@@ -37,7 +37,8 @@
 
 #define CLAIM_AGAIN_AFTER	(1 * USECS_PER_SEC)
 
-static void start_run_of_root(const RunInfo *run, int32 no);
+static void start_run_if_first(const RunInfo *run, int32 no);
+static bool may_be_first(const Document *document, int32 no);
 static bool flushes_each_end(const Document *document);
 static void flush_claim(void);
 static void work(ActivityCall *call, NextActivity *next);
@@ -56,17 +57,17 @@ int32
 attempt_claim(const WorkOrder *order)
 {
 	EngineMode	mode;
-	const RunInfo *run;
 	int32		attempt;
 
 	slot_work_on(order, 0, NULL);
 	work_begin();
-	run = run_info(order->run_id);
 	engine_mode_enter(&mode);
+
+	/* The run may never have been committed, or be purged by now. */
 	attempt = activity_claim(order->run_id, order->no, MyProcPid);
 	if (attempt > 0)
 	{
-		start_run_of_root(run, order->no);
+		start_run_if_first(run_info(order->run_id), order->no);
 		wakeup_my_work(order, attempt);
 		wakeup_run_event(order->run_id);
 	}
@@ -88,15 +89,27 @@ attempt_claim(const WorkOrder *order)
 
 /* The run leaves the queue when the first of its activities starts. */
 static void
-start_run_of_root(const RunInfo *run, int32 no)
+start_run_if_first(const RunInfo *run, int32 no)
 {
-	const Graph *graph = run->document->graph;
-
-	if (graph->first_in[no] < graph->first_in[no + 1])
-		return;
-	if (run_start(run->run_id, run->document->timeout) &&
+	if (may_be_first(run->document, no) &&
+		run_start(run->run_id, run->document->timeout) &&
 		run->document->timeout > 0)
 		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
+}
+
+/* It waits for nothing, or perhaps for inactive ones alone. */
+static bool
+may_be_first(const Document *document, int32 no)
+{
+	const Graph *graph = document->graph;
+	int			i;
+
+	if (graph->first_in[no] == graph->first_in[no + 1])
+		return true;
+	for (i = 0; i < no; i++)
+		if (!document->activities[i].active)
+			return true;
+	return false;
 }
 
 void

@@ -392,7 +392,6 @@ role_problem(const Need *need)
 static void
 fail_ready(const WorkOrder *order, const Failure *failure)
 {
-	const RunInfo *run = run_info(order->run_id);
 	EngineMode	mode;
 	int32		attempt;
 
@@ -401,7 +400,8 @@ fail_ready(const WorkOrder *order, const Failure *failure)
 	if (attempt > 0)
 	{
 		(void) run_start(order->run_id, 0);
-		if (activity_fail(run, order->no, attempt, failure, false, NULL))
+		if (activity_fail(run_info(order->run_id), order->no, attempt, failure,
+						  false, NULL))
 			ForceSyncCommit();
 	}
 	engine_mode_leave(&mode);

@@ -21,6 +21,8 @@
 #include "engine/slot.h"
 #include "engine/step.h"
 #include "engine/wakeup.h"
+#include "store/engine_mode.h"
+#include "store/run_store.h"
 
 /* What a dead slot named. */
 typedef struct Remains
@@ -36,6 +38,8 @@ typedef struct Remains
 static void bury_dead(void);
 static bool find_dead(int index, Remains *remains);
 static void lose_attempt(void *arg);
+static bool run_is_there(int64 run_id);
+static void sweep_again(void);
 static void end_idle_steps(void);
 static bool find_idle_step(int index, WorkOrder *order);
 static void end_step(void *arg);
@@ -59,7 +63,17 @@ bury_dead(void)
 			continue;
 		if (remains.of_step || try_in_transaction(lose_attempt, &remains))
 			slot_bury(i, remains.generation);
+		else
+			sweep_again();
 	}
+}
+
+static void
+sweep_again(void)
+{
+	control_lock();
+	database_find(MyDatabaseId)->sweep = true;
+	control_unlock();
 }
 
 /* Mini-batches are given back at once: a step's truth is in its table. */
@@ -98,10 +112,24 @@ lose_attempt(void *arg)
 										 "the executor was terminated during this attempt",
 										 NULL, NULL);
 
-	if (activity_lose(run_info(remains->run_id), remains->no,
+	if (run_is_there(remains->run_id) &&
+		activity_lose(run_info(remains->run_id), remains->no,
 					  remains->attempt, failure))
 		ForceSyncCommit();
 	wakeup_scheduler(ERRAND_REFILL);
+}
+
+/* One that never was committed, or has been purged, has lost nothing. */
+static bool
+run_is_there(int64 run_id)
+{
+	EngineMode	mode;
+	bool		there;
+
+	engine_mode_enter(&mode);
+	there = run_load(run_id, false) != NULL;
+	engine_mode_leave(&mode);
+	return there;
 }
 
 static void

@@ -61,7 +61,8 @@ activities_insert(int64 run_id, const Document *document)
 #define CLAIMABLE \
 	"run_id = $1 AND no = $2 AND status = 'queued'" \
 	" AND (due_at IS NULL OR due_at <= clock_timestamp())" \
-	" AND EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = $1 AND r.status IN ('queued', 'in_progress'))"
+	" AND EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = $1 AND NOT r.held" \
+	" AND (r.status = 'in_progress' OR r.status = 'queued' AND r.due_at IS NULL))"
 
 int32
 activity_claim(int64 run_id, int32 no, int pid)

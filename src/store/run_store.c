@@ -413,6 +413,9 @@ runs_unfinished(int32 pipeline_id, bool admitted_only)
 	return runs;
 }
 
+/* Suspended before it has started, a run has no timeout yet. */
+#define HAS_DUE_TIME	"(status <> 'suspended' OR started_at IS NOT NULL)"
+
 List *
 runs_due(int limit)
 {
@@ -426,7 +429,7 @@ runs_due(int limit)
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT run_id, status = 'queued' FROM mlpipe.run"
-			  " WHERE due_at <= clock_timestamp() AND home = $1"
+			  " WHERE due_at <= clock_timestamp() AND home = $1 AND " HAS_DUE_TIME
 			  " ORDER BY due_at LIMIT $2",
 			  lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
@@ -476,7 +479,8 @@ run_next_due(void)
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT least("
-			  "(SELECT due_at FROM mlpipe.run WHERE due_at IS NOT NULL AND home = $1 ORDER BY due_at LIMIT 1),"
+			  "(SELECT due_at FROM mlpipe.run WHERE due_at IS NOT NULL AND home = $1"
+			  " AND " HAS_DUE_TIME " ORDER BY due_at LIMIT 1),"
 			  " (SELECT a.due_at FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
 			  " WHERE a.due_at IS NOT NULL AND r.home = $1 ORDER BY a.due_at LIMIT 1))",
 			  lengthof(types), types);

@@ -166,6 +166,12 @@ CALL act('{"type": "copy", "source": {"query": "SELECT id, v || ''!'', n FROM ds
 TABLE dst ORDER BY id;
 CALL act('{"type": "copy", "source": {"query": "SELECT id, v || ''!'', n FROM dst ORDER BY id OFFSET 1"}, "sink": {"table": "dst", "mode": "overwrite"}}');
 TABLE dst ORDER BY id;
+-- and so do a volatile function of it and rows to be locked
+CREATE FUNCTION act_rows() RETURNS SETOF dst LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY TABLE dst; END $$;
+CALL act('{"type": "copy", "source": {"query": "SELECT * FROM act_rows()"}, "sink": {"table": "dst", "mode": "overwrite"}}');
+CALL act('{"type": "copy", "source": {"query": "SELECT * FROM (SELECT * FROM dst FOR UPDATE) d"}, "sink": {"table": "dst", "mode": "overwrite"}}');
+DROP FUNCTION act_rows();
+TABLE dst ORDER BY id;
 -- untyped literals take the columns' types, as with INSERT
 CREATE TABLE dated (d date PRIMARY KEY);
 CALL act('{"type": "copy", "source": {"query": "SELECT ''2026-01-01''"}, "sink": {"table": "dated", "mode": "overwrite"}}');
