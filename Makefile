@@ -43,12 +43,14 @@ PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 # Bitcode would double the build's time, and nothing here is worth inlining.
 override with_llvm = no
 
-# Isolation tests keep their outputs beside them.
+# pg_regress looks for tests where its outputs go before it looks in test/, and
+# would take sql/define.sql for the test of that name: so that is a folder of
+# its own.  Isolation tests keep their outputs beside them.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTENSION)
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --load-extension=$(EXTENSION)
-REGRESS_PREP = output_iso/expected
+REGRESS_PREP = build/regress/expected output_iso/expected
 
 # What the build and the tests leave, besides the objects.
 EXTRA_CLEAN = build/depend build/server build/test-results
@@ -90,6 +92,10 @@ $(SQL_SCRIPT): $(SQL_FILES) Makefile mlpipe.control
 	@{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
 	   cat $(SQL_FILES); } >$@.new
 	@mv $@.new $@
+
+build/regress/expected:
+	@mkdir -p build/regress
+	@ln -s ../../expected $@
 
 output_iso/expected:
 	@mkdir -p output_iso

@@ -299,15 +299,17 @@ batch_size_parse(const char *text, BatchSize *size, char **message)
 	return false;
 }
 
-/* Does it end with "row" or "rows", after a number? */
+/* A number and "row" or "rows"; 0, and false, where it is something else. */
 static bool
 parse_rows(const char *text, int64 *rows)
 {
 	char	   *end;
 	size_t		length;
+	int64		number;
 
+	*rows = 0;
 	errno = 0;
-	*rows = strtoll(text, &end, 10);
+	number = strtoll(text, &end, 10);
 	if (end == text)
 		return false;
 	while (isspace((unsigned char) *end))
@@ -318,8 +320,7 @@ parse_rows(const char *text, int64 *rows)
 	if (!(length == 3 && pg_strncasecmp(end, "row", 3) == 0) &&
 		!(length == 4 && pg_strncasecmp(end, "rows", 4) == 0))
 		return false;
-	if (errno == ERANGE)
-		*rows = PG_INT64_MAX;
+	*rows = errno == ERANGE ? PG_INT64_MAX : number;
 	return true;
 }
 
