@@ -53,7 +53,7 @@ ISOLATION_OPTS = --inputdir=test --load-extension=$(EXTENSION)
 REGRESS_PREP = build/regress/expected output_iso/expected
 
 # What the build and the tests leave, besides the objects.
-EXTRA_CLEAN = build/depend build/server build/test-results
+EXTRA_CLEAN = build/depend build/server build/test-results build/regress
 
 export PG_CONFIG ?= pg_config
 export MAKE

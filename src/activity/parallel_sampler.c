@@ -46,6 +46,7 @@ typedef struct RangeScan
 	uint64		next_block;
 	uint64		end_block;		/* the first one that is not read */
 	OffsetNumber offset;		/* the last tuple of the block given out */
+	OffsetNumber last;			/* the last one of the block in the range */
 } RangeScan;
 
 PG_FUNCTION_INFO_V1(mlpipe_mini_batch_range);
@@ -131,7 +132,6 @@ begin_scan(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 	scan->batch = MyBatch;
 	scan->next_block = ItemPointerGetBlockNumber(&MyBatch->begin);
 	scan->end_block = range_end_block(MyBatch);
-	scan->offset = InvalidOffsetNumber;
 	node->use_bulkread = true;
 	node->use_pagemode = true;
 }
@@ -158,29 +158,32 @@ static BlockNumber
 next_block(SampleScanState *node, BlockNumber nblocks)
 {
 	RangeScan  *scan = node->tsm_state;
+	const CurrentBatch *batch = scan->batch;
+	BlockNumber block;
 
 	note_items_read(node);
-	scan->offset = InvalidOffsetNumber;
 	if (scan->next_block >= Min(scan->end_block, nblocks))
 		return InvalidBlockNumber;
-	return (BlockNumber) scan->next_block++;
+	block = (BlockNumber) scan->next_block++;
+
+	scan->offset = InvalidOffsetNumber;
+	scan->last = MaxOffsetNumber;
+	if (block == ItemPointerGetBlockNumber(&batch->begin))
+		scan->offset = ItemPointerGetOffsetNumber(&batch->begin) - 1;
+	if (block == ItemPointerGetBlockNumberNoCheck(&batch->end))
+		scan->last = ItemPointerGetOffsetNumber(&batch->end) - 1;
+	return block;
 }
 
+/* Called for each tuple of the scan. */
 static OffsetNumber
 next_tuple(SampleScanState *node, BlockNumber block, OffsetNumber max)
 {
 	RangeScan  *scan = node->tsm_state;
-	const CurrentBatch *batch = scan->batch;
 
-	if (scan->offset == InvalidOffsetNumber &&
-		block == ItemPointerGetBlockNumber(&batch->begin))
-		scan->offset = ItemPointerGetOffsetNumber(&batch->begin);
-	else
-		scan->offset = OffsetNumberNext(scan->offset);
-
-	if (block == ItemPointerGetBlockNumberNoCheck(&batch->end))
-		max = Min(max, ItemPointerGetOffsetNumber(&batch->end) - 1);
-	return scan->offset <= max ? scan->offset : InvalidOffsetNumber;
+	if (scan->offset >= Min(scan->last, max))
+		return InvalidOffsetNumber;
+	return ++scan->offset;
 }
 
 static void

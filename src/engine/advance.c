@@ -52,7 +52,6 @@ static int	best_dependent(const RunInfo *run, int32 no);
 static WorkOrder work_order(const RunInfo *run, int32 no);
 static Datum pack_edge(const GraphEdge *edge, int index);
 static int	compare_edges(Datum a, Datum b, void *arg);
-static bool unhandled_failure(const Document *document, int32 no);
 static Jsonb *work_out_output(const RunInfo *run, char **error);
 static void announce_end(int64 run_id, const char *status);
 
@@ -77,8 +76,7 @@ advance_after_end(const RunInfo *run, int32 no, ActivityEnd end,
 		while (!binaryheap_empty(advance.pending))
 			decide_dependent(&advance,
 							 (int32) (DatumGetInt64(binaryheap_first(advance.pending)) >> 32));
-		if (end == END_FAILED && run->document->fail_fast &&
-			unhandled_failure(run->document, no))
+		if (end == END_FAILED && failure_stops_run(run, no))
 		{
 			bool		ended;
 
@@ -235,13 +233,15 @@ compare_edges(Datum a, Datum b, void *arg)
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-/* Does no activity of its list depend on it by failed or completed? */
-static bool
-unhandled_failure(const Document *document, int32 no)
+/* With fail_fast: does no activity depend on it by failed or completed? */
+bool
+failure_stops_run(const RunInfo *run, int32 no)
 {
-	const Graph *graph = document->graph;
+	const Graph *graph = run->document->graph;
 	int			i;
 
+	if (!run->document->fail_fast)
+		return false;
 	for (i = graph->first_out[no]; i < graph->first_out[no + 1]; i++)
 		if (graph->edges[graph->out_edges[i]].conditions & CONDITION_FAILED)
 			return false;

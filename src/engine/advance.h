@@ -40,6 +40,12 @@ typedef struct NextActivity
 extern bool advance_after_end(const RunInfo *run, int32 no, ActivityEnd end,
 							  bool detached, NextActivity *next);
 
+/*
+ * Does the failure of this activity stop the run?  Then all its activities have
+ * to be locked before the one that failed is marked: activities_lock().
+ */
+extern bool failure_stops_run(const RunInfo *run, int32 no);
+
 /* Ends a run that has nothing left; used by run_stop() too. */
 extern void run_finish(int64 run_id);
 

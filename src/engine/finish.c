@@ -26,6 +26,8 @@
 #define MIN_LOST_ATTEMPTS	2
 
 static void require_ours(EndResult result, int64 run_id, int32 no);
+static EndResult mark_failed(const RunInfo *run, int32 no, int32 attempt,
+							 const Failure *failure);
 static bool is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
 						   const Failure *failure);
 static bool sqlstate_matches(const List *states, const char *sqlstate);
@@ -71,8 +73,7 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 		!set_up_retry(run, no, attempt,
 					  pause_before_retry(&def->retry, attempt - lost), false))
 	{
-		result = activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
-							  failure->message, -1, -1);
+		result = mark_failed(run, no, attempt, failure);
 		require_ours(result, run->run_id, no);
 		ended = advance_after_end(run, no, END_FAILED,
 								  result == END_MARKED_DETACHED, next);
@@ -100,8 +101,7 @@ activity_lose(const RunInfo *run, int32 no, int32 attempt,
 	if (lost >= Max(def->retry.max_retries, MIN_LOST_ATTEMPTS) ||
 		!set_up_retry(run, no, attempt, 0, true))
 	{
-		result = activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
-							  failure->message, -1, -1);
+		result = mark_failed(run, no, attempt, failure);
 		if (result != END_NOT_OURS)
 		{
 			failure_insert(run->run_id, no, 0, attempt, failure);
@@ -131,6 +131,16 @@ activity_cancel(const RunInfo *run, int32 no, int32 attempt,
 							  result == END_MARKED_DETACHED, NULL);
 	engine_mode_leave(&mode);
 	return ended;
+}
+
+static EndResult
+mark_failed(const RunInfo *run, int32 no, int32 attempt,
+			const Failure *failure)
+{
+	if (failure_stops_run(run, no))
+		activities_lock(run->run_id);
+	return activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
+						failure->message, -1, -1);
 }
 
 static void

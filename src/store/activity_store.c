@@ -318,22 +318,32 @@ activity_first_error(int64 run_id)
 	return error;
 }
 
+void
+activities_lock(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL"
+			  " ORDER BY no FOR NO KEY UPDATE",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	store_end();
+}
+
 int32
 activities_stop(int64 run_id)
 {
-	static SPIPlanPtr lock_plan = NULL;
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(run_id)};
 	int32		detached;
 
+	activities_lock(run_id);
 	store_begin();
-	plan_keep(&lock_plan,
-			  "SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL"
-			  " ORDER BY no FOR NO KEY UPDATE",
-			  lengthof(types), types);
-	(void) plan_execute(lock_plan, values, NULL, false, SPI_OK_SELECT);
-
 	plan_keep(&plan,
 			  "WITH stopped AS (UPDATE mlpipe.activity_run SET"
 			  " detached = status = 'in_progress' AND due_at IS NULL,"
