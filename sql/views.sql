@@ -315,22 +315,22 @@ SELECT 'error', format('ready work has waited for %s without any executor', date
 	'See the server''s log for why executors do not start; "max_worker_processes" or "max_executors" may be too small.'
 FROM f WHERE f.loaded AND f.enabled AND f.starved_since < f.looked_at - interval '10 s'
 UNION ALL
-SELECT 'error', format('the role of %s unfinished runs, %s, has been dropped', u.runs, u.role),
+SELECT 'error', format('role %s has been dropped, and unfinished runs are to execute as it: %s', u.role, u.runs),
 	'Cancel these runs, and give their pipelines another role with mlpipe_alter_pipeline().'
 FROM unfinished u
 WHERE NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = u.role)
 UNION ALL
-SELECT 'error', format('role %I, which %s unfinished runs execute as, cannot log in', o.rolname, u.runs),
+SELECT 'error', format('role %I cannot log in, and unfinished runs are to execute as it: %s', o.rolname, u.runs),
 	format('ALTER ROLE %I LOGIN; or another role with mlpipe_alter_pipeline().', o.rolname)
 FROM unfinished u JOIN pg_roles o ON o.oid = u.role
 WHERE NOT o.rolcanlogin AND current_setting('server_version_num')::integer < 170000
 UNION ALL
-SELECT 'error', format('role %I, which %s unfinished runs execute as, cannot connect to this database', o.rolname, u.runs),
+SELECT 'error', format('role %I cannot connect to this database, and unfinished runs are to execute as it: %s', o.rolname, u.runs),
 	format('GRANT CONNECT ON DATABASE %I TO %I;', current_database(), o.rolname)
 FROM unfinished u JOIN pg_roles o ON o.oid = u.role
 WHERE NOT has_database_privilege(o.oid, current_database(), 'CONNECT')
 UNION ALL
-SELECT 'warning', format('%s runs came with a dump or a copied database, and wait', sum(u.runs)),
+SELECT 'warning', format('runs that came with a dump or a copied database wait: %s', sum(u.runs)),
 	'Let them go on with mlpipe_resume(), or cancel them with mlpipe_cancel().'
 FROM unfinished u WHERE u.restored HAVING sum(u.runs) > 0;
 COMMENT ON VIEW @extschema@.mlpipe_health IS 'problems that an administrator should act on; no row where all is well';

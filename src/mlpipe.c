@@ -50,6 +50,7 @@ static const struct config_enum_entry log_level_options[] = {
 
 void		_PG_init(void);
 
+static GucContext start_context(void);
 static void define_settings(void);
 static void define_log_settings(void);
 static void register_launcher(void);
@@ -69,6 +70,17 @@ _PG_init(void)
 	register_launcher();
 }
 
+/*
+ * A library that is loaded after the start may define no setting that only a
+ * start can change; nothing uses that one then.
+ */
+static GucContext
+start_context(void)
+{
+	return process_shared_preload_libraries_in_progress ? PGC_POSTMASTER :
+		PGC_SIGHUP;
+}
+
 static void
 define_settings(void)
 {
@@ -81,7 +93,7 @@ define_settings(void)
 							"Sets the maximum number of executors at once in the whole server.",
 							"It is also bounded by \"max_worker_processes\".",
 							&mlpipe_max_executors, 8, 1, 1024,
-							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+							start_context(), 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("mlpipe.executor_idle_timeout",
 							"Sets how long an idle executor lives.", NULL,
 							&mlpipe_executor_idle_timeout, 60, 1,

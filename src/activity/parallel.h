@@ -6,9 +6,9 @@
  * parallel_check.c reads its keys; parallel.c splits its input with the help of
  * parallel_split.c and parallel_stage.c; parallel_restore.c publishes the step;
  * parallel_work.c is a worker's way through it, parallel_group.c one of its
- * transactions, parallel_watch.c its clock; parallel_rewrite.c,
- * parallel_plan.c and parallel_sampler.c run one statement over one part of a
- * table; parallel_judge.c and parallel_end.c end it.
+ * transactions, parallel_watch.c its clock; parallel_locate.c,
+ * parallel_rewrite.c, parallel_plan.c and parallel_sampler.c run one statement
+ * over one part of a table; parallel_judge.c and parallel_end.c end it.
  *
  *-------------------------------------------------------------------------
  */
@@ -144,7 +144,7 @@ typedef enum StepEnd
 } StepEnd;
 
 /*
- * parallel_work.c, parallel_group.c
+ * parallel_work.c, parallel_group.c, parallel_locate.c
  */
 
 /* A worker's share in a step: one visit, from joining to leaving. */
@@ -186,7 +186,7 @@ typedef struct ParallelWorker
  */
 extern bool parallel_do_group(ParallelWorker *worker);
 
-/* Fills in what is to be read for a mini-batch; in a transaction. */
+/* Fills in what a mini-batch reads; in a transaction. */
 extern void parallel_locate_batch(ParallelWorker *worker, int32 number,
 								  CurrentBatch *batch);
 

@@ -447,6 +447,8 @@ look_for_missing(ParallelWorker *worker)
 	int32	   *taken;
 	int			ntaken;
 
+	MemoryContextReset(worker->scratch);
+	MemoryContextSwitchTo(worker->scratch);
 	if (!step_rescan_begin(worker->step, &taken, &ntaken))
 		return false;
 	engine_mode_enter(&mode);

@@ -86,7 +86,8 @@ mlpipe_resume(PG_FUNCTION_ARGS)
 
 	shmem_require();
 	engine_mode_enter(&mode);
-	changed = run_resume(run->run_id);
+	changed = run_adopt(run->run_id);
+	changed |= run_resume(run->run_id);
 	if (changed)
 	{
 		wakeup_suspend_steps(run->run_id, false);

@@ -60,6 +60,7 @@ attempt_claim(const WorkOrder *order)
 	int32		attempt;
 
 	slot_work_on(order, 0, NULL);
+	HOLD_CANCEL_INTERRUPTS();
 	work_begin();
 	engine_mode_enter(&mode);
 
@@ -82,6 +83,7 @@ attempt_claim(const WorkOrder *order)
 	}
 	engine_mode_leave(&mode);
 	work_commit(false);
+	RESUME_CANCEL_INTERRUPTS();
 	if (attempt == 0)
 		(void) slot_work_done();
 	return attempt;
@@ -293,11 +295,15 @@ record_failure(const WorkOrder *order, int32 attempt, const Failure *failure,
 	bool		run_ended;
 
 	next->claimed = false;
+
+	/* A cancel while this waits for its locks is too late for the statement. */
+	HOLD_CANCEL_INTERRUPTS();
 	work_begin();
 	run = run_info(order->run_id);
 	journal_write(order->run_id, order->no, 0);
 	run_ended = activity_fail(run, order->no, attempt, failure, true, next);
 	work_commit(run_ended || flushes_each_end(run->document));
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 /* What the server's log says about an error of the user's statements. */

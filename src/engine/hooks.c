@@ -28,6 +28,7 @@
 
 #include "engine/hooks.h"
 #include "engine/shmem.h"
+#include "engine/slot.h"
 #include "mlpipe.h"
 
 #define STOP_TIMEOUT_MS	5000
@@ -35,12 +36,14 @@
 
 static object_access_hook_type previous_hook = NULL;
 static Oid	stopped_database = InvalidOid;
+static bool drop_stands = false;	/* known before the commit */
 
 static void object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 						  int sub_id, void *arg);
 static void stop_database(Oid database);
 static int	signal_workers(Oid database);
 static void at_transaction_end(XactEvent event, void *arg);
+static void release_database(bool dropped);
 
 void
 hooks_install(void)
@@ -122,25 +125,53 @@ signal_workers(Oid oid)
 }
 
 /*
- * After a commit there is nothing to schedule any more; after a rollback there
- * is again.  What died is in the tables then, and in its slots.
+ * A DROP EXTENSION may have been rolled back to a savepoint, or another CREATE
+ * EXTENSION have followed; nothing of this kind happens to a database.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	if (!OidIsValid(stopped_database))
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			drop_stands = stopped_database != MyDatabaseId ||
+				!OidIsValid(get_extension_oid(EXTENSION_NAME, true));
+			break;
+		case XACT_EVENT_COMMIT:
+			release_database(drop_stands);
+			break;
+		case XACT_EVENT_ABORT:
+			release_database(false);
+			break;
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_PRE_PREPARE:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			break;
+	}
+}
+
+/*
+ * Dropped, it has nothing to schedule any more.  Otherwise it has again, and
+ * what died is in the tables and in its slots.
+ */
+static void
+release_database(bool dropped)
+{
 	DatabaseState *database;
 
-	if (!OidIsValid(stopped_database) ||
-		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
-		return;
 	control_lock();
+	if (dropped)
+		slot_forget_database(stopped_database);
 	database = database_find(stopped_database);
 	if (database != NULL)
 	{
 		database->stopping = false;
-		database->wanted = event == XACT_EVENT_ABORT;
 		scheduler_wake(database);
-		database->wanted = event == XACT_EVENT_ABORT;
+		database->wanted = !dropped;
 	}
 	control_unlock();
 	stopped_database = InvalidOid;

@@ -4,16 +4,21 @@
  *	  Runs and parsed documents that this process has lately worked with.
  *
  * Versions are immutable, and what RunInfo holds of a run does not change, so
- * nothing here has to be invalidated; but it is bounded.  When one of the two
- * tables is full, both are thrown away and filled again as needed.
+ * nothing here has to be invalidated, unless the extension is dropped and
+ * another one created, whose versions and runs have the same numbers.  But it
+ * is bounded.  When one of the two tables is full, both are thrown away and
+ * filled again as needed.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
+#include "activity/activity.h"
 #include "engine/run_cache.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
@@ -32,8 +37,11 @@ typedef struct CachedDocument
 static MemoryContext cache_context = NULL;
 static HTAB *runs = NULL;
 static HTAB *documents = NULL;
+static bool stale = false;
 
 static void create_cache(void);
+static void watch_schemas(void);
+static void at_schema_change(Datum arg, int cache, uint32 hash);
 static HTAB *create_table(const char *name, Size entry_size, int size);
 static void load_run(RunInfo *info);
 static const Document *parse_version(int64 version_id);
@@ -126,8 +134,8 @@ parse_version(int64 version_id)
 void
 run_cache_trim(void)
 {
-	if (cache_context == NULL ||
-		(hash_get_num_entries(runs) < MAX_CACHED_RUNS &&
+	if (cache_context == NULL || MyCall != NULL ||
+		(!stale && hash_get_num_entries(runs) < MAX_CACHED_RUNS &&
 		 hash_get_num_entries(documents) < MAX_CACHED_DOCUMENTS))
 		return;
 	MemoryContextDelete(cache_context);
@@ -137,11 +145,30 @@ run_cache_trim(void)
 static void
 create_cache(void)
 {
+	watch_schemas();
+	stale = false;
 	cache_context = AllocSetContextCreate(TopMemoryContext, "mlpipe run cache",
 										  ALLOCSET_DEFAULT_SIZES);
 	runs = create_table("mlpipe runs", sizeof(RunInfo), MAX_CACHED_RUNS);
 	documents = create_table("mlpipe documents", sizeof(CachedDocument),
 							 MAX_CACHED_DOCUMENTS);
+}
+
+/* The extension's schema goes with it; other schemas seldom come or go. */
+static void
+watch_schemas(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change, (Datum) 0);
+	registered = true;
+}
+
+static void
+at_schema_change(Datum arg, int cache, uint32 hash)
+{
+	stale = true;
 }
 
 static HTAB *

@@ -21,7 +21,7 @@ extern const Document *version_document(int64 version_id);
 
 /*
  * Forgets what is too much to keep; called where nobody holds a pointer into
- * the cache.
+ * the cache.  Does nothing inside an activity, whose document comes from it.
  */
 extern void run_cache_trim(void);
 

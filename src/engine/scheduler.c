@@ -33,6 +33,7 @@
 #include "engine/run_cache.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
+#include "engine/slot.h"
 #include "mlpipe.h"
 
 /* After an error, look again after so long. */
@@ -336,6 +337,7 @@ give_up_database(void)
 	database = database_find(my_database);
 	if (database != NULL)
 		database->wanted = false;
+	slot_forget_database(my_database);
 	control_unlock();
 }
 

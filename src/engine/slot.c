@@ -163,6 +163,35 @@ slot_bury(int index, uint32 generation)
 	control_unlock();
 }
 
+void
+slot_forget_database(Oid database)
+{
+	int			i;
+
+	for (i = 0; i < MAX_STEPS; i++)
+	{
+		StepState  *step = &control->steps[i];
+
+		if (step->lane == NULL || step->lane->database != database)
+			continue;
+		dlist_delete(&step->node);
+		step->lane = NULL;
+	}
+	for (i = 0; i < control->nslots; i++)
+		if (control->slots[i].state == SLOT_DEAD &&
+			control->slots[i].database == database)
+			free_slot(&control->slots[i]);
+	for (i = 0; i < MAX_LANES; i++)
+	{
+		Lane	   *lane = &control->lanes[i];
+
+		if (lane->database != database)
+			continue;
+		ready_clear(lane);
+		lane_free_if_unused(lane);
+	}
+}
+
 static void
 forget_work(ExecutorSlot *slot)
 {

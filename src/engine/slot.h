@@ -47,6 +47,12 @@ extern void slot_release(int index, uint32 generation);
 extern void slot_bury(int index, uint32 generation);
 
 /*
+ * Forgets the work of a database whose extension is gone.  Executors that live
+ * still give back their slots themselves.  The caller holds the control lock.
+ */
+extern void slot_forget_database(Oid database);
+
+/*
  * Interrupts all executors that work on a run, and stops its steps.  no < 0:
  * all activities of the run.  The second form wants the control lock held, and
  * cannot fail.

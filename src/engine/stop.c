@@ -23,6 +23,27 @@ static RunStatus final_status(StopCause cause);
 static Interrupt interrupt_for(StopCause cause);
 
 bool
+run_adopt(int64 run_id)
+{
+	EngineMode	mode;
+	bool		adopted;
+	int32		cancelled;
+
+	engine_mode_enter(&mode);
+	adopted = run_take_home(run_id);
+	if (adopted)
+	{
+		cancelled = activities_abandon(run_id);
+		if (cancelled > 0 && run_count_down(run_id, cancelled) == 0)
+			run_finish(run_id);
+		wakeup_run_event(run_id);
+		wakeup_scheduler(ERRAND_ADMIT | ERRAND_REFILL);
+	}
+	engine_mode_leave(&mode);
+	return adopted;
+}
+
+bool
 run_stop(int64 run_id, StopCause cause, const char *reason, bool *ended)
 {
 	EngineMode	mode;
@@ -31,6 +52,7 @@ run_stop(int64 run_id, StopCause cause, const char *reason, bool *ended)
 	bool		stopped = false;
 
 	engine_mode_enter(&mode);
+	(void) run_adopt(run_id);
 	run = run_load(run_id, false);
 	if (run != NULL && !is_stopped(run))
 	{

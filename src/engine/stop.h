@@ -26,6 +26,12 @@ typedef enum StopCause
 extern bool run_stop(int64 run_id, StopCause cause, const char *reason,
 					 bool *ended);
 
+/*
+ * Takes in a run that a dump or a copied database brought along: nobody works
+ * on what it has in progress.  False where it belongs to this database already.
+ */
+extern bool run_adopt(int64 run_id);
+
 /* Cancels all unfinished runs of a pipeline that is being dropped. */
 extern void run_cancel_all_of_pipeline(int32 pipeline_id, const char *reason);
 

@@ -359,6 +359,31 @@ activities_stop(int64 run_id)
 	return detached;
 }
 
+int32
+activities_abandon(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+	int32		cancelled;
+
+	store_begin();
+	plan_keep(&plan,
+			  "WITH lost AS (UPDATE mlpipe.activity_run a SET"
+			  " status = CASE WHEN detached THEN 'cancelled'::mlpipe.activity_status ELSE 'queued' END,"
+			  " finished_at = CASE WHEN detached THEN clock_timestamp() END,"
+			  " lost = lost + 1, executor_pid = NULL"
+			  " WHERE run_id = $1 AND status = 'in_progress' AND due_at IS NULL"
+			  " AND (detached OR NOT EXISTS (SELECT FROM mlpipe.step s WHERE s.run_id = a.run_id AND s.no = a.no))"
+			  " RETURNING status)"
+			  " SELECT count(*)::integer FROM lost WHERE status = 'cancelled'",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	cancelled = column_int32(0, 1);
+	store_end();
+	return cancelled;
+}
+
 void
 activities_skip(int64 run_id)
 {

@@ -29,23 +29,28 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
 #define ENGINE_SEARCH_PATH	"pg_catalog, mlpipe, pg_temp"
 
+static Oid	owner = InvalidOid;
+
 static void set_local(const char *name, const char *value);
 static Oid	look_up_owner(void);
+static void at_schema_change(Datum arg, int cache, uint32 hash);
 
 void
 engine_mode_enter(EngineMode *saved)
 {
-	Oid			owner = engine_owner();
+	Oid			engine = engine_owner();
 
 	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
-	SetUserIdAndSecContext(owner, saved->sec_context |
+	SetUserIdAndSecContext(engine, saved->sec_context |
 						   SECURITY_LOCAL_USERID_CHANGE);
 	saved->guc_level = NewGUCNestLevel();
 
@@ -70,11 +75,21 @@ engine_mode_leave(const EngineMode *saved)
 Oid
 engine_owner(void)
 {
-	static Oid	owner = InvalidOid;
+	static bool registered = false;
 
+	if (!registered)
+		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change, (Datum) 0);
+	registered = true;
 	if (!OidIsValid(owner))
 		owner = look_up_owner();
 	return owner;
+}
+
+/* The extension may have been dropped with its schema, and another one made. */
+static void
+at_schema_change(Datum arg, int cache, uint32 hash)
+{
+	owner = InvalidOid;
 }
 
 /* For the rest of the (sub)transaction, or until the level is left. */
@@ -92,7 +107,7 @@ look_up_owner(void)
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Oid			owner = InvalidOid;
+	Oid			found = InvalidOid;
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
 				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
@@ -100,15 +115,15 @@ look_up_owner(void)
 							  &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		found = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
 	systable_endscan(scan);
 	table_close(extensions, AccessShareLock);
 
-	if (!OidIsValid(owner))
+	if (!OidIsValid(found))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database",
 						EXTENSION_NAME),
 				 errhint("Run CREATE EXTENSION %s.", EXTENSION_NAME)));
-	return owner;
+	return found;
 }

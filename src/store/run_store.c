@@ -293,20 +293,37 @@ run_suspend(int64 run_id)
 	return changed;
 }
 
-/* Also takes in a run that a dump or a copied database brought along. */
 bool
-run_resume(int64 run_id)
+run_take_home(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
+	bool		taken;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET home = $2"
+			  " WHERE run_id = $1 AND finished_at IS NULL AND home <> $2",
+			  lengthof(types), types);
+	taken = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return taken;
+}
+
+bool
+run_resume(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
 	bool		changed;
 
 	store_begin();
 	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET home = $2, status = CASE WHEN status <> 'suspended' THEN status"
-			  " WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
-			  " WHERE run_id = $1 AND finished_at IS NULL AND (status = 'suspended' OR home <> $2)",
+			  "UPDATE mlpipe.run SET status ="
+			  " CASE WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
+			  " WHERE run_id = $1 AND status = 'suspended'",
 			  lengthof(types), types);
 	changed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
 	store_end();

@@ -86,6 +86,9 @@ extern void run_end(int64 run_id, RunStatus status, int failures_handled,
 extern bool run_suspend(int64 run_id);
 extern bool run_resume(int64 run_id);
 
+/* Makes this database its home; false where it is, or the run has ended. */
+extern bool run_take_home(int64 run_id);
+
 /* The concurrency of pipelines. */
 extern List *pipelines_with_held_runs(void);	/* of int */
 extern int	runs_admitted(int32 pipeline_id);

@@ -1,0 +1,264 @@
+-- The activity type "parallel": how inputs are split, what run may be, and what
+-- becomes of mini-batches that fail.
+
+CREATE ROLE regress_mlpipe_parallel LOGIN;
+CREATE SCHEMA parallel_test AUTHORIZATION regress_mlpipe_parallel;
+CREATE TABLE parallel_test.forbidden AS SELECT 1 AS id;
+ALTER ROLE regress_mlpipe_parallel SET search_path = parallel_test, public;
+SET ROLE regress_mlpipe_parallel;
+SET search_path = parallel_test, public;
+SET client_min_messages = warning;
+
+-- Runs one parallel activity; how it ended, and the sums of its mini-batches.
+CREATE PROCEDURE step(activity jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+	run bigint;
+BEGIN
+	run := mlpipe_submit(jsonb_build_object('activities', jsonb_build_array(
+		'{"name": "p", "type": "parallel", "max_concurrency_per_instance": 2}' || activity)));
+	COMMIT;
+	PERFORM mlpipe_wait(run, '1 min');
+END $$;
+CREATE FUNCTION ended(run bigint)
+RETURNS TABLE (status text, error text, output jsonb) LANGUAGE sql AS $$
+	SELECT a.status, a.error, a.output - 'seconds' - 'batches_per_second'
+	FROM mlpipe_activities a WHERE a.run_id = run
+$$;
+CREATE FUNCTION attempts(run bigint)
+RETURNS TABLE (status text, attempt integer, attempts bigint, items_in bigint, items_out bigint, error text) LANGUAGE sql AS $$
+	SELECT b.status, b.attempt, count(*), sum(b.items_in), sum(b.items_out), min(b.error)
+	FROM mlpipe_batches b WHERE b.run_id = run GROUP BY 1, 2 ORDER BY 1, 2
+$$;
+CREATE FUNCTION problems(activity jsonb)
+RETURNS TABLE (path text, message text, hint text) LANGUAGE sql AS $$
+	SELECT v.path, v.message, v.hint
+	FROM mlpipe_validate(jsonb_build_object('activities', jsonb_build_array('{"name": "p", "type": "parallel"}' || activity))) v
+$$;
+CREATE TABLE part_in AS SELECT i AS id, i % 7 AS x, repeat('-', 100) AS filler FROM generate_series(1, 10000) i;
+
+--
+-- Division
+--
+
+-- By rows: each mini-batch has that many, the last one what is left
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "3000 rows", "run": "SELECT id, x * 2 AS y FROM mini_batch m", "append_row_to": "by_rows"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT * FROM ended(:run);
+SELECT batch, attempt, status, items_in, items_out FROM mlpipe_batches WHERE run_id = :run ORDER BY batch;
+SELECT batches_total, batches_done, batches_failed, items_in, items_out FROM mlpipe_activities WHERE run_id = :run;
+SELECT count(*), count(DISTINCT id), sum(y) = (SELECT sum(x * 2) FROM part_in) AS right FROM by_rows;
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'by_rows'::regclass AND attnum > 0;
+SELECT relowner::regrole FROM pg_class WHERE oid = 'by_rows'::regclass;
+
+-- By size: ranges of blocks
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "160 kB", "run": "SELECT id FROM mini_batch", "append_row_to": "by_size"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT count(*) = ceil(pg_relation_size('part_in') / 8192 / 20.0) AS right, sum(items_in), sum(items_out) FROM mlpipe_batches WHERE run_id = :run;
+SELECT count(*), count(DISTINCT id) FROM by_size;
+
+-- What cannot be read by blocks is kept for the step: queries, views,
+-- partitioned tables; and nothing of that is left behind
+CREATE TABLE parts (id integer) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (60);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (60) TO (200);
+INSERT INTO parts SELECT generate_series(1, 100);
+CREATE VIEW odd AS SELECT id FROM part_in WHERE id % 2 = 1;
+CREATE TABLE kept (id integer, of_step text DEFAULT 'x');
+CALL step('{"input": {"query": "SELECT id, NULL AS nothing FROM part_in WHERE id <= 4500 -- all of them"}, "mini_batch_size": "1000 rows", "run": "SELECT id FROM mini_batch", "append_row_to": "kept"}');
+CALL step('{"input": {"query": "SELECT * FROM part_in;"}, "mini_batch_size": "100 kB", "run": "SELECT id FROM mini_batch", "append_row_to": "kept"}');
+CALL step('{"input": {"table": "odd"}, "mini_batch_size": "1000 rows", "run": "SELECT id FROM mini_batch", "append_row_to": "kept"}');
+CALL step('{"input": {"table": "parallel_test.parts"}, "mini_batch_size": "30 rows", "run": "SELECT id FROM mini_batch", "append_row_to": "kept"}');
+SELECT count(*) FROM kept;
+SELECT output->'batches' AS batches, output->'items' AS items, status FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
+SELECT count(*) FROM pg_class WHERE relname LIKE 'stage\_%';
+
+-- Row-level security holds
+RESET ROLE;
+CREATE TABLE parallel_test.guarded AS SELECT i AS id FROM generate_series(1, 100) i;
+ALTER TABLE parallel_test.guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY even ON parallel_test.guarded USING (id % 2 = 0);
+GRANT SELECT ON parallel_test.guarded TO regress_mlpipe_parallel;
+SET ROLE regress_mlpipe_parallel;
+CALL step('{"input": {"table": "guarded"}, "mini_batch_size": "1 MB", "run": "SELECT id FROM mini_batch"}');
+SELECT output->'items' AS items FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
+
+-- An empty input is a success, and the table is made
+CALL step('{"input": {"query": "SELECT * FROM part_in WHERE false"}, "run": "SELECT id FROM mini_batch", "append_row_to": "from_nothing"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT * FROM ended(:run);
+SELECT * FROM from_nothing;
+
+-- What cannot be split
+CALL step('{"input": {"table": "no_such"}, "run": "SELECT 1"}');
+CALL step('{"input": {"table": "forbidden"}, "run": "SELECT 1"}');
+CALL step('{"input": {"query": "SELECT * FROM forbidden"}, "run": "SELECT 1"}');
+CALL step('{"input": {"query": "SELECT 1 AS a, 2 AS a"}, "run": "SELECT 1"}');
+CALL step('{"input": {"query": "SELECT row(1, 2) AS r"}, "run": "SELECT 1"}');
+SELECT error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 5;
+
+--
+-- The relation mini_batch
+--
+CREATE TABLE target (id integer PRIMARY KEY, x integer);
+CREATE PROCEDURE try(run_text text) LANGUAGE plpgsql AS $$
+DECLARE
+	run bigint;
+BEGIN
+	CALL step(jsonb_build_object('input', '{"table": "part_in"}'::jsonb, 'mini_batch_size', '4000 rows',
+								 'retry_settings', '{"max_retries": 0}'::jsonb, 'run', run_text));
+	run := (SELECT max(run_id) FROM mlpipe_runs);
+	RAISE WARNING '%', (SELECT coalesce(error, concat_ws(' of ', output->'items_done', output->'items')) FROM mlpipe_activities WHERE run_id = run);
+END $$;
+\set VERBOSITY terse
+CALL try('SELECT m.* FROM mini_batch m JOIN part_in USING (id)');
+CALL try('SELECT mini_batch, mini_batch.id FROM mini_batch WHERE EXISTS (SELECT FROM mini_batch b WHERE b.id = mini_batch.id)');
+CALL try('SELECT * FROM (SELECT * FROM mini_batch AS b (a) WHERE a < 10) s');
+CALL try('WITH c AS (SELECT * FROM mini_batch) SELECT * FROM c');
+CALL try('SELECT id FROM mini_batch UNION ALL SELECT id FROM mini_batch');
+CALL try('WITH mini_batch AS (SELECT * FROM mini_batch WHERE id < 50) SELECT * FROM mini_batch');
+CALL try('WITH RECURSIVE mini_batch AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM mini_batch WHERE i < 3) SELECT * FROM mini_batch');
+CALL try('INSERT INTO target SELECT id, x FROM mini_batch');
+CALL try('UPDATE target SET x = -1 FROM mini_batch m WHERE m.id = target.id');
+CALL try('DELETE FROM target USING mini_batch WHERE mini_batch.id = target.id AND target.id % 2 = 0');
+CALL try('MERGE INTO target USING mini_batch m ON m.id = target.id WHEN NOT MATCHED THEN INSERT VALUES (m.id, m.x)');
+CALL try('SELECT ${{ batch.number }}, ${{ batch.items }} FROM mini_batch WHERE (mlpipe_batch()->>''number'')::integer = ${{ batch.number }}');
+SELECT count(*), sum(x) FROM target;
+-- it can only be read
+CALL try('INSERT INTO mini_batch VALUES (1)');
+CALL try('UPDATE mini_batch SET x = 1');
+CALL try('DELETE FROM mini_batch');
+CALL try('SELECT * FROM parallel_test.mini_batch');
+CALL try('SELECT filter FROM mini_batch');
+\set VERBOSITY default
+-- one statement that reads or changes rows
+SELECT message FROM problems('{"input": {"table": "t"}, "run": "SELECT 1; SELECT 2"}');
+SELECT message, hint FROM problems('{"input": {"table": "t"}, "run": "VACUUM"}');
+SELECT message FROM problems('{"input": {"table": "t"}, "run": "COMMIT"}');
+SELECT message FROM problems('{"input": {"table": "t"}, "run": "SELECT 1 INTO t"}');
+SELECT message FROM problems('{"input": {"table": "t"}, "run": "SELEC"}');
+
+--
+-- append_row_to
+--
+CALL step('{"input": {"table": "target"}, "mini_batch_size": "4000 rows", "run": "WITH gone AS (DELETE FROM target WHERE id < 5 RETURNING id) SELECT m.id FROM mini_batch m JOIN gone USING (id)", "append_row_to": "gone"}');
+SELECT * FROM gone ORDER BY id;
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "4000 rows", "run": "WITH q AS (SELECT 7 AS seven) UPDATE target SET x = seven FROM q, mini_batch m WHERE m.id = target.id RETURNING target.*", "append_row_to": "changed"}');
+SELECT count(*), count(DISTINCT id), min(x), max(x) FROM changed;
+-- types are checked before the first mini-batch runs
+CREATE TABLE two (a integer, b integer);
+CALL step('{"input": {"table": "part_in"}, "run": "SELECT filler, x FROM mini_batch", "append_row_to": "two"}');
+CALL step('{"input": {"table": "part_in"}, "run": "SELECT 1, 2, 3 FROM mini_batch", "append_row_to": "two"}');
+CALL step('{"input": {"table": "part_in"}, "run": "SELECT 1 AS a, 2 AS a FROM mini_batch", "append_row_to": "new"}');
+CALL step('{"input": {"table": "part_in"}, "run": "DELETE FROM two", "append_row_to": "two"}');
+CALL step('{"input": {"table": "part_in"}, "run": "SELECT id FROM mini_batch", "append_row_to": "forbidden"}');
+CALL step('{"input": {"table": "part_in"}, "init": "SELECT 1", "run": "SELECT filler FROM mini_batch", "append_row_to": "two"}');
+SELECT error, batches_total FROM mlpipe_activities ORDER BY run_id DESC LIMIT 6;
+
+--
+-- Mini-batches that fail
+--
+
+-- Tried again; rolled back rows are not there
+CREATE SEQUENCE tries;
+CREATE FUNCTION flaky(i integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	IF i = 777 AND nextval('tries') <= 2 THEN
+		RAISE EXCEPTION 'not yet';
+	END IF;
+	RETURN i;
+END $$;
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "100 rows", "mini_batch_error_threshold": 0, "run": "SELECT flaky(id) FROM mini_batch", "append_row_to": "flaky_out"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT * FROM ended(:run);
+SELECT * FROM attempts(:run);
+SELECT count(*), count(DISTINCT flaky) FROM flaky_out;
+SELECT batch, attempt, sqlstate, message FROM mlpipe_errors WHERE run_id = :run ORDER BY attempt;
+
+-- By default any number may fail, and that is said
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1000 rows", "run": "SELECT 1 / (id - 5000) FROM mini_batch", "append_row_to": "tolerant"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT * FROM ended(:run);
+SELECT * FROM attempts(:run);
+SELECT level, message FROM mlpipe_logs WHERE run_id = :run;
+SELECT count(*) FROM tolerant;
+
+-- Thresholds: at them a step succeeds, beyond them it fails
+CREATE PROCEDURE judged(settings jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+	run bigint;
+BEGIN
+	CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1000 rows", "retry_settings": {"max_retries": 0}, "run": "SELECT 1 / (id - 5) / (id - 1005) FROM mini_batch"}' || settings);
+	run := (SELECT max(run_id) FROM mlpipe_runs);
+	RAISE WARNING '% -> %', settings - 'run', (SELECT coalesce(error, status) FROM mlpipe_activities WHERE run_id = run);
+END $$;
+\set VERBOSITY terse
+CALL judged('{"mini_batch_error_threshold": 2}');
+CALL judged('{"mini_batch_error_threshold": 1}');
+CALL judged('{"allowed_failed_percent": 20}');
+CALL judged('{"allowed_failed_percent": 19}');
+CALL judged('{"error_threshold": 2000}');
+CALL judged('{"error_threshold": 1999}');
+CALL judged('{"error_threshold": 2, "run": "SELECT id FROM mini_batch WHERE id NOT IN (5, 1005)"}');
+CALL judged('{"error_threshold": 1, "run": "SELECT id FROM mini_batch WHERE id NOT IN (5, 1005)"}');
+CALL judged('{"error_threshold": 0, "count": "none", "run": "SELECT id FROM mini_batch WHERE id NOT IN (5, 1005)"}');
+CALL judged('{"error_threshold": 2, "run": "SELECT id FROM mini_batch WHERE CASE WHEN id IN (5, 6) THEN mlpipe_item_failed(id::text, $$odd$$) IS NULL ELSE true END"}');
+CALL judged('{"error_threshold": 1, "run": "SELECT id FROM mini_batch WHERE CASE WHEN id IN (5, 6) THEN mlpipe_item_failed(id::text, $$odd$$) IS NULL ELSE true END"}');
+\set VERBOSITY default
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT batch, sqlstate, message, CASE WHEN batch IS NOT NULL THEN context END AS key FROM mlpipe_errors WHERE run_id = :run ORDER BY batch, context;
+-- each mini-batch has one last word, be it that it never ran
+SELECT count(*), count(DISTINCT batch), bool_and(status <> 'cancelled' OR items_in IS NULL) FROM mlpipe_batches WHERE run_id = :run;
+
+-- More rows than items is a warning
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "10000 rows", "run": "SELECT id FROM mini_batch, generate_series(1, 2)"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT level, message FROM mlpipe_logs WHERE run_id = :run;
+
+-- Time limits
+CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 4) i"}, "mini_batch_size": "1 row", "retry_settings": {"max_retries": 1, "timeout": 1}, "run": "SELECT CASE i WHEN 3 THEN pg_sleep(60) END FROM mini_batch"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT * FROM attempts(:run);
+CALL step('{"input": {"table": "part_in"}, "timeout": "1 s", "run": "SELECT pg_sleep(60) FROM mini_batch"}');
+CALL step('{"input": {"table": "part_in"}, "progress_update_timeout": 1, "run": "SELECT pg_sleep(60) FROM mini_batch"}');
+CALL step('{"input": {"table": "part_in"}, "task_overhead_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT pg_sleep(60)", "run": "SELECT id FROM mini_batch"}');
+CALL step('{"input": {"table": "part_in"}, "first_task_creation_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT pg_sleep(60)", "run": "SELECT id FROM mini_batch"}');
+SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
+
+--
+-- init and shutdown
+--
+CREATE TABLE workers (what text, pid integer DEFAULT pg_backend_pid());
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "500 rows", "init": "INSERT INTO workers VALUES ($$init$$); CREATE TEMP TABLE model AS SELECT 2 AS factor", "run": "SELECT id * factor AS r FROM mini_batch, model", "shutdown": "INSERT INTO workers VALUES ($$shutdown$$)", "append_row_to": "scored"}');
+SELECT count(*), count(DISTINCT r), sum(r) FROM scored;
+SELECT count(*) FILTER (WHERE what = 'init') = count(DISTINCT pid) AS once_each,
+	count(*) FILTER (WHERE what = 'shutdown') = count(DISTINCT pid) AS shut_down FROM workers;
+-- a failing init fails the step with its own error, a failing shutdown nothing
+CALL step('{"input": {"table": "part_in"}, "max_concurrency_per_instance": 1, "init": "SELECT 1 / 0", "run": "SELECT id FROM mini_batch"}');
+CALL step('{"input": {"table": "part_in"}, "max_concurrency_per_instance": 1, "run": "SELECT id FROM mini_batch", "shutdown": "SELECT 1 / 0", "init": "SELECT 1"}');
+SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 2;
+SELECT level, message FROM mlpipe_logs ORDER BY run_id DESC, at LIMIT 3;
+-- the summary in the run's own log
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1 MB", "run": "SELECT id FROM mini_batch", "copy_logs_to_parent": true, "logging_level": "DEBUG", "max_concurrency_per_instance": 1, "init": "SELECT mlpipe_log($$loading$$, $$debug$$)"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\1": ...', 'g') AS message FROM mlpipe_logs WHERE run_id = :run ORDER BY at;
+
+--
+-- Keys
+--
+SELECT path, message FROM problems('{}');
+SELECT path, message FROM problems('{"input": {"table": "a", "query": "SELECT 1"}, "run": "SELECT 1"}');
+SELECT path, message FROM problems('{"input": {"files": "*.csv"}, "run": "SELECT 1", "partition_keys": ["a"], "columns": ["b"], "resource_monitor_interval": 5}');
+SELECT path, message, hint FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "10"}');
+SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "0 rows"}');
+SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "10 sheep"}');
+SELECT path, message FROM problems('{"input": {"table": "a b"}, "run": "SELECT 1", "append_row_to": "a.b.c.d"}');
+SELECT path, message FROM problems('{"input": {"query": "DELETE FROM a RETURNING *"}, "run": "SELECT 1", "init": "SELECT ${{ batch.number }}"}');
+SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "retry_settings": {"max_retries": -1, "timeout": 0, "tries": 1}, "count": "all", "error_threshold": -2, "allowed_failed_percent": 101, "logging_level": "info", "max_concurrency_per_instance": 0, "instance_count": 0}');
+
+RESET ROLE;
+\o /dev/null
+SELECT mlpipe_purge('0');
+\o
+DROP SCHEMA parallel_test CASCADE;
+DROP OWNED BY regress_mlpipe_parallel;
+DROP ROLE regress_mlpipe_parallel;
