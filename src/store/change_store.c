@@ -39,9 +39,9 @@ change_insert(const SourceChange *change)
 	store_begin();
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.source_change"
-			  " (pipeline_id, trigger_oid, trigger, parameters, debounce, submitted_by)"
-			  " VALUES ($1, $2, jsonb_build_object('type', 'table', 'name', $3, 'table', $4,"
-			  " 'operation', $5, 'trigger_oid', $2::bigint, 'version_id', $6), $7, $8, $9)",
+			  " (pipeline_id, version_id, trigger_oid, trigger, parameters, debounce, submitted_by)"
+			  " VALUES ($1, $6, $2, jsonb_build_object('type', 'table', 'name', $3, 'table', $4,"
+			  " 'operation', $5, 'trigger_oid', $2::bigint), $7, $8, $9)",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
@@ -60,9 +60,9 @@ changes_grouped(void)
 	plan_keep(&plan,
 			  "SELECT c.pipeline_id, c.trigger_oid, p.run_as::oid,"
 			  " coalesce(p.enabled AND p.dropped_at IS NULL, false),"
-			  " (array_agg((c.trigger->>'version_id')::bigint ORDER BY c.change_id DESC))[1],"
+			  " (array_agg(c.version_id ORDER BY c.change_id DESC))[1],"
 			  " (array_agg(c.parameters ORDER BY c.change_id DESC))[1],"
-			  " (array_agg(c.trigger ORDER BY c.change_id))[1] - 'version_id',"
+			  " (array_agg(c.trigger ORDER BY c.change_id))[1],"
 			  " (array_agg(c.submitted_by::oid ORDER BY c.change_id))[1],"
 			  " min(c.at + c.debounce) FILTER (WHERE c.debounce > '0'),"
 			  " array_agg(c.change_id)"
