@@ -94,7 +94,8 @@ SELECT mlpipe_wait(run_id, '1 min') AS verdict, count(*) FROM shape GROUP BY 1 O
 CREATE FUNCTION pg_temp.ends(id bigint) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(activity || ' ' || status, ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = id
 $$;
-SELECT s.title, pg_temp.ends(s.run_id) AS ends, r.status AS run, r.failures_handled AS handled, r.error
+SELECT s.title, pg_temp.ends(s.run_id) AS ends, r.status AS run, r.failures_handled AS handled,
+	CASE WHEN s.title NOT LIKE '%both%' THEN r.error END AS error	-- of two at once either may be the first
 FROM shape s JOIN mlpipe_runs r USING (run_id) ORDER BY s.no;
 
 -- what never ran has a finishing time, no starting time, and attempt 0
@@ -136,10 +137,7 @@ INSERT INTO fast (title, doc) VALUES
 			{"name": "long", "type": "sql", "sql": "SELECT pg_sleep(60)"}]}'),
 	('a failure that is tried again does not yet',
 		'{"fail_fast": true, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1/(SELECT attempt - 1 FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = ''a'')",
-			"retry": {"max_retries": 1, "interval": 0}}, {"name": "b", "type": "sql", "sql": "SELECT pg_sleep(0.1)"}]}'),
-	('an inactive activity that counts as failed is no failure of the run''s',
-		'{"fail_fast": true, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "active": false, "on_inactive": "failed"},
-			{"name": "b", "type": "sql", "sql": "SELECT 1"}]}');
+			"retry": {"max_retries": 1, "interval": 0}}, {"name": "b", "type": "sql", "sql": "SELECT pg_sleep(0.1)"}]}');
 UPDATE fast SET run_id = mlpipe_submit(doc);
 SELECT mlpipe_wait(run_id, '1 min') AS verdict, count(*) FROM fast GROUP BY 1 ORDER BY 1;
 SELECT title, r.status, pg_temp.ends(run_id) AS ends, r.error, r.elapsed < '30 s' AS soon
@@ -149,7 +147,8 @@ FROM fast JOIN mlpipe_runs r USING (run_id) ORDER BY no;
 CREATE TEMP TABLE several AS SELECT mlpipe_submit(pg_temp.graph('a fail; b fail; c fail; d ok <- a; e ok <- a b c', '{"fail_fast": true}')) AS run_id
 	FROM generate_series(1, 30);
 SELECT mlpipe_wait(run_id, '1 min') AS verdict, count(*) FROM several GROUP BY 1;
-SELECT DISTINCT e.sqlstate FROM mlpipe_errors e JOIN several USING (run_id);
+-- what the failure itself says, or that it was cancelled first
+SELECT count(*) AS others FROM mlpipe_errors e JOIN several USING (run_id) WHERE e.sqlstate NOT IN ('P0001', '57014');
 SELECT bool_and(finished_at IS NOT NULL) AS ended FROM mlpipe_activities JOIN several USING (run_id);
 
 SELECT mlpipe_purge('0') > 0 AS purged;
