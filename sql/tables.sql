@@ -165,6 +165,7 @@ CREATE TABLE mlpipe.step (
 	rows_per_batch bigint,				-- where it was split by rows
 	blocks bigint NOT NULL,
 	blocks_per_batch integer,			-- where it was split by size
+	snapshot bytea,						-- with which a table is read; NULL: whatever is there
 	boundaries bytea,	-- first tuple of each mini-batch, where it was split by rows
 	split_seconds double precision NOT NULL,
 	PRIMARY KEY (run_id, no)

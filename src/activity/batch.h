@@ -23,6 +23,7 @@ typedef struct CurrentBatch
 	Oid			filenode;		/* of the relation when it was split */
 	ItemPointerData begin;
 	ItemPointerData end;
+	struct SnapshotData *snapshot;	/* the step's; NULL: whatever is there */
 	int64		items;			/* -1: not counted when it was split */
 	int64		items_read;		/* by the scan that read most of them */
 	List	   *failed_items;	/* of FailedItem *, in context */

@@ -9,8 +9,8 @@
  * done in a transaction of its own, and the activity is in progress until the
  * last worker ends it.  parallel.h says which file does what.
  *
- * The mini-batches of a table read it as it is when each of them runs, not as
- * it was at the split.
+ * The mini-batches of a table read it as it was at the split (horizon.h); where
+ * that cannot be had, it is copied like the rows of a query.
  *
  *-------------------------------------------------------------------------
  */
@@ -104,7 +104,14 @@ split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 
 	if (get_rel_relkind(relation) != RELKIND_INDEX &&
 		split_table(relation, size, split))
-		return;
+	{
+		/* One alone cannot read a row that another has moved. */
+		if (split->row.batches <= 1)
+			return;
+		split->snapshot = parallel_keep_snapshot(call->run_id, call->no);
+		if (split->snapshot != NULL)
+			return;
+	}
 	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									  get_rel_name(relation));
 	split_query(psprintf("SELECT * FROM %s", name), call->run_id, call->no,
@@ -144,7 +151,8 @@ store_split(ActivityCall *call, Split *split, double seconds)
 	split->row.split_seconds = seconds;
 	XactReadOnly = false;
 	engine_mode_enter(&mode);
-	step_insert(&split->row, split->boundaries.data, split->boundaries.len);
+	step_insert(&split->row, split->boundaries.data, split->boundaries.len,
+				split->snapshot);
 	engine_mode_leave(&mode);
 }
 

@@ -36,6 +36,7 @@ typedef struct Split
 {
 	StepRow		row;			/* all but its key and split_seconds */
 	StringInfoData boundaries;	/* BOUNDARY_SIZE bytes each */
+	bytea	   *snapshot;		/* NULL: none is needed */
 } Split;
 
 /*
@@ -62,6 +63,19 @@ extern void parallel_drop_stage(int64 run_id, int32 no);
 
 /* Drops those that no unfinished activity needs; in engine mode or not. */
 extern void parallel_drop_orphaned_stages(void);
+
+/*
+ * parallel_snapshot.c
+ */
+
+/*
+ * Keeps the snapshot of the open transaction for the step that it splits;
+ * NULL where that cannot be had.
+ */
+extern bytea *parallel_keep_snapshot(int64 run_id, int32 no);
+
+/* The snapshot of a step, in the current context; NULL where it has none. */
+extern struct SnapshotData *parallel_load_snapshot(int64 run_id, int32 no);
 
 /*
  * parallel_rewrite.c
@@ -157,6 +171,7 @@ typedef struct ParallelWorker
 	ActivityCall *call;
 	const ParallelConfig *config;
 	StepRow		split;
+	struct SnapshotData *snapshot;	/* with which the table is read */
 	TimestampTz joined_at;
 	TimestampTz deadline;		/* of the activity; 0: none */
 	bool		gone;			/* the activity is not in progress any more */

@@ -27,6 +27,7 @@
 #include "activity/parallel.h"
 #include "activity/parallel_judge.h"
 #include "definition/catch.h"
+#include "engine/horizon.h"
 #include "engine/journal.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -151,6 +152,8 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 	PG_TRY();
 	{
 		work_begin();
+		if (worker->snapshot != NULL)
+			horizon_share(worker->snapshot->xmin);
 		MemoryContextSwitchTo(worker->scratch);
 		journal_capture_start();
 		try_all(worker, results, n);

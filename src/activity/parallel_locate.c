@@ -34,6 +34,7 @@ parallel_locate_batch(ParallelWorker *worker, int32 number,
 	batch->relation = split->relation;
 	batch->filenode = split->filenode;
 	batch->context = worker->scratch;
+	batch->snapshot = worker->snapshot;
 	batch->items = -1;
 	ItemPointerSet(&batch->end, split->blocks, FirstOffsetNumber);
 	if (split->rows_per_batch > 0)

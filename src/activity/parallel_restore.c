@@ -17,6 +17,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/snapshot.h"
 #include "utils/timestamp.h"
 
 #include "activity/parallel.h"
@@ -57,6 +58,7 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 	const ParallelConfig *config = def->config;
 	StepActivity activity;
 	StepRow		split;
+	Snapshot	snapshot;
 
 	if (!step_activity(run->run_id, no, false, &activity) ||
 		activity.status != ACTIVITY_IN_PROGRESS ||
@@ -69,6 +71,9 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 	state->order.no = no;
 	state->batches = split.batches;
 	state->max_workers = config->max_workers;
+	snapshot = parallel_load_snapshot(run->run_id, no);
+	state->snapshot_xmin = snapshot != NULL ? snapshot->xmin :
+		InvalidTransactionId;
 	state->started_at = activity.started_at;
 	state->suspended = run_load(run->run_id, false)->status == RUN_SUSPENDED;
 	load_progress(run, no, state);

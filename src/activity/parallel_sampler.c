@@ -12,10 +12,10 @@
  * buffers of bulk reads, so that a pass over a large table does not push
  * everything else out of the cache.
  *
- * A mini-batch reads the table as it is when it runs.  Rows that came into its
- * blocks since the split are read, those behind the last block are in no
- * mini-batch; a row that an UPDATE moved to another block meanwhile can be read
- * twice or not at all.
+ * The scan sees what the step's snapshot sees, so that a row which an UPDATE
+ * moves to another block while the step goes on, the step's own as well, is in
+ * the mini-batch of its old place and in no other.  The rest of the statement
+ * has a snapshot of its own, as under READ COMMITTED, and can update such rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -161,6 +161,10 @@ next_block(SampleScanState *node, BlockNumber nblocks)
 	const CurrentBatch *batch = scan->batch;
 	BlockNumber block;
 
+	/* The scan was begun after begin_scan(), and this is its first question. */
+	if (batch->snapshot != NULL)
+		node->ss.ss_currentScanDesc->rs_snapshot = batch->snapshot;
+
 	note_items_read(node);
 	if (scan->next_block >= Min(scan->end_block, nblocks))
 		return InvalidBlockNumber;
@@ -231,8 +235,10 @@ batch_count_items(const CurrentBatch *batch)
 	/* The range is inclusive there; offset 0 is before all tuples. */
 	ItemPointerSetOffsetNumber(&last,
 							   ItemPointerGetOffsetNumber(&batch->end) - 1);
-	scan = table_beginscan_tidrange(relation, GetActiveSnapshot(), &first,
-									&last);
+	scan = table_beginscan_tidrange(relation,
+									batch->snapshot != NULL ?
+									batch->snapshot : GetActiveSnapshot(),
+									&first, &last);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -186,6 +186,10 @@ load(ParallelWorker *worker)
 	if (worker->gone)
 		return false;
 
+	MemoryContextSwitchTo(worker->context);
+	worker->snapshot = parallel_load_snapshot(worker->order.run_id,
+											  worker->order.no);
+	MemoryContextSwitchTo(WorkContext);
 	worker->call = call_begin(worker->order.run_id, worker->order.no,
 							  activity.attempt);
 	worker->config = worker->call->def->config;

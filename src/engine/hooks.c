@@ -110,6 +110,11 @@ signal_workers(Oid oid)
 			alive++;
 		}
 	}
+	if (database != NULL && database->keeper != NULL)
+	{
+		(void) kill(database->keeper_pid, SIGTERM);
+		alive++;
+	}
 	for (i = 0; i < control->nslots; i++)
 	{
 		ExecutorSlot *slot = &control->slots[i];

@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/horizon.h"
 #include "engine/run_cache.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
@@ -122,6 +123,7 @@ work_once(void)
 	renew_next_due();
 	run_cache_trim();
 	MemoryContextReset(WorkContext);
+	horizon_start_keeper();
 	if (mlpipe_enabled)
 		timeout = staff_lanes();
 	if (mlpipe_retention > 0)

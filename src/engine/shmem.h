@@ -21,12 +21,14 @@
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
 #include "storage/condition_variable.h"
+#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
 #define MAX_DATABASES		128
 #define MAX_LANES			256
 #define MAX_STEPS			128
+#define MAX_HOLDS			(2 * MAX_STEPS)
 #define MAX_READY			65536
 #define REFILL_BELOW		(MAX_READY / 4) /* entries, after an overflow */
 #define REFILL_LIMIT		(MAX_READY / 2) /* entries read at once */
@@ -103,6 +105,7 @@ typedef struct ExecutorSlot
 	int32		no;
 	int32		attempt;
 	struct StepState *step;		/* where it works on mini-batches */
+	bool		has_hold;		/* on a snapshot, for a step it is splitting */
 	int32		nbatches;		/* in its hands, uncommitted */
 	int32		batches[MAX_BATCH_GROUP];
 	int16		batch_attempts[MAX_BATCH_GROUP];
@@ -121,6 +124,7 @@ typedef struct StepState
 	WorkOrder	order;
 	int32		batches;		/* 1..batches */
 	int32		next_batch;		/* the next number never handed out */
+	TransactionId snapshot_xmin;	/* of its snapshot; invalid: it has none */
 	int32		max_workers;
 	int32		nworkers;
 	int32		nretries;		/* in the two arrays below */
@@ -142,12 +146,33 @@ typedef struct StepState
 	double		batch_seconds;	/* a moving average, to size groups */
 } StepState;
 
+typedef enum HoldState
+{
+	HOLD_FREE,
+	HOLD_WANTED,				/* the keeper has not seen it yet */
+	HOLD_HELD
+} HoldState;
+
+/* What a snapshot sees has to stay there, for a step (horizon.h). */
+typedef struct Hold
+{
+	HoldState	state;
+	Oid			database;
+	int64		run_id;
+	int32		no;
+	TransactionId xmin;
+	VirtualTransactionId source;	/* has that snapshot; invalid: nobody any more */
+	ExecutorSlot *owner;		/* who splits; NULL: the step itself */
+} Hold;
+
 /* One database that has the extension. */
 typedef struct DatabaseState
 {
 	Oid			database;		/* InvalidOid: free */
 	PGPROC	   *scheduler;
 	int			scheduler_pid;
+	PGPROC	   *keeper;			/* holds the snapshots of steps */
+	int			keeper_pid;
 	bool		wanted;			/* a scheduler should run here */
 	TimestampTz start_after;	/* back-off of the launcher */
 	int			failures;		/* starts in a row that came to nothing */
@@ -176,6 +201,7 @@ typedef struct Control
 	DatabaseState databases[MAX_DATABASES];
 	Lane		lanes[MAX_LANES];
 	StepState	steps[MAX_STEPS];
+	Hold		holds[MAX_HOLDS];
 	int			nslots;
 	ExecutorSlot *slots;
 	ReadyEntry *ready;

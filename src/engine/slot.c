@@ -19,6 +19,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "engine/horizon.h"
 #include "engine/shmem.h"
 #include "engine/slot.h"
 #include "mlpipe.h"
@@ -108,6 +109,7 @@ detach(int code, Datum arg)
 	control_lock();
 	database = database_find(slot->database);
 	slot->proc = NULL;
+	horizon_release_slot(slot);
 	if (slot->state == SLOT_STARTING)
 	{
 		slot->lane->failed_starts++;
@@ -176,6 +178,7 @@ slot_forget_database(Oid database)
 			continue;
 		dlist_delete(&step->node);
 		step->lane = NULL;
+		horizon_release(database, step->order.run_id, step->order.no);
 	}
 	for (i = 0; i < control->nslots; i++)
 		if (control->slots[i].state == SLOT_DEAD &&
@@ -195,6 +198,7 @@ slot_forget_database(Oid database)
 static void
 forget_work(ExecutorSlot *slot)
 {
+	horizon_release_slot(slot);
 	slot->run_id = 0;
 	slot->no = 0;
 	slot->attempt = 0;

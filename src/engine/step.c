@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "engine/horizon.h"
 #include "engine/shmem.h"
 #include "engine/slot.h"
 #include "engine/step.h"
@@ -67,6 +68,7 @@ step_publish(Oid role, const StepState *initial)
 		step->lane = lane;
 		step->nworkers = 0;
 		dlist_push_tail(&lane->steps, &step->node);
+		horizon_bind_step(step);
 		wanted = Min(step->max_workers, step->batches);
 		for (; wanted > 0 && lane->nidle > 0; wanted--)
 			lane_wake(lane);
@@ -441,18 +443,23 @@ worker_left(StepState *step)
 void
 step_remove(int64 run_id, int32 no)
 {
-	StepState  *step;
-
 	control_lock();
-	step = step_find(MyDatabaseId, run_id, no);
-	if (step != NULL)
-	{
-		step->stopping = true;
-		step->order.run_id = 0;
-		if (step->nworkers == 0)
-			release(step);
-	}
+	step_remove_locked(run_id, no);
 	control_unlock();
+}
+
+void
+step_remove_locked(int64 run_id, int32 no)
+{
+	StepState  *step = step_find(MyDatabaseId, run_id, no);
+
+	horizon_release(MyDatabaseId, run_id, no);
+	if (step == NULL)
+		return;
+	step->stopping = true;
+	step->order.run_id = 0;
+	if (step->nworkers == 0)
+		release(step);
 }
 
 static void

@@ -113,5 +113,6 @@ extern bool step_rescan_add(StepState *step, int32 batch, int16 attempt);
  */
 extern bool step_leave(StepState *step);
 extern void step_remove(int64 run_id, int32 no);
+extern void step_remove_locked(int64 run_id, int32 no);
 
 #endif							/* MLPIPE_STEP_H */

@@ -22,6 +22,7 @@
 
 #include "engine/shmem.h"
 #include "engine/slot.h"
+#include "engine/step.h"
 #include "engine/wakeup.h"
 
 typedef enum NoteKind
@@ -62,7 +63,6 @@ static void deliver_notes(void);
 static void deliver_note(const Note *note);
 static void deliver_ready(const Note *note);
 static void set_steps_suspended(int64 run_id, bool suspended);
-static void remove_step(int64 run_id, int32 no);
 static void deliver_errands(void);
 static void broadcast_events(void);
 
@@ -236,7 +236,7 @@ deliver_note(const Note *note)
 								note->kind == NOTE_SUSPEND_STEPS);
 			break;
 		case NOTE_REMOVE_STEP:
-			remove_step(note->order.run_id, note->order.no);
+			step_remove_locked(note->order.run_id, note->order.no);
 			break;
 		case NOTE_MY_WORK:
 			slot_work_on_locked(&note->order, note->attempt, NULL);
@@ -277,20 +277,6 @@ set_steps_suspended(int64 run_id, bool suspended)
 		if (!suspended)
 			lane_wake(step->lane);
 	}
-}
-
-static void
-remove_step(int64 run_id, int32 no)
-{
-	StepState  *step = step_find(MyDatabaseId, run_id, no);
-	Lane	   *lane;
-
-	if (step == NULL)
-		return;
-	lane = step->lane;
-	dlist_delete(&step->node);
-	step->lane = NULL;
-	lane_free_if_unused(lane);
 }
 
 static void

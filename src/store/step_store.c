@@ -19,13 +19,15 @@
 static const Oid key_types[] = {INT8OID, INT4OID};
 
 void
-step_insert(const StepRow *step, const char *boundaries, Size length)
+step_insert(const StepRow *step, const char *boundaries, Size length,
+			bytea *snapshot)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, BOOLOID,
-		INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID, FLOAT8OID};
-	char		nulls[] = "            ";
-	Datum		values[12];
+		INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID, FLOAT8OID,
+	BYTEAOID};
+	char		nulls[] = "             ";
+	Datum		values[13];
 
 	values[0] = Int64GetDatum(step->run_id);
 	values[1] = Int32GetDatum(step->no);
@@ -39,6 +41,8 @@ step_insert(const StepRow *step, const char *boundaries, Size length)
 	values[9] = Int32GetDatum(step->blocks_per_batch);
 	values[10] = PointerGetDatum(cstring_to_text_with_len(boundaries, length));
 	values[11] = Float8GetDatum(step->split_seconds);
+	values[12] = PointerGetDatum(snapshot);
+	nulls[12] = snapshot == NULL ? 'n' : ' ';
 	nulls[6] = step->items < 0 ? 'n' : ' ';
 	nulls[7] = step->rows_per_batch == 0 ? 'n' : ' ';
 	nulls[9] = step->blocks_per_batch == 0 ? 'n' : ' ';
@@ -48,8 +52,8 @@ step_insert(const StepRow *step, const char *boundaries, Size length)
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
 			  " batches, items, rows_per_batch, blocks, blocks_per_batch,"
-			  " boundaries, split_seconds)"
-			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+			  " boundaries, split_seconds, snapshot)"
+			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
@@ -86,6 +90,29 @@ step_load(int64 run_id, int32 no, StepRow *step)
 	}
 	store_end();
 	return found;
+}
+
+bytea *
+step_snapshot(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	bytea	   *snapshot = NULL;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT snapshot FROM mlpipe.step WHERE run_id = $1 AND no = $2",
+			  lengthof(key_types), key_types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0 &&
+		!column_is_null(0, 1))
+	{
+		struct varlena *value = PG_DETOAST_DATUM(column_datum(0, 1));
+
+		snapshot = SPI_palloc(VARSIZE(value));
+		memcpy(snapshot, value, VARSIZE(value));
+	}
+	store_end();
+	return snapshot;
 }
 
 bytea *

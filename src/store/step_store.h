@@ -46,8 +46,12 @@ typedef struct StepActivity
 /* A boundary: block and offset of a mini-batch's first tuple, big-endian. */
 #define BOUNDARY_SIZE	6
 
+/* snapshot: NULL where there is none. */
 extern void step_insert(const StepRow *step, const char *boundaries,
-						Size length);
+						Size length, bytea *snapshot);
+
+/* NULL where the step has none. */
+extern bytea *step_snapshot(int64 run_id, int32 no);
 
 /* False where the activity has not been split. */
 extern bool step_load(int64 run_id, int32 no, StepRow *step);

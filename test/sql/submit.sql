@@ -1,13 +1,14 @@
 -- mlpipe_submit(): what it checks, and when what it submits starts.
+\set SHOW_CONTEXT never
 CREATE TABLE submit_hits (run_id bigint, note text);
 -- An error without the numbers that vary.
-CREATE FUNCTION pg_temp.fails(statement text) RETURNS TABLE (sqlstate text, message text, detail text, hint text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.fails(statement text) RETURNS TABLE (state text, message text, detail text, hint text) LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE statement;
 	message := 'it did not fail';
 	RETURN NEXT;
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS sqlstate = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 	message := regexp_replace(message, 'run \d+', 'run N');
 	RETURN NEXT;
 END $$;
@@ -80,7 +81,7 @@ SELECT mlpipe_create_pipeline('submit_inject', '{"parameters": {"t": {"type": "t
 	{"name": "b", "type": "lookup", "depends_on": ["a"], "query": "SELECT ${{ activities.a.output.first_row.t }} AS t, ${{ activities.a.output.first_row }}->>''t'' AS again"},
 	{"name": "c", "type": "sql", "depends_on": ["b"], "sql": "INSERT INTO ${{ parameters.name | identifier }} (note) VALUES (${{ parameters.t }})"},
 	{"name": "standard", "type": "sql", "sql": ["SET standard_conforming_strings = off", "SELECT ${{ parameters.t }}::text AS t"]},
-	{"name": "bracket", "type": "lookup", "query": "SELECT -${{ parameters.j.n }} AS minus, 1${{ parameters.j.n }} AS beside"}]}');
+	{"name": "bracket", "type": "lookup", "query": "SELECT -${{ parameters.j.n }} AS minus, 1-${{ parameters.j.n }} AS beside"}]}');
 CREATE TEMP TABLE attack (no serial, t text, name text DEFAULT 'submit_hits', run_id bigint);
 INSERT INTO attack (t) VALUES
 	('''); DROP TABLE submit_hits; --'), ('\''; DROP TABLE submit_hits; --'), ('\\'), ('\'), ('$$; DROP TABLE submit_hits; $$'),
@@ -91,7 +92,7 @@ UPDATE attack SET run_id = mlpipe_submit('submit_inject', jsonb_build_object('t'
 SELECT mlpipe_wait(run_id, '20 s') IS NOT NULL AS ended, count(*) FROM attack GROUP BY 1;
 SELECT no, a.output->'first_row' = jsonb_build_object('t', t, 'j', jsonb_build_object('t', t, 'n', -1), 'glued', 'before' || t || 'after') AS a,
 	b.output->'first_row' = jsonb_build_object('t', t, 'again', t) AS b, s.output->'rows' = jsonb_build_array(jsonb_build_object('t', t)) AS standard,
-	bracket.output->'first_row' AS bracket, c.status, c.error
+	coalesce(bracket.output->>'first_row', bracket.error) AS beside, c.status, c.error
 FROM attack
 JOIN mlpipe_activities a ON a.run_id = attack.run_id AND a.activity = 'a'
 JOIN mlpipe_activities b ON b.run_id = attack.run_id AND b.activity = 'b'
@@ -130,7 +131,7 @@ EXCEPTION WHEN division_by_zero THEN NULL;
 END $$;
 SELECT mlpipe_wait(:first, '10 s'), mlpipe_wait(:last, '10 s');
 SELECT count(*) FROM mlpipe_runs WHERE run_id = :gone;
-SELECT mlpipe_wait(:gone);
+SELECT message FROM pg_temp.fails(format('SELECT mlpipe_wait(%s)', :gone));
 SELECT run_id = :first AS first, note FROM submit_hits ORDER BY run_id, note;
 -- nothing dies of those that never were
 SELECT count(*) AS lost FROM mlpipe_errors WHERE run_id IN (:first, :last);
@@ -207,7 +208,8 @@ SELECT mlpipe_wait(:run, '10 s');
 SELECT mlpipe_set_version_status('submit_p', 1, 'disabled');
 SELECT mlpipe_submit('submit_p', version => 1);
 SELECT mlpipe_alter_pipeline('submit_p', default_version => 1);
-SELECT mlpipe_submit('submit_p');
+SELECT mlpipe_submit('submit_p') AS run \gset
+SELECT mlpipe_wait(:run, '10 s');
 SELECT mlpipe_alter_pipeline('submit_p', enabled => false);
 SELECT mlpipe_submit('submit_p', version => 2);
 SELECT mlpipe_alter_pipeline('submit_p', enabled => true, default_version => 2);
@@ -231,6 +233,7 @@ SELECT mlpipe_wait(:run, '-1 s');
 SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "wait", "duration": 60}]}'::jsonb) AS run \gset
 SELECT mlpipe_wait(:run, '0') IN ('queued', 'in_progress') AS unfinished, mlpipe_wait(:run, '0.1 s');
 SELECT mlpipe_cancel(:run);
+SELECT mlpipe_wait(run_id, '10 s') IS NOT NULL AS ended FROM mlpipe_runs WHERE finished_at IS NULL;
 
 --
 -- Purge

@@ -1,0 +1,107 @@
+# What the tests that start servers of their own share.
+package Mlpipe;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+our @EXPORT = qw(new_node restart submit wait_run run_status wait_until ends free_slots log_has pipeline);
+
+# A server with the extension in its database postgres.
+sub new_node
+{
+	my ($name, %settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	%settings = (
+		'shared_preload_libraries' => "'mlpipe'",
+		'max_worker_processes' => 24,
+		'autovacuum' => 'off',
+		%settings);
+	$node->init(allows_streaming => delete $settings{streaming} // 0);
+	$node->append_conf('postgresql.conf', "$_ = $settings{$_}") foreach sort keys %settings;
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION mlpipe');
+	return $node;
+}
+
+# A document of activities, each [name, SQL, dependency...].
+sub pipeline
+{
+	my @activities = map {
+		my ($name, $sql, @needs) = @$_;
+		$sql =~ s/"/\\"/g;
+		sprintf '{"name": "%s", "type": "sql", "sql": "%s", "depends_on": [%s]}', $name, $sql, join(', ', map { "\"$_\"" } @needs)
+	} @_;
+
+	return '{"activities": [' . join(', ', @activities) . ']}';
+}
+
+sub submit
+{
+	my ($node, $document, $more, $database) = @_;
+
+	$document =~ s/'/''/g;
+	return $node->safe_psql($database // 'postgres', "SELECT mlpipe_submit('$document'::jsonb" . ($more ? ", $more" : '') . ')');
+}
+
+sub wait_run
+{
+	my ($node, $run, $database) = @_;
+
+	return $node->safe_psql($database // 'postgres', "SELECT mlpipe_wait($run, '20 s')");
+}
+
+sub run_status
+{
+	my ($node, $run) = @_;
+
+	return $node->safe_psql('postgres', "SELECT status FROM mlpipe_runs WHERE run_id = $run");
+}
+
+# A condition that comes true within twenty seconds.
+sub wait_until
+{
+	my ($node, $condition, $database) = @_;
+
+	for (1 .. 400)
+	{
+		return 1 if $node->safe_psql($database // 'postgres', "SELECT $condition") eq 't';
+		select(undef, undef, undef, 0.05);
+	}
+	diag("this did not come true: $condition");
+	diag($node->safe_psql($database // 'postgres', $_))
+	  foreach 'SELECT run_id, status, error FROM mlpipe_runs LIMIT 20', 'SELECT run_id, activity, status, attempt, wait_reason, error FROM mlpipe_activities LIMIT 20';
+	return 0;
+}
+
+sub ends
+{
+	my ($node, $run) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT string_agg(activity || ' ' || status || ' ' || attempt, ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = $run");
+}
+
+# Can all executors that the server may have be had at once?
+sub free_slots
+{
+	my ($node, $count) = @_;
+	my $run = submit($node, pipeline(map { [ "a$_", "SELECT pg_advisory_xact_lock_shared(99)" ] } 1 .. $count));
+	my $background = $node->background_psql('postgres');
+	my $busy;
+
+	$node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
+	return $busy;
+}
+
+sub log_has
+{
+	my ($node, $pattern, $offset) = @_;
+
+	return PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset // 0) =~ $pattern;
+}
+
+1;

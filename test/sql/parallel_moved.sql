@@ -1,0 +1,38 @@
+-- Rows that move while a step goes on are in one mini-batch each: a mini-batch
+-- that updates its own table writes new versions of the rows, which lie in
+-- places that later mini-batches read.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE SCHEMA moved;
+SET search_path = moved, public;
+CREATE TABLE part (id integer PRIMARY KEY, weight integer, class text, times integer DEFAULT 0);
+INSERT INTO part SELECT i, i % 7 FROM generate_series(1, 20000) i;
+
+SELECT mlpipe_create_pipeline('write_back', '{"activities": [
+  {"name": "by_rows", "type": "parallel", "input": {"table": "moved.part"}, "mini_batch_size": "500 rows",
+   "run": "UPDATE moved.part p SET class = ''light'', times = p.times + 1 FROM mini_batch m WHERE p.id = m.id RETURNING p.id"},
+  {"name": "by_size", "type": "parallel", "depends_on": ["by_rows"], "input": {"table": "moved.part"}, "mini_batch_size": "64 kB",
+   "run": "UPDATE moved.part p SET class = ''heavy'', times = p.times + 1 FROM mini_batch m WHERE p.id = m.id AND m.weight > 3 RETURNING p.id",
+   "count": "none"}]}');
+SELECT mlpipe_submit('write_back') AS run \gset
+SELECT mlpipe_wait(:run, '1 minute');
+SELECT class, times, count(*) FROM part GROUP BY class, times ORDER BY class, times;
+SELECT activity, items_in, batches_failed FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
+
+-- Others' updates do not take rows out of the step either, and new rows are in
+-- no mini-batch.
+CREATE TABLE seen (id integer, weight integer);
+CREATE FUNCTION disturb(batch jsonb) RETURNS void LANGUAGE sql AS $$
+  UPDATE moved.part SET weight = -1 WHERE batch->>'number' = '1' AND id % 2 = 0;
+  INSERT INTO moved.part SELECT 100000 + i, -2 FROM generate_series(1, 100) i WHERE batch->>'number' = '1'
+$$;
+SELECT mlpipe_create_pipeline('disturbed', '{"activities": [
+  {"name": "score", "type": "parallel", "input": {"table": "moved.part"}, "mini_batch_size": "1000 rows",
+   "max_concurrency_per_instance": 1,
+   "run": "SELECT id, weight FROM mini_batch, moved.disturb(mlpipe_batch())", "append_row_to": "moved.seen"}]}');
+SELECT mlpipe_submit('disturbed') AS run \gset
+SELECT mlpipe_wait(:run, '1 minute');
+SELECT count(*), count(DISTINCT id), min(weight), max(id) FROM seen;
+
+SELECT mlpipe_drop_pipeline('write_back'), mlpipe_drop_pipeline('disturbed');
+DROP SCHEMA moved CASCADE;
