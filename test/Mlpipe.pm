@@ -1,3 +1,6 @@
+
+# Copyright (c) 2026, the mlpipe authors
+
 # What the tests that start servers of their own share.
 package Mlpipe;
 
@@ -5,9 +8,10 @@ use strict;
 use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node restart submit wait_run run_status wait_until ends free_slots log_has pipeline);
+our @EXPORT = qw(new_node submit wait_run run_status wait_until ends all_executors_work log_has pipeline);
 
 # A server with the extension in its database postgres.
 sub new_node
@@ -85,23 +89,23 @@ sub ends
 		"SELECT string_agg(activity || ' ' || status || ' ' || attempt, ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = $run");
 }
 
-# Can all executors that the server may have be had at once?
-sub free_slots
+# Are all executors that the server may have to be had, all at once?
+sub all_executors_work
 {
-	my ($node, $count) = @_;
-	my $run = submit($node, pipeline(map { [ "a$_", "SELECT pg_advisory_xact_lock_shared(99)" ] } 1 .. $count));
-	my $background = $node->background_psql('postgres');
-	my $busy;
+	my ($node, $database) = @_;
+	my $count = $node->safe_psql('postgres', 'SHOW mlpipe.max_executors');
+	my $run = submit($node, pipeline(map { [ "a$_", 'SELECT pg_sleep(60)' ] } 1 .. $count), undef, $database);
+	my $all = wait_until($node, "(SELECT count(*) FROM mlpipe_executors WHERE run_id = $run) = $count", $database);
 
-	$node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
-	return $busy;
+	$node->safe_psql($database // 'postgres', "SELECT mlpipe_cancel($run)");
+	return $all && wait_run($node, $run, $database) eq 'cancelled';
 }
 
 sub log_has
 {
 	my ($node, $pattern, $offset) = @_;
 
-	return PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset // 0) =~ $pattern;
+	return slurp_file($node->logfile, $offset // 0) =~ $pattern;
 }
 
 1;

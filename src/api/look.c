@@ -11,7 +11,7 @@
 #include "api/rights.h"
 #include "store/engine_mode.h"
 
-static void raise_no_run(int64 run_id) pg_attribute_noreturn();
+static void raise_no_run(int64 run_id);
 
 void
 run_look_first(int64 run_id, RunLook *look)
