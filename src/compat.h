@@ -39,13 +39,6 @@
 	ExecutorRun(desc, direction, count, true)
 #endif
 
-/* 17 put the virtual transaction id of a PGPROC into a struct. */
-#if PG_VERSION_NUM >= 170000
-#define proc_lxid(proc) ((proc)->vxid.lxid)
-#else
-#define proc_lxid(proc) ((proc)->lxid)
-#endif
-
 /* 16 unified the checks of rights on objects of a class. */
 #if PG_VERSION_NUM >= 160000
 #define database_aclcheck(db, role, mode) \

@@ -40,6 +40,7 @@
 static void start_run_if_first(const RunInfo *run, int32 no);
 static bool may_be_first(const Document *document, int32 no);
 static bool flushes_each_end(const Document *document);
+static bool must_flush_claims(void);
 static void flush_claim(void);
 static void work(ActivityCall *call, NextActivity *next);
 static ActivityOutcome run_user_part(ActivityCall *call);
@@ -83,6 +84,8 @@ attempt_claim(const WorkOrder *order)
 	}
 	engine_mode_leave(&mode);
 	work_commit(false);
+	if (attempt > 0 && must_flush_claims())
+		flush_claim();
 	RESUME_CANCEL_INTERRUPTS();
 	if (attempt == 0)
 		(void) slot_work_done();
@@ -166,6 +169,8 @@ work(ActivityCall *call, NextActivity *next)
 	error_context_stack = callback.previous;
 
 	work_commit(run_ended || flushes_each_end(call->document));
+	if (next->claimed && must_flush_claims())
+		flush_claim();
 	if (outcome == OUTCOME_STEP)
 		publish_step(run_id, no);
 }
@@ -176,6 +181,14 @@ flushes_each_end(const Document *document)
 	return document->durability == DURABILITY_ACTIVITY ||
 		(document->durability == DURABILITY_DEFAULT &&
 		 mlpipe_durability == DURABILITY_ACTIVITY);
+}
+
+/* Not much later than a crash: a stale look at the time does no harm. */
+static bool
+must_flush_claims(void)
+{
+	return control->flush_claims_until != 0 &&
+		GetCurrentTimestamp() < control->flush_claims_until;
 }
 
 /* Its effects cannot be rolled back, so its claim must not be either. */
@@ -303,6 +316,8 @@ record_failure(const WorkOrder *order, int32 attempt, const Failure *failure,
 	journal_write(order->run_id, order->no, 0);
 	run_ended = activity_fail(run, order->no, attempt, failure, true, next);
 	work_commit(run_ended || flushes_each_end(run->document));
+	if (next->claimed && must_flush_claims())
+		flush_claim();
 	RESUME_CANCEL_INTERRUPTS();
 }
 

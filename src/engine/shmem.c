@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -21,6 +23,7 @@
 #include "mlpipe.h"
 
 #define TRANCHE_NAME	"mlpipe"
+#define FLUSH_CLAIMS_FOR	(1 * USECS_PER_MINUTE)
 
 Control    *control = NULL;
 
@@ -31,6 +34,7 @@ static void request_memory(void);
 static void set_up_memory(void);
 static Size control_size(void);
 static void initialize_control(void);
+static bool server_has_crashed(void);
 static int	compare_ready(const pairingheap_node *a, const pairingheap_node *b,
 						  void *arg);
 
@@ -96,6 +100,14 @@ initialize_control(void)
 
 	memset(control, 0, control_size());
 	control->lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
+
+	/*
+	 * A crash takes back claims that were not flushed, and the attempts are
+	 * not counted.  What crashes the server again and again is claimed again
+	 * soon after each start, so these claims have to be flushed.
+	 */
+	if (server_has_crashed())
+		control->flush_claims_until = GetCurrentTimestamp() + FLUSH_CLAIMS_FOR;
 	for (i = 0; i < RUN_EVENT_BUCKETS; i++)
 		ConditionVariableInit(&control->run_events[i]);
 
@@ -109,6 +121,18 @@ initialize_control(void)
 		control->ready[i].next_free = control->free_ready;
 		control->free_ready = &control->ready[i];
 	}
+}
+
+/* Memory is set up before recovery begins. */
+static bool
+server_has_crashed(void)
+{
+	bool		crc_ok;
+	ControlFileData *file = get_controlfile(DataDir, &crc_ok);
+	DBState		state = file->state;
+
+	pfree(file);
+	return state != DB_SHUTDOWNED && state != DB_SHUTDOWNED_IN_RECOVERY;
 }
 
 DatabaseState *

@@ -195,6 +195,7 @@ typedef struct Control
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;
+	TimestampTz flush_claims_until; /* after a crash; 0: not at all */
 	int			nready;			/* entries in all lanes */
 	ReadyEntry *free_ready;
 	ConditionVariable run_events[RUN_EVENT_BUCKETS];	/* by run_id: anything */
