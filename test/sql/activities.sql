@@ -74,7 +74,7 @@ CALL act('{"type": "sql", "sql": "SHOW statement_timeout"}');
 --
 CALL act('{"type": "sql", "sql": "INSERT INTO act_t VALUES (1); BEGIN"}');
 CALL act('{"type": "sql", "sql": ["INSERT INTO act_t VALUES (1)", "COMMIT"]}');
-CALL act('{"type": "sql", "sql": ["INSERT INTO act_t VALUES (1)", "  /* x */ rollback"]}');
+CALL act('{"type": "sql", "sql": ["INSERT INTO act_t VALUES (1)", "  rollback"]}');
 CALL act('{"type": "sql", "sql": "SAVEPOINT s"}');
 CALL act('{"type": "sql", "sql": "PREPARE TRANSACTION ''x''"}');
 CALL act('{"type": "sql", "sql": "INSERT INTO act_t VALUES (1); COMMIT", "transaction": "none"}');
@@ -245,7 +245,9 @@ SELECT mlpipe_submit('{"activities": [{"name": "out", "type": "copy", "source": 
 SELECT mlpipe_wait(:run);
 TABLE plain;
 RESET ROLE;
-SELECT activity, status, error FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
+-- The server's words for the first of these have changed with its versions.
+SELECT activity, status, substring(error from 'COPY (?:from|to) a file|permission denied for table src') AS error
+FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
 
 -- problems
 SELECT * FROM problems('{"type": "copy"}');

@@ -69,7 +69,9 @@ CALL step('{"input": {"query": "SELECT * FROM part_in;"}, "mini_batch_size": "10
 CALL step('{"input": {"table": "odd"}, "mini_batch_size": "1000 rows", "run": "SELECT id FROM mini_batch", "append_row_to": "kept"}');
 CALL step('{"input": {"table": "parallel_test.parts"}, "mini_batch_size": "30 rows", "run": "SELECT id FROM mini_batch", "append_row_to": "kept"}');
 SELECT count(*) FROM kept;
-SELECT output->'batches' AS batches, output->'items' AS items, status FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
+-- How many pages a copy has differs from version to version of the server.
+SELECT least((output->>'batches')::integer, 6) AS batches_up_to_6, output->'items' AS items, status
+FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
 SELECT count(*) FROM pg_class WHERE relname LIKE 'stage\_%';
 
 -- Row-level security holds
@@ -140,7 +142,7 @@ SELECT message FROM problems('{"input": {"table": "t"}, "run": "SELEC"}');
 --
 -- append_row_to
 --
-CALL step('{"input": {"table": "target"}, "mini_batch_size": "4000 rows", "run": "WITH gone AS (DELETE FROM target WHERE id < 5 RETURNING id) SELECT m.id FROM mini_batch m JOIN gone USING (id)", "append_row_to": "gone"}');
+CALL step('{"input": {"table": "target"}, "mini_batch_size": "1000000 rows", "run": "WITH gone AS (DELETE FROM target WHERE id < 5 RETURNING id) SELECT m.id FROM mini_batch m JOIN gone USING (id)", "append_row_to": "gone"}');
 SELECT * FROM gone ORDER BY id;
 CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "4000 rows", "run": "WITH q AS (SELECT 7 AS seven) UPDATE target SET x = seven FROM q, mini_batch m WHERE m.id = target.id RETURNING target.*", "append_row_to": "changed"}');
 SELECT count(*), count(DISTINCT id), min(x), max(x) FROM changed;
