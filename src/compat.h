@@ -47,6 +47,15 @@
 #define database_aclcheck(db, role, mode) pg_database_aclcheck(db, role, mode)
 #endif
 
+/* 16 unified the checks of ownership, too. */
+#if PG_VERSION_NUM >= 160000
+#define owns_extension(extension, role) \
+	object_ownercheck(ExtensionRelationId, extension, role)
+#else
+#define owns_extension(extension, role) \
+	pg_extension_ownercheck(extension, role)
+#endif
+
 /* 16 made the right to SET ROLE an option of the membership. */
 #if PG_VERSION_NUM >= 160000
 #define may_set_role(member, role) member_can_set_role(member, role)

@@ -183,7 +183,7 @@ flushes_each_end(const Document *document)
 		 mlpipe_durability == DURABILITY_ACTIVITY);
 }
 
-/* Not much later than a crash: a stale look at the time does no harm. */
+/* Set once, at the server's start, so this needs no lock. */
 static bool
 must_flush_claims(void)
 {

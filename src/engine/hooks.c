@@ -9,6 +9,10 @@
  * database's workers are stopped.  If the drop fails later on, the launcher
  * starts them again.
  *
+ * Of an extension's drop the server tells when it has locked all that belongs
+ * to it, which it would wait for as long as an activity that has looked at our
+ * tables or views.  So the statement itself is watched for, too.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -23,9 +27,12 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "compat.h"
 #include "engine/hooks.h"
 #include "engine/shmem.h"
 #include "engine/slot.h"
@@ -35,11 +42,19 @@
 #define LOOK_EVERY_MS	10
 
 static object_access_hook_type previous_hook = NULL;
+static ProcessUtility_hook_type previous_utility_hook = NULL;
 static Oid	stopped_database = InvalidOid;
 static bool drop_stands = false;	/* known before the commit */
 
 static void object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 						  int sub_id, void *arg);
+static void process_utility(PlannedStmt *statement, const char *text,
+							bool read_only_tree,
+							ProcessUtilityContext context,
+							ParamListInfo parameters,
+							QueryEnvironment *environment,
+							DestReceiver *receiver, QueryCompletion *completion);
+static bool drops_extension(Node *statement);
 static void stop_database(Oid database);
 static int	signal_workers(Oid database);
 static void at_transaction_end(XactEvent event, void *arg);
@@ -50,6 +65,46 @@ hooks_install(void)
 {
 	previous_hook = object_access_hook;
 	object_access_hook = object_access;
+	previous_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo parameters,
+				QueryEnvironment *environment, DestReceiver *receiver,
+				QueryCompletion *completion)
+{
+	if (control != NULL && drops_extension(statement->utilityStmt))
+		stop_database(MyDatabaseId);
+	if (previous_utility_hook)
+		previous_utility_hook(statement, text, read_only_tree, context,
+							  parameters, environment, receiver, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context,
+								parameters, environment, receiver, completion);
+}
+
+/* By somebody who may: the statement itself will refuse others. */
+static bool
+drops_extension(Node *statement)
+{
+	DropStmt   *drop = (DropStmt *) statement;
+	ListCell   *cell;
+
+	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(cell, drop->objects)
+	{
+		Oid			extension;
+
+		if (strcmp(strVal(lfirst(cell)), EXTENSION_NAME) != 0)
+			continue;
+		extension = get_extension_oid(EXTENSION_NAME, true);
+		return OidIsValid(extension) &&
+			owns_extension(extension, GetUserId());
+	}
+	return false;
 }
 
 static void

@@ -15,6 +15,7 @@
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
@@ -236,7 +237,8 @@ slot_may_go_on_with(const WorkOrder *order)
 	const WorkOrder *first;
 	bool		may;
 
-	if (!mlpipe_enabled)
+	/* Perhaps it is off by now; the main loop will see. */
+	if (!mlpipe_enabled || ConfigReloadPending)
 		return false;
 	control_lock_shared();
 	first = ready_first(MySlot->lane);

@@ -1,0 +1,92 @@
+
+# Copyright (c) 2026, the mlpipe authors
+
+# What a crash of the server, or a stop without a shutdown, leaves of runs.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Mlpipe;
+
+my $node = new_node('crash', 'restart_after_crash' => 'on', 'mlpipe.max_executors' => 4, 'synchronous_commit' => 'on');
+$node->safe_psql('postgres', 'CREATE TABLE done (activity text, run_id bigint DEFAULT mlpipe_run_id())');
+
+# Kills the executor of an activity, which takes the server down, and waits for
+# its return.
+sub kill_executor
+{
+	my ($run, $activity) = @_;
+	my $pid = $node->safe_psql('postgres',
+		"SELECT executor_pid FROM mlpipe_activities WHERE run_id = $run AND activity = '$activity'");
+	my $offset = -s $node->logfile;
+
+	kill 'KILL', $pid;
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
+	$node->poll_query_until('postgres', 'SELECT true');
+}
+
+my $run = submit($node, pipeline(
+	[ 'first', "INSERT INTO done VALUES ('first')" ],
+	[ 'slow', "INSERT INTO done SELECT 'slow' FROM pg_sleep((SELECT 60 WHERE (SELECT attempt = 1 FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'slow')))", 'first' ],
+	[ 'other', "INSERT INTO done VALUES ('other')", 'first' ],
+	[ 'last', "INSERT INTO done VALUES ('last')", 'slow', 'other' ]));
+ok(wait_until($node, "(SELECT count(*) = 2 FROM mlpipe_activities WHERE run_id = $run AND (activity, status) IN (('slow', 'in_progress'), ('other', 'succeeded')))"),
+	'a run is in the middle');
+# By now the claim would have been written; until then a crash takes it back.
+$node->safe_psql('postgres', 'CHECKPOINT');
+kill_executor($run, 'slow');
+is(wait_run($node, $run), 'succeeded', 'a run whose executor was killed ends by itself');
+is($node->safe_psql('postgres', "SELECT string_agg(activity, ' ' ORDER BY activity) FROM done WHERE run_id = $run"),
+	'first last other slow', 'each activity was done exactly once');
+is(ends($node, $run), 'first succeeded 1, last succeeded 1, other succeeded 1, slow succeeded 2', 'only what was cut short was tried again');
+is($node->safe_psql('postgres', "SELECT activity, attempt, sqlstate, message FROM mlpipe_errors WHERE run_id = $run"),
+	'slow|1|57P02|the server crashed or was stopped during this attempt', 'the lost attempt is listed');
+
+# What takes the server down every time is given up, however soon it does.
+$run = submit($node, pipeline([ 'killer', 'SELECT pg_sleep(60)' ]));
+my $killed = 0;
+for (1 .. 5)
+{
+	last unless wait_until($node, "(SELECT attempt > $killed AND status = 'in_progress' OR status = 'failed' FROM mlpipe_activities WHERE run_id = $run)");
+	last if run_status($node, $run) eq 'failed';
+	kill_executor($run, 'killer');
+	$killed++;
+}
+is(run_status($node, $run), 'failed', 'an activity that takes the server down is given up');
+is($killed, 3, 'after three attempts');
+is($node->safe_psql('postgres', "SELECT error FROM mlpipe_runs WHERE run_id = $run"),
+	'killer: the server crashed or was stopped during this attempt', 'the run says so');
+
+# An immediate stop; the run goes on with the next start.
+$run = submit($node, pipeline(
+	[ 'a', "INSERT INTO done VALUES ('a')" ], [ 'b', 'SELECT pg_sleep(1)', 'a' ], [ 'c', "INSERT INTO done VALUES ('c')", 'b' ]));
+my $parked = submit($node, '{"activities": [{"name": "w", "type": "wait", "duration": 1}]}');
+my $later = submit($node, pipeline([ 'a', 'SELECT 1' ]), "not_before => clock_timestamp() + '1 s'");
+my $retry = submit($node, '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1/(SELECT attempt - 1 FROM mlpipe_activities WHERE run_id = mlpipe_run_id())", "retry": {"max_retries": 1, "interval": 1}}]}');
+my $cancelled = submit($node, pipeline([ 'a', 'SELECT pg_sleep(60)' ]));
+ok(wait_until($node, "(SELECT status = 'in_progress' FROM mlpipe_activities WHERE run_id = $run AND activity = 'b')"), 'a run is in the middle');
+ok(wait_until($node, "(SELECT bool_and(attempt = 1) FROM mlpipe_activities WHERE run_id IN ($parked, $retry, $cancelled))"), 'others wait');
+$node->safe_psql('postgres', "SELECT mlpipe_cancel($cancelled)");
+$node->safe_psql('postgres', 'CHECKPOINT');
+$node->stop('immediate');
+$node->start;
+is(wait_run($node, $run), 'succeeded', 'a run goes on after an immediate stop');
+is($node->safe_psql('postgres', "SELECT string_agg(activity, ' ' ORDER BY activity) FROM done WHERE run_id = $run"), 'a c', 'with everything done once');
+is(wait_run($node, $parked), 'succeeded', 'a wait goes on');
+is(wait_run($node, $later), 'succeeded', 'a run that had not started starts');
+is(wait_run($node, $retry), 'succeeded', 'a retry is made');
+is(wait_run($node, $cancelled), 'cancelled', 'a cancel that was committed holds');
+
+# A fast stop, too.
+$run = submit($node, pipeline([ 'a', 'SELECT pg_sleep(0.5)' ], [ 'b', "INSERT INTO done VALUES ('b')", 'a' ]));
+ok(wait_until($node, "(SELECT status = 'in_progress' FROM mlpipe_activities WHERE run_id = $run AND activity = 'a')"), 'a run is in the middle');
+$node->restart;
+is(wait_run($node, $run), 'succeeded', 'a run goes on after a restart');
+is(ends($node, $run), 'a succeeded 2, b succeeded 1', 'with another attempt at what was cut short');
+ok(all_executors_work($node), 'nothing is left in shared memory');
+
+done_testing();
