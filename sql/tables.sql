@@ -141,6 +141,7 @@ CREATE TABLE mlpipe.activity_run (
 	started_at timestamptz,
 	finished_at timestamptz,
 	due_at timestamptz,					-- queued: the next retry; in progress: a wait's end
+	times_out boolean NOT NULL DEFAULT false, -- that end is the one of its timeout
 	items_in bigint,
 	items_out bigint,
 	reused_from bigint,

@@ -23,6 +23,7 @@
 #include "activity/parallel.h"
 #include "activity/parallel_judge.h"
 #include "engine/finish.h"
+#include "store/activity_store.h"
 #include "store/engine_mode.h"
 
 /* What is known of the step that is to be ended. */
@@ -38,6 +39,8 @@ typedef struct Ending
 	const Failure *failure;
 } Ending;
 
+static StepEnd end_unreadable(const RunInfo *run, int32 no);
+static void lock_all(int64 run_id);
 static bool load_ending(Ending *ending);
 static Failure *failed_verdict(const Ending *ending);
 static StepEnd end_cancelled(Ending *ending);
@@ -58,7 +61,11 @@ parallel_end(int64 run_id, int32 no, const Failure *failure)
 	};
 
 	ending.run = run_info(run_id);
+	if (ending.run->document->problem != NULL)
+		return end_unreadable(ending.run, no);
 	ending.config = ending.run->document->activities[no].config;
+	if (failure_stops_run(ending.run, no))
+		lock_all(run_id);
 	if (!load_ending(&ending))
 		return STEP_GONE;
 	if (ending.activity.detached)
@@ -70,6 +77,40 @@ parallel_end(int64 run_id, int32 no, const Failure *failure)
 	if (ending.totals.succeeded + ending.totals.failed < ending.split.batches)
 		return STEP_UNFINISHED;
 	return end_succeeded(&ending);
+}
+
+/* Nobody can say any more what its mini-batches are. */
+static StepEnd
+end_unreadable(const RunInfo *run, int32 no)
+{
+	Failure    *failure;
+	StepActivity activity;
+	EngineMode	mode;
+	bool		found;
+
+	engine_mode_enter(&mode);
+	found = step_activity(run->run_id, no, false, &activity) &&
+		activity.status == ACTIVITY_IN_PROGRESS;
+	engine_mode_leave(&mode);
+	if (!found)
+		return STEP_GONE;
+	parallel_drop_stage(run->run_id, no);
+	failure = failure_create(CurrentMemoryContext, "22023",
+							 psprintf("the pipeline's document is not valid any more: %s",
+									  run->document->problem), NULL, NULL);
+	return activity_fail(run, no, activity.attempt, failure, false, NULL) ?
+		STEP_ENDED_RUN : STEP_ENDED;
+}
+
+/* A failure may be about to stop the run: in the order of the numbers. */
+static void
+lock_all(int64 run_id)
+{
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	activities_lock(run_id);
+	engine_mode_leave(&mode);
 }
 
 /* False where the activity has ended already. */

@@ -21,6 +21,7 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
@@ -358,6 +359,7 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 
 	/* Deferred constraints are the mini-batch's, not the group's. */
 	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	PortalHashTableDeleteAll();
 	(void) watch_stop();
 
 	/* Only now: had it failed before, it would have returned nothing. */

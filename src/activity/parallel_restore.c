@@ -42,6 +42,8 @@ parallel_publish(int64 run_id, int32 no)
 	EngineMode	mode;
 	bool		found;
 
+	if (run->document->problem != NULL)
+		return end_where_done(run_id, no);
 	engine_mode_enter(&mode);
 	found = load_state(run, no, &state);
 	engine_mode_leave(&mode);

@@ -25,6 +25,7 @@
 #define PURGE_AT_ONCE	10000
 
 static RunRow *run_argument(FunctionCallInfo fcinfo);
+static bool is_negative(Interval *interval);
 static Oid	purge_scope(void);
 
 /* mlpipe.start_scheduler() returns void: for CREATE EXTENSION */
@@ -46,7 +47,8 @@ mlpipe_cancel(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(1))
 		reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	PG_RETURN_BOOL(run_stop(run->run_id, STOP_CANCELLED, reason, NULL));
+	PG_RETURN_BOOL(run_stop(run->run_id, STOP_CANCELLED, reason, NULL) ||
+				   run->status == RUN_CANCELLING);
 }
 
 /* mlpipe_suspend(run_id bigint) returns boolean */
@@ -117,6 +119,10 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("age of the runs to purge must not be null")));
+	if (is_negative(PG_GETARG_INTERVAL_P(0)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("age of the runs to purge cannot be negative")));
 	before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
 													 TimestampTzGetDatum(GetCurrentTimestamp()),
 													 PG_GETARG_DATUM(0)));
@@ -129,6 +135,16 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 	} while (some == PURGE_AT_ONCE);
 	engine_mode_leave(&mode);
 	PG_RETURN_INT64(purged);
+}
+
+static bool
+is_negative(Interval *interval)
+{
+	Interval	zero = {0};
+
+	return DatumGetBool(DirectFunctionCall2(interval_lt,
+											IntervalPGetDatum(interval),
+											IntervalPGetDatum(&zero)));
 }
 
 static Oid

@@ -30,15 +30,20 @@
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
 
+#define MAX_IDEMPOTENCY_KEY	255 /* bytes: what an index entry can hold */
+
 static void require_can_run(void);
 static PipelineRow *find_pipeline(const char *name);
 static VersionRow *find_version(const PipelineRow *pipeline, int32 version);
+static void require_valid(const PipelineRow *pipeline,
+						  const Document *document);
 static void refuse_while_running(const PipelineRow *pipeline,
 								 const Document *document);
 static Jsonb *jsonb_argument(FunctionCallInfo fcinfo, int argument,
 							 const char *name);
 static Jsonb *object_argument(FunctionCallInfo fcinfo, int argument,
 							  const char *name);
+static char *check_key(char *key);
 static void common_arguments(FunctionCallInfo fcinfo, int first,
 							 RunRequest *request);
 static void require_database_role(Oid role);
@@ -70,6 +75,7 @@ mlpipe_submit(PG_FUNCTION_ARGS)
 	request.pipeline_id = pipeline->pipeline_id;
 	request.version_id = version->version_id;
 	request.document = version_document(version->version_id);
+	require_valid(pipeline, request.document);
 	request.run_as = pipeline->run_as;
 	request.submitted_by = GetUserId();
 	request.parameters = parameters_check(request.document,
@@ -157,6 +163,16 @@ find_pipeline(const char *name)
 	return pipeline;
 }
 
+static void
+require_valid(const PipelineRow *pipeline, const Document *document)
+{
+	if (document->problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the document of pipeline \"%s\" is not valid any more: %s",
+						pipeline->name, document->problem)));
+}
+
 static VersionRow *
 find_version(const PipelineRow *pipeline, int32 number)
 {
@@ -235,6 +251,18 @@ object_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 	return value;
 }
 
+static char *
+check_key(char *key)
+{
+	if (strlen(key) > MAX_IDEMPOTENCY_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("idempotency key is too long"),
+				 errdetail("It has %zu bytes; %d is the limit.", strlen(key),
+						   MAX_IDEMPOTENCY_KEY)));
+	return key;
+}
+
 /* priority, idempotency_key, tags, not_before: in this order in both forms. */
 static void
 common_arguments(FunctionCallInfo fcinfo, int first, RunRequest *request)
@@ -242,7 +270,7 @@ common_arguments(FunctionCallInfo fcinfo, int first, RunRequest *request)
 	request->priority = PG_ARGISNULL(first) ? 0 : PG_GETARG_INT32(first);
 	if (!PG_ARGISNULL(first + 1))
 		request->idempotency_key =
-			text_to_cstring(PG_GETARG_TEXT_PP(first + 1));
+			check_key(text_to_cstring(PG_GETARG_TEXT_PP(first + 1)));
 	request->tags = object_argument(fcinfo, first + 2, "tags");
 	if (!PG_ARGISNULL(first + 3))
 	{

@@ -32,6 +32,7 @@
 #include "api/rights.h"
 #include "compat.h"
 #include "engine/board.h"
+#include "engine/slot.h"
 #include "store/engine_mode.h"
 
 PG_FUNCTION_INFO_V1(mlpipe_wait);
@@ -51,6 +52,7 @@ static void require_own_commit(int64 run_id, const RunLook *look);
 static void require_other_run(int64 run_id);
 static void check_blocks(int64 run_id, BlockCheck *check);
 static void require_not_blocking(int64 run_id);
+static void require_executors(int64 run_id);
 static bool is_blocked_by_me(int pid);
 static void sleep_for_event(int64 run_id, TimestampTz until);
 
@@ -119,6 +121,8 @@ wait_for_end(int64 run_id, TimestampTz deadline)
 		sleep_for_event(run_id, Min(deadline, check.at));
 	}
 	ConditionVariableCancelSleep();
+	if (MySlot != NULL)
+		(void) slot_wait(false);
 	return look.status;
 }
 
@@ -153,6 +157,7 @@ check_blocks(int64 run_id, BlockCheck *check)
 	if (now < check->at)
 		return;
 	require_not_blocking(run_id);
+	require_executors(run_id);
 	check->pause = Min(2 * check->pause, MAX_CHECK_PAUSE_MS);
 	check->at = now + (int64) check->pause * 1000;
 }
@@ -175,6 +180,21 @@ require_not_blocking(int64 run_id)
 					 errhint("Use CALL mlpipe_watch(" INT64_FORMAT ") outside a transaction block, which holds neither.",
 							 run_id)));
 	pfree(slots);
+}
+
+/* All of them may be waiting for runs that none of them is left to execute. */
+static void
+require_executors(int64 run_id)
+{
+	if (MySlot == NULL || slot_wait(true))
+		return;
+	(void) slot_wait(false);
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+			 errmsg("all executors wait for other runs, this one for run " INT64_FORMAT,
+					run_id),
+			 errhint("You might need to increase \"%s\", or not to wait for runs inside activities.",
+					 "mlpipe.max_executors")));
 }
 
 static bool

@@ -14,6 +14,8 @@
 #include "definition/document_internal.h"
 #include "definition/value.h"
 
+static Document *parse_all(Jsonb *json, const ActivityKind *const *kinds,
+						   ProblemList *problems);
 static void parse_own_keys(DocumentParse *parse);
 static void open_activities(DocumentParse *parse);
 static void parse_activities(DocumentParse *parse);
@@ -23,8 +25,36 @@ Document *
 document_parse(Jsonb *json, const ActivityKind *const *kinds,
 			   ProblemList *problems)
 {
-	DocumentParse parse = {0};
 	int			errors_before = problems->nerrors;
+	Document   *document = parse_all(json, kinds, problems);
+
+	return problems->nerrors > errors_before ? NULL : document;
+}
+
+Document *
+document_parse_stored(Jsonb *json, const ActivityKind *const *kinds)
+{
+	ProblemList problems = {NIL, 0};
+	Document   *document = parse_all(json, kinds, &problems);
+	ListCell   *cell;
+
+	foreach(cell, problems.problems)
+	{
+		const Problem *problem = lfirst(cell);
+
+		if (problem->severity == PROBLEM_ERROR && document->problem == NULL)
+			document->problem = psprintf("%s: %s", problem->path,
+										 problem->message);
+	}
+	return document;
+}
+
+/* Whatever the problems are; NULL where it is no object. */
+static Document *
+parse_all(Jsonb *json, const ActivityKind *const *kinds,
+		  ProblemList *problems)
+{
+	DocumentParse parse = {0};
 	JsonbValue	value;
 
 	value_of_jsonb(json, &value);
@@ -41,7 +71,7 @@ document_parse(Jsonb *json, const ActivityKind *const *kinds,
 	parse_activities(&parse);
 	parse_output(&parse);
 	reader_close(parse.root);
-	return problems->nerrors > errors_before ? NULL : parse.document;
+	return parse.document;
 }
 
 static void

@@ -104,6 +104,7 @@ typedef struct ActivityDef
 typedef struct Document
 {
 	char	   *description;
+	char	   *problem;		/* why it cannot be run any more; NULL: it can */
 	List	   *parameters;		/* of DeclaredValue * */
 	List	   *variables;		/* of DeclaredValue * */
 	int			concurrency;	/* runs at once; 0: no limit */
@@ -133,6 +134,14 @@ extern Document *document_parse(Jsonb *json, const ActivityKind *const *kinds,
  * another search_path.
  */
 extern Jsonb *document_bind_types(Jsonb *json, const Document *document);
+
+/*
+ * The same for a stored document, which was checked when it was stored.  What
+ * it refers to may have gone since, such as a type: then its graph is whole,
+ * and problem says why its activities cannot be run.
+ */
+extern Document *document_parse_stored(Jsonb *json,
+									   const ActivityKind *const *kinds);
 
 /* NULL where there is none of that name. */
 extern const DeclaredValue *declared_value_find(List *declared,

@@ -233,14 +233,17 @@ compare_edges(Datum a, Datum b, void *arg)
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-/* With fail_fast: does no activity depend on it by failed or completed? */
+/*
+ * With fail_fast: does no activity depend on it by failed or completed?  One
+ * that is inactive only counts as failed.
+ */
 bool
 failure_stops_run(const RunInfo *run, int32 no)
 {
 	const Graph *graph = run->document->graph;
 	int			i;
 
-	if (!run->document->fail_fast)
+	if (!run->document->fail_fast || !run->document->activities[no].active)
 		return false;
 	for (i = graph->first_out[no]; i < graph->first_out[no + 1]; i++)
 		if (graph->edges[graph->out_edges[i]].conditions & CONDITION_FAILED)
@@ -280,6 +283,8 @@ run_finish(int64 run_id)
 	if (error == NULL && status != RUN_SUCCEEDED)
 		error = run->stop_reason != NULL ? run->stop_reason :
 			activity_first_error(run_id);
+	if (error == NULL && status == RUN_FAILED)
+		error = "an inactive activity counts as failed";
 
 	run_end(run_id, status, status == RUN_SUCCEEDED ? failures : 0, output,
 			error);

@@ -20,6 +20,7 @@
 #include "pgstat.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/timestamp.h"
 
 #include "activity/activity.h"
@@ -203,12 +204,22 @@ run_user_part(ActivityCall *call)
 {
 	ActivityOutcome outcome;
 
+	if (call->document->problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the pipeline's document is not valid any more: %s",
+						call->document->problem)));
 	journal_capture_start();
 	attempt_timeout_start(call->def->timeout);
 	outcome = activity_type(call->def)->run(call);
 
-	/* Deferred constraints belong to the user's part, and to its time. */
+	/*
+	 * Deferred constraints belong to the user's part, and to its time.  So
+	 * would what is left in cursors WITH HOLD, which the commit would run.
+	 */
 	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	PortalHashTableDeleteAll();
+	attempt_check_interrupt();
 	attempt_timeout_stop();
 	journal_capture_stop();
 	return outcome;
@@ -271,19 +282,22 @@ static bool
 park(ActivityCall *call, NextActivity *next)
 {
 	EngineMode	mode;
+	TimestampTz limit = DT_NOEND;
 	bool		parked;
 
+	if (call->def->timeout > 0)
+		limit = GetCurrentTimestamp() + call->def->timeout;
 	if (call->due_at <= GetCurrentTimestamp())
 		return activity_succeed(run_info(call->run_id), call->no,
 								call->attempt, call->output, -1, -1, next);
 	engine_mode_enter(&mode);
 	parked = activity_park(call->run_id, call->no, call->attempt,
-						   call->due_at);
+						   Min(call->due_at, limit), limit < call->due_at);
 	engine_mode_leave(&mode);
 	if (!parked)
 		return activity_cancel(run_info(call->run_id), call->no,
 							   call->attempt, NULL);
-	wakeup_at(call->due_at);
+	wakeup_at(Min(call->due_at, limit));
 	return false;
 }
 

@@ -29,6 +29,7 @@
 static void list_due(void *arg);
 static void run_is_due(void *arg);
 static void activity_is_due(void *arg);
+static bool fail_waiting(const RunInfo *run, const DueRow *row);
 static void look_up(void *arg);
 static void purge_some(void *arg);
 
@@ -114,8 +115,20 @@ activity_is_due(void *arg)
 		engine_mode_leave(&mode);
 		wakeup_ready(run->run_as, &order);
 	}
-	else if (activity_succeed(run, row->no, row->attempt, NULL, -1, -1, NULL))
+	else if (row->times_out ? fail_waiting(run, row) :
+			 activity_succeed(run, row->no, row->attempt, NULL, -1, -1, NULL))
 		ForceSyncCommit();
+}
+
+static bool
+fail_waiting(const RunInfo *run, const DueRow *row)
+{
+	double		timeout = run->document->activities[row->no].timeout / 1000000.0;
+	Failure    *failure = failure_create(CurrentMemoryContext, "57014",
+										 psprintf("timeout: the attempt took longer than %g s",
+												  timeout), NULL, NULL);
+
+	return activity_fail(run, row->no, row->attempt, failure, true, NULL);
 }
 
 TimestampTz

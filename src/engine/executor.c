@@ -59,6 +59,7 @@ static bool activity_goes_first(const WorkOrder *activity,
 static void note_taken(Lane *lane);
 static void ask_for_refill(Lane *lane);
 static void become_idle(Lane *lane);
+static void leave_nothing_behind(void);
 static bool wait_for_work(void);
 static bool leave_idleness(bool timed_out);
 
@@ -81,11 +82,12 @@ mlpipe_executor_main(Datum arg)
 
 	control_lock();
 	MySlot->state = SLOT_BUSY;
-	MySlot->lane->failed_starts = 0;
 	control_unlock();
 	do
+	{
 		work_until_idle();
-	while (wait_for_work());
+		leave_nothing_behind();
+	} while (wait_for_work());
 	proc_exit(0);
 }
 
@@ -236,6 +238,16 @@ become_idle(Lane *lane)
 	MySlot->since = GetCurrentTimestamp();
 	lane->nidle++;
 	lane->waiting_since = 0;
+}
+
+/* What the last activity locked, or made temporary, is not for an idle process. */
+static void
+leave_nothing_behind(void)
+{
+	work_begin();
+	session_reset();
+	work_commit(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
 /* False when it has been idle for long enough to end. */

@@ -22,6 +22,8 @@
 #include "engine/session.h"
 #include "engine/slot.h"
 
+#define INTERRUPT_AGAIN_MS	1000
+
 static TimeoutId attempt_timeout_id = MAX_TIMEOUTS;
 static int64 timeout_running = 0;	/* microseconds; 0: no limit is set */
 static int64 timeout_passed = 0;	/* the one that interrupted us */
@@ -134,7 +136,21 @@ attempt_timeout_start(int64 timeout)
 		attempt_timeout_id = RegisterTimeout(USER_TIMEOUT, interrupt_attempt);
 	timeout_running = timeout;
 	timeout_passed = timeout;
-	enable_timeout_at(attempt_timeout_id, GetCurrentTimestamp() + timeout);
+
+	/* User code may catch it: then it comes again. */
+	enable_timeout_every(attempt_timeout_id, GetCurrentTimestamp() + timeout,
+						 INTERRUPT_AGAIN_MS);
+}
+
+/* User code that has caught a cancel does not get away with it. */
+void
+attempt_check_interrupt(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (MySlot->interrupt != INTERRUPT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling statement due to user request")));
 }
 
 void

@@ -39,4 +39,7 @@ extern Failure *failure_create(MemoryContext context, const char *sqlstate,
 extern void attempt_timeout_start(int64 timeout);
 extern void attempt_timeout_stop(void);
 
+/* Raises 57014 where this attempt has been interrupted, and goes on. */
+extern void attempt_check_interrupt(void);
+
 #endif							/* MLPIPE_FAILURE_H */

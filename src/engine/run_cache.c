@@ -102,15 +102,14 @@ version_document(int64 version_id)
 }
 
 /*
- * A stored document was checked when it was stored; what can be wrong with it
- * now is what it refers to, such as a type that has been dropped.
+ * Always gives one, whatever has become of what it refers to: its runs have to
+ * be ended all the same.
  */
 static const Document *
 parse_version(int64 version_id)
 {
 	EngineMode	mode;
 	Jsonb	   *definition;
-	ProblemList problems = {NIL, 0};
 	const Document *document;
 	MemoryContext context;
 	MemoryContext caller = CurrentMemoryContext;
@@ -124,9 +123,8 @@ parse_version(int64 version_id)
 	context = AllocSetContextCreate(caller, "mlpipe document",
 									ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(context);
-	document = document_parse(definition, activity_kinds(), &problems);
+	document = document_parse_stored(definition, activity_kinds());
 	MemoryContextSwitchTo(caller);
-	problem_raise(&problems);
 	MemoryContextSetParent(context, cache_context);
 	return document;
 }

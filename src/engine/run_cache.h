@@ -16,7 +16,10 @@
  */
 extern const RunInfo *run_info(int64 run_id);
 
-/* The document of a version, from the cache or parsed; valid as long. */
+/*
+ * The document of a version, from the cache or parsed; valid as long.  Look at
+ * its problem before anything but its graph is used.
+ */
 extern const Document *version_document(int64 version_id);
 
 /*

@@ -36,9 +36,14 @@
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "mlpipe.h"
+#include "store/engine_mode.h"
 
 /* After an error, look again after so long. */
-#define PAUSE_AFTER_ERROR_MS	1000
+#define PAUSE_AFTER_ERROR_MS	500
+/* A user's open transaction may lock a run; the others must not wait for it. */
+#define LOCK_TIMEOUT_MS			100
+/* Code that caught a cancel is interrupted again after so long. */
+#define INTERRUPT_AGAIN_MS		1000
 #define PURGE_EVERY				(1 * USECS_PER_HOUR)
 
 typedef struct Errands
@@ -78,6 +83,7 @@ mlpipe_scheduler_main(Datum arg)
 
 	BackgroundWorkerInitializeConnectionByOid(my_database, InvalidOid, 0);
 	pin_settings();
+	engine_lock_timeout = LOCK_TIMEOUT_MS;
 	session_init();
 	if (!extension_is_there())
 	{
@@ -128,6 +134,8 @@ work_once(void)
 		timeout = staff_lanes();
 	if (mlpipe_retention > 0)
 		timeout = sooner(timeout, pause_until(next_purge_at));
+	if (slot_interrupt_again(my_database))
+		timeout = sooner(timeout, INTERRUPT_AGAIN_MS);
 	if (had_error)
 		timeout = sooner(timeout, PAUSE_AFTER_ERROR_MS);
 	sleep_until_asked(timeout);
@@ -194,7 +202,8 @@ sleep_until_asked(long timeout)
 
 	control_lock_shared();
 	database = database_find(my_database);
-	due = database->next_due;
+	/* What failed is due still. */
+	due = had_error ? 0 : database->next_due;
 	refill_at = database->refill ? database->refill_at : 0;
 	control_unlock();
 	if (due != 0)
@@ -245,7 +254,8 @@ try_in_transaction(void (*function) (void *), void *arg)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(WorkContext);
-		EmitErrorReport();
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			EmitErrorReport();
 		FlushErrorState();
 		work_abort();
 		had_error = true;
@@ -308,7 +318,6 @@ pin_settings(void)
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET,
 					PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET,
 					PGC_S_OVERRIDE);
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET,

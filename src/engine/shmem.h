@@ -65,7 +65,7 @@ typedef struct Lane
 	int			nidle;
 	TimestampTz last_take_at;	/* when an executor last took work here */
 	TimestampTz waiting_since;	/* when work last began to wait; 0: none */
-	int			failed_starts;	/* executors in a row that could not connect */
+	int			failed_starts;	/* executors in a row that could not work */
 	TimestampTz failed_start_at;
 } Lane;
 
@@ -110,6 +110,7 @@ typedef struct ExecutorSlot
 	int32		batches[MAX_BATCH_GROUP];
 	int16		batch_attempts[MAX_BATCH_GROUP];
 	TimestampTz since;
+	bool		waiting;		/* in mlpipe_wait(), for another run */
 	Interrupt	interrupt;		/* why it was signalled */
 	int64		progress_done;	/* mlpipe_progress() */
 	int64		progress_total; /* 0: not said */

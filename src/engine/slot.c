@@ -111,7 +111,8 @@ detach(int code, Datum arg)
 	database = database_find(slot->database);
 	slot->proc = NULL;
 	horizon_release_slot(slot);
-	if (slot->state == SLOT_STARTING)
+	if (slot->state == SLOT_STARTING ||
+		(slot->run_id != 0 && slot->attempt == 0 && slot->step == NULL))
 	{
 		slot->lane->failed_starts++;
 		slot->lane->failed_start_at = GetCurrentTimestamp();
@@ -205,6 +206,7 @@ forget_work(ExecutorSlot *slot)
 	slot->attempt = 0;
 	slot->step = NULL;
 	slot->nbatches = 0;
+	slot->waiting = false;
 	slot->interrupt = INTERRUPT_NONE;
 	slot->progress_done = 0;
 	slot->progress_total = 0;
@@ -229,6 +231,22 @@ slot_work_on_locked(const WorkOrder *order, int32 attempt, StepState *step)
 	MySlot->attempt = attempt;
 	MySlot->step = step;
 	MySlot->since = GetCurrentTimestamp();
+	if (attempt > 0)
+		MySlot->lane->failed_starts = 0;
+}
+
+bool
+slot_wait(bool waiting)
+{
+	bool		left = false;
+	int			i;
+
+	control_lock();
+	MySlot->waiting = waiting;
+	for (i = 0; i < control->nslots; i++)
+		left |= !control->slots[i].waiting;
+	control_unlock();
+	return left;
 }
 
 bool
@@ -284,6 +302,28 @@ slot_interrupt_run_locked(Oid database, int64 run_id, int32 no, Interrupt why)
 	for (i = 0; i < control->nslots; i++)
 		if (slot_is_on(&control->slots[i], database, run_id, no))
 			interrupt_slot(&control->slots[i], why);
+}
+
+/* User code may have caught the first one. */
+bool
+slot_interrupt_again(Oid database)
+{
+	bool		found = false;
+	int			i;
+
+	control_lock();
+	for (i = 0; i < control->nslots; i++)
+	{
+		ExecutorSlot *slot = &control->slots[i];
+
+		if (slot->state != SLOT_BUSY || slot->database != database ||
+			slot->run_id == 0 || slot->interrupt == INTERRUPT_NONE)
+			continue;
+		interrupt_slot(slot, slot->interrupt);
+		found = true;
+	}
+	control_unlock();
+	return found;
 }
 
 static bool

@@ -39,6 +39,12 @@ extern bool slot_may_go_on_with(const WorkOrder *order);
  */
 extern Interrupt slot_work_done(void);
 
+/*
+ * Says that this executor's activity waits for another run, or does no more.
+ * False where there is no executor left that could get on with any.
+ */
+extern bool slot_wait(bool waiting);
+
 /* Scheduler: reserves a free slot; -1 where there is none. */
 extern int	slot_reserve(Oid database, Oid role, uint32 *generation);
 extern void slot_release(int index, uint32 generation);
@@ -59,6 +65,12 @@ extern void slot_forget_database(Oid database);
  */
 extern void slot_interrupt_run(Oid database, int64 run_id, int32 no,
 							   Interrupt why);
+/*
+ * Scheduler: signals those again that were interrupted and have not stopped;
+ * false where there is none.
+ */
+extern bool slot_interrupt_again(Oid database);
+
 extern void slot_interrupt_run_locked(Oid database, int64 run_id, int32 no,
 									  Interrupt why);
 

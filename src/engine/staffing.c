@@ -384,7 +384,7 @@ role_problem(const Need *need)
 		problem = psprintf("role \"%s\" has no CONNECT privilege on the database",
 						   name);
 	if (problem == NULL && need->failed_starts >= MAX_FAILED_STARTS)
-		problem = psprintf("no executor could connect as role \"%s\"; the server log says why",
+		problem = psprintf("no executor could work as role \"%s\"; the server log says why",
 						   name);
 	return problem;
 }

@@ -81,7 +81,7 @@ activity_claim(int64 run_id, int32 no, int pid)
 	 */
 	plan_keep(&plan,
 			  "UPDATE mlpipe.activity_run SET status = 'in_progress', attempt = attempt + 1,"
-			  " started_at = clock_timestamp(), finished_at = NULL, executor_pid = $3, due_at = NULL"
+			  " started_at = clock_timestamp(), finished_at = NULL, executor_pid = $3, due_at = NULL, times_out = false"
 			  " WHERE ctid = (SELECT ctid FROM mlpipe.activity_run WHERE " CLAIMABLE
 			  " FOR NO KEY UPDATE SKIP LOCKED) RETURNING attempt",
 			  lengthof(types), types);
@@ -140,19 +140,21 @@ activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 }
 
 bool
-activity_park(int64 run_id, int32 no, int32 attempt, TimestampTz due_at)
+activity_park(int64 run_id, int32 no, int32 attempt, TimestampTz due_at,
+			  bool times_out)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID};
+	Oid			types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, BOOLOID};
 	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-	Int32GetDatum(attempt), TimestampTzGetDatum(due_at)};
+		Int32GetDatum(attempt), TimestampTzGetDatum(due_at),
+	BoolGetDatum(times_out)};
 	bool		parked;
 
 	store_begin();
 
 	/* One whose run is stopping has to end, not to wait. */
 	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET due_at = $4, executor_pid = NULL"
+			  "UPDATE mlpipe.activity_run SET due_at = $4, times_out = $5, executor_pid = NULL"
 			  " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
 			  lengthof(types), types);
 	parked = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
@@ -507,7 +509,7 @@ activities_due(int limit)
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT a.run_id, a.no, a.status = 'queued', a.attempt"
+			  "SELECT a.run_id, a.no, a.status = 'queued', a.attempt, a.times_out"
 			  " FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
 			  " WHERE a.due_at <= clock_timestamp() AND r.home = $1 ORDER BY a.due_at LIMIT $2",
 			  lengthof(types), types);
@@ -520,6 +522,7 @@ activities_due(int limit)
 		row->no = column_int32(i, 2);
 		row->queued = column_bool(i, 3);
 		row->attempt = column_int32(i, 4);
+		row->times_out = column_bool(i, 5);
 		list = append_row(list, row);
 	}
 	store_end();

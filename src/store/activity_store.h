@@ -41,9 +41,12 @@ extern EndResult activity_end(int64 run_id, int32 no, int32 attempt,
 							  const char *error, int64 items_in,
 							  int64 items_out);
 
-/* From in progress to parked: it waits without an executor. */
+/*
+ * From in progress to parked: it waits without an executor.  times_out: when
+ * its time comes it has waited in vain.
+ */
 extern bool activity_park(int64 run_id, int32 no, int32 attempt,
-						  TimestampTz due_at);
+						  TimestampTz due_at, bool times_out);
 
 /* Attempts that were lost with their worker or a crash so far. */
 extern int32 activity_lost(int64 run_id, int32 no);

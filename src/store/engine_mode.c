@@ -26,6 +26,7 @@
 #include "jit/jit.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -38,10 +39,13 @@
 
 #define ENGINE_SEARCH_PATH	"pg_catalog, mlpipe, pg_temp"
 
+int			engine_lock_timeout = 0;
+
 static Oid	owner = InvalidOid;
+static Oid	extension = InvalidOid;
 
 static void set_local(const char *name, const char *value);
-static Oid	look_up_owner(void);
+static void look_up_extension(void);
 static void at_schema_change(Datum arg, int cache, uint32 hash);
 
 void
@@ -63,6 +67,14 @@ engine_mode_enter(EngineMode *saved)
 		set_local("enable_bitmapscan", "off");
 	if (jit_enabled)
 		set_local("jit", "off");
+
+	/* A plan that is made without index scans would be kept, too. */
+	if (!enable_indexscan)
+		set_local("enable_indexscan", "on");
+
+	/* A role's own limit is for its statements. */
+	if (LockTimeout != engine_lock_timeout)
+		set_local("lock_timeout", psprintf("%d", engine_lock_timeout));
 }
 
 void
@@ -70,6 +82,13 @@ engine_mode_leave(const EngineMode *saved)
 {
 	AtEOXact_GUC(false, saved->guc_level);
 	SetUserIdAndSecContext(saved->user, saved->sec_context);
+}
+
+Oid
+engine_extension(void)
+{
+	(void) engine_owner();
+	return extension;
 }
 
 Oid
@@ -81,7 +100,7 @@ engine_owner(void)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change, (Datum) 0);
 	registered = true;
 	if (!OidIsValid(owner))
-		owner = look_up_owner();
+		look_up_extension();
 	return owner;
 }
 
@@ -100,14 +119,14 @@ set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-static Oid
-look_up_owner(void)
+static void
+look_up_extension(void)
 {
 	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Oid			found = InvalidOid;
+	Form_pg_extension found;
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
 				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
@@ -115,15 +134,18 @@ look_up_owner(void)
 							  &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		found = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	{
+		found = (Form_pg_extension) GETSTRUCT(tuple);
+		extension = found->oid;
+		owner = found->extowner;
+	}
 	systable_endscan(scan);
 	table_close(extensions, AccessShareLock);
 
-	if (!OidIsValid(found))
+	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database",
 						EXTENSION_NAME),
 				 errhint("Run CREATE EXTENSION %s.", EXTENSION_NAME)));
-	return found;
 }

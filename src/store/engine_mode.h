@@ -17,6 +17,12 @@ typedef struct EngineMode
 } EngineMode;
 
 /*
+ * Milliseconds that this process waits for a lock in engine mode; 0: as long as
+ * it takes.
+ */
+extern int	engine_lock_timeout;
+
+/*
  * Enters engine mode, in a transaction; leave it in the reverse order, in the
  * same (sub)transaction.  An error that gets away in between needs no care:
  * the end of the (sub)transaction restores user and settings.  May be nested.
@@ -25,7 +31,11 @@ typedef struct EngineMode
 extern void engine_mode_enter(EngineMode *saved);
 extern void engine_mode_leave(const EngineMode *saved);
 
-/* The owner of the extension in this database; 55000 where it is not there. */
+/*
+ * The owner of the extension in this database, and its OID, which is another
+ * one after each CREATE EXTENSION.  55000 where it is not there.
+ */
 extern Oid	engine_owner(void);
+extern Oid	engine_extension(void);
 
 #endif							/* MLPIPE_ENGINE_MODE_H */

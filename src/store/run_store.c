@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "store/engine_mode.h"
 #include "store/plan.h"
 #include "store/run_store.h"
 
@@ -29,7 +30,8 @@ static List *column_of_int64s(uint64 rows);
 int64
 run_home(void)
 {
-	return (int64) (GetSystemIdentifier() ^ ((uint64) MyDatabaseId << 32));
+	return (int64) (GetSystemIdentifier() ^ ((uint64) MyDatabaseId << 32) ^
+					engine_extension());
 }
 
 int64
@@ -459,6 +461,7 @@ runs_due(int limit)
 		row->no = -1;
 		row->queued = column_bool(i, 2);
 		row->attempt = 0;
+		row->times_out = false;
 		spi = MemoryContextSwitchTo(store_context());
 		due = lappend(due, row);
 		MemoryContextSwitchTo(spi);

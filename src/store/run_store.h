@@ -55,6 +55,7 @@ typedef struct DueRow
 	int32		no;				/* -1: the run itself */
 	bool		queued;			/* else in progress */
 	int32		attempt;		/* of an activity */
+	bool		times_out;		/* it has waited in vain */
 } DueRow;
 
 /* Which database a run belongs to: not that of a copy or a restored dump. */
