@@ -33,6 +33,7 @@
 #include "compat.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
+#include "engine/role.h"
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/step.h"
@@ -177,6 +178,10 @@ load(ParallelWorker *worker)
 	StepActivity activity;
 
 	session_reset();
+	if (!role_is_still_allowed())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s", role_problem(MySlot->role))));
 	engine_mode_enter(&mode);
 	worker->gone = !step_activity(worker->order.run_id, worker->order.no,
 								  false, &activity) ||

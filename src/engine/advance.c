@@ -23,6 +23,7 @@
 
 #include "engine/advance.h"
 #include "engine/finish.h"
+#include "engine/role.h"
 #include "engine/run_cache.h"
 #include "engine/slot.h"
 #include "engine/stop.h"
@@ -200,7 +201,8 @@ best_dependent(const RunInfo *run, int32 no)
 			found = to;
 		}
 	}
-	if (found >= 0 && !slot_may_go_on_with(&best))
+	if (found >= 0 &&
+		(!slot_may_go_on_with(&best) || !role_is_still_allowed()))
 		found = -1;
 	return found;
 }

@@ -29,6 +29,7 @@
 #include "engine/failure.h"
 #include "engine/finish.h"
 #include "engine/journal.h"
+#include "engine/role.h"
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/wakeup.h"
@@ -38,6 +39,8 @@
 
 #define CLAIM_AGAIN_AFTER	(1 * USECS_PER_SEC)
 
+static void let_cancels_in(void);
+static void give_up_role(void);
 static void start_run_if_first(const RunInfo *run, int32 no);
 static bool may_be_first(const Document *document, int32 no);
 static bool flushes_each_end(const Document *document);
@@ -64,6 +67,11 @@ attempt_claim(const WorkOrder *order)
 	slot_work_on(order, 0, NULL);
 	HOLD_CANCEL_INTERRUPTS();
 	work_begin();
+	if (!role_is_still_allowed())
+	{
+		give_up_role();
+		return 0;
+	}
 	engine_mode_enter(&mode);
 
 	/* The run may never have been committed, or be purged by now. */
@@ -87,10 +95,32 @@ attempt_claim(const WorkOrder *order)
 	work_commit(false);
 	if (attempt > 0 && must_flush_claims())
 		flush_claim();
-	RESUME_CANCEL_INTERRUPTS();
+	let_cancels_in();
 	if (attempt == 0)
 		(void) slot_work_done();
 	return attempt;
+}
+
+/* An error that was caught meanwhile has let them in already. */
+static void
+let_cancels_in(void)
+{
+	if (QueryCancelHoldoffCount > 0)
+		RESUME_CANCEL_INTERRUPTS();
+}
+
+/*
+ * The activity stays queued; the scheduler, which starts an executor for it or
+ * finds that it cannot, says why.
+ */
+static void
+give_up_role(void)
+{
+	wakeup_scheduler(ERRAND_REFILL);
+	work_commit(false);
+	let_cancels_in();
+	(void) slot_work_done();
+	slot_retire();
 }
 
 /* The run leaves the queue when the first of its activities starts. */
@@ -332,7 +362,7 @@ record_failure(const WorkOrder *order, int32 attempt, const Failure *failure,
 	work_commit(run_ended || flushes_each_end(run->document));
 	if (next->claimed && must_flush_claims())
 		flush_claim();
-	RESUME_CANCEL_INTERRUPTS();
+	let_cancels_in();
 }
 
 /* What the server's log says about an error of the user's statements. */

@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "engine/attempt.h"
 #include "engine/executor.h"
+#include "engine/role.h"
 #include "engine/run_cache.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -77,6 +78,7 @@ mlpipe_executor_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(MySlot->database, MySlot->role,
 											  0);
 	session_init();
+	role_watch();
 	wait_event = wait_event_new("MlpipeExecutorIdle");
 	pgstat_report_activity(STATE_IDLE, NULL);
 

@@ -235,6 +235,14 @@ slot_work_on_locked(const WorkOrder *order, int32 attempt, StepState *step)
 		MySlot->lane->failed_starts = 0;
 }
 
+void
+slot_retire(void)
+{
+	control_lock();
+	MySlot->retire = true;
+	control_unlock();
+}
+
 bool
 slot_wait(bool waiting)
 {

@@ -45,6 +45,9 @@ extern Interrupt slot_work_done(void);
  */
 extern bool slot_wait(bool waiting);
 
+/* This executor takes nothing more. */
+extern void slot_retire(void);
+
 /* Scheduler: reserves a free slot; -1 where there is none. */
 extern int	slot_reserve(Oid database, Oid role, uint32 *generation);
 extern void slot_release(int index, uint32 generation);

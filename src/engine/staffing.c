@@ -15,20 +15,17 @@
 #include <unistd.h>
 
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "activity/parallel.h"
 #include "compat.h"
 #include "engine/finish.h"
+#include "engine/role.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -74,7 +71,7 @@ static void ask_somebody_to_go(Oid role);
 static ExecutorSlot *dispensable_slot(Oid role);
 static bool can_start_as(const Need *need);
 static void check_lane(void *arg);
-static char *role_problem(const Need *need);
+static char *lane_problem(const Need *need);
 static void fail_lane(Oid role, const Failure *failure);
 static bool next_in_lane(Oid role, WorkOrder *order, bool *is_step);
 static void fail_ready(const WorkOrder *order, const Failure *failure);
@@ -316,7 +313,7 @@ static void
 check_lane(void *arg)
 {
 	LaneCheck  *check = arg;
-	char	   *problem = role_problem(check->need);
+	char	   *problem = lane_problem(check->need);
 
 	check->fine = problem == NULL;
 	if (problem != NULL)
@@ -365,27 +362,15 @@ next_in_lane(Oid role, WorkOrder *order, bool *is_step)
 	return found || *is_step;
 }
 
-/* What the server would refuse; NULL where nothing. */
+/* NULL where nothing keeps an executor from working as the lane's role. */
 static char *
-role_problem(const Need *need)
+lane_problem(const Need *need)
 {
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(need->role));
-	char	   *problem = NULL;
-	char	   *name;
+	char	   *problem = role_problem(need->role);
 
-	if (!HeapTupleIsValid(tuple))
-		return psprintf("role with OID %u does not exist", need->role);
-	name = pstrdup(NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname));
-	if (!((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
-		problem = psprintf("role \"%s\" is not permitted to log in", name);
-	ReleaseSysCache(tuple);
-	if (problem == NULL &&
-		database_aclcheck(MyDatabaseId, need->role, ACL_CONNECT) != ACLCHECK_OK)
-		problem = psprintf("role \"%s\" has no CONNECT privilege on the database",
-						   name);
 	if (problem == NULL && need->failed_starts >= MAX_FAILED_STARTS)
 		problem = psprintf("no executor could work as role \"%s\"; the server log says why",
-						   name);
+						   GetUserNameFromId(need->role, false));
 	return problem;
 }
 

@@ -51,6 +51,14 @@ is(wait_run($node, $run), 'failed', 'a role that was dropped runs nothing');
 like(error_of($run), qr/^a\|role with OID \d+ does not exist$/, 'and the activity says why');
 is(wait_run($node, submit_as('fine')), 'succeeded', 'others are not held up');
 
+# Executors that are connected already look again.
+$node->safe_psql('postgres', 'ALTER ROLE fine NOLOGIN');
+$run = submit_as('fine');
+is(wait_run($node, $run), 'failed', 'a warm executor does not work for a role that may not log in any more');
+is(error_of($run), 'a|role "fine" is not permitted to log in', 'and the activity says why');
+$node->safe_psql('postgres', 'ALTER ROLE fine LOGIN');
+is(wait_run($node, submit_as('fine')), 'succeeded', 'when it may again, one does');
+
 # A role's own settings, which its executors get, do not confuse the engine.
 $node->safe_psql('postgres', qq(
 	ALTER ROLE odd SET search_path = nowhere;

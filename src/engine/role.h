@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * role.h
+ *	  Whether a role may connect to this database, and so run anything in it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_ROLE_H
+#define MLPIPE_ROLE_H
+
+/* What the server would refuse; NULL where nothing.  In a transaction. */
+extern char *role_problem(Oid role);
+
+/* Executor, when it has connected: notices changes from now on. */
+extern void role_watch(void);
+
+/*
+ * Executor, in a transaction: may it still connect as the role that it is
+ * connected as?  Looks again only after a change of roles or databases.
+ */
+extern bool role_is_still_allowed(void);
+
+#endif							/* MLPIPE_ROLE_H */
