@@ -45,6 +45,8 @@
 #include "utils/snapmgr.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_partition.h"
+#include "activity/sql_name.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
@@ -69,12 +71,23 @@ typedef struct StageReceiver
 	int			nslots;
 	Size		nbytes;
 	ItemPointerData last;		/* of the rows written */
+
+	/* where the rows come in order of partition keys */
+	List	   *key_names;
+	BatchKeys *keys;
+	PartitionList partitions;
+	TupleTableSlot *before;		/* the last row of the slots before */
 } StageReceiver;
 
 static char *stage_name(int64 run_id, int32 no);
+static void stage_query(StageReceiver *stage, const char *query,
+						Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static bool stage_receive(TupleTableSlot *slot, DestReceiver *self);
 static void stage_flush(StageReceiver *stage);
+static void add_to_partition(StageReceiver *stage, int i);
+static bool same_partition(BatchKeys *keys, TupleTableSlot *a,
+						   TupleTableSlot *b);
 static void stage_shutdown(DestReceiver *self);
 static void stage_destroy(DestReceiver *self);
 static Oid	create_stage(const char *name, TupleDesc rows, Oid reader);
@@ -92,7 +105,36 @@ void
 split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 			Split *split)
 {
-	StageReceiver *stage = palloc0(sizeof(StageReceiver));
+	StageReceiver stage = {
+		.run_id = run_id,
+		.no = no,
+		.size = size
+	};
+
+	stage_query(&stage, query, split);
+}
+
+void
+split_partitions(const char *query, List *keys, int64 run_id, int32 no,
+				 Split *split)
+{
+	BatchSize	none = {0};
+	StageReceiver stage = {
+		.run_id = run_id,
+		.no = no,
+		.size = &none,
+		.key_names = keys
+	};
+
+	stage_query(&stage,
+				psprintf("SELECT * FROM (%s\n) AS input ORDER BY %s", query,
+						 column_list(keys, NULL)),
+				split);
+}
+
+static void
+stage_query(StageReceiver *stage, const char *query, Split *split)
+{
 	StatementResult result;
 
 	memset(split, 0, sizeof(*split));
@@ -102,9 +144,6 @@ split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 	stage->pub.rShutdown = stage_shutdown;
 	stage->pub.rDestroy = stage_destroy;
 	stage->pub.mydest = DestNone;
-	stage->run_id = run_id;
-	stage->no = no;
-	stage->size = size;
 	stage->split = split;
 	stage->context = CurrentMemoryContext;
 	ItemPointerSet(&stage->last, 0, InvalidOffsetNumber);
@@ -120,6 +159,8 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	EngineMode	mode;
 	Oid			table;
 
+	if (stage->key_names != NIL)
+		stage->keys = batch_keys_create(rows, stage->key_names);
 	engine_mode_enter(&mode);
 	table = create_stage(stage_name(stage->run_id, stage->no), rows, reader);
 	engine_mode_leave(&mode);
@@ -127,6 +168,8 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	stage->relation = table_open(table, AccessExclusiveLock);
 	stage->cid = GetCurrentCommandId(true);
 	stage->bulk = GetBulkInsertState();
+	if (stage->keys != NULL)
+		stage->before = table_slot_create(stage->relation, NULL);
 	stage->split->row.relation = table;
 	stage->split->row.staged = true;
 }
@@ -170,13 +213,58 @@ stage_flush(StageReceiver *stage)
 		if (ItemPointerCompare(tid, &stage->last) <= 0)
 			elog(ERROR, "staged rows are out of order");
 		stage->last = *tid;
-		if (stage->size->rows > 0 && row->items % stage->size->rows == 0)
+		if (stage->keys != NULL)
+			add_to_partition(stage, i);
+		else if (stage->size->rows > 0 && row->items % stage->size->rows == 0)
 			split_add_boundary(stage->split, tid);
 		row->items++;
-		ExecClearTuple(stage->slots[i]);
 	}
+	if (stage->keys != NULL)
+		ExecCopySlot(stage->before, stage->slots[stage->nslots - 1]);
+	for (i = 0; i < stage->nslots; i++)
+		ExecClearTuple(stage->slots[i]);
 	stage->nslots = 0;
 	stage->nbytes = 0;
+}
+
+/* The rows come in order of their keys. */
+static void
+add_to_partition(StageReceiver *stage, int i)
+{
+	TupleTableSlot *row = stage->slots[i];
+	TupleTableSlot *before = i > 0 ? stage->slots[i - 1] : stage->before;
+	PartitionList *list = &stage->partitions;
+	Partition  *partition;
+
+	if (list->n == 0 || !same_partition(stage->keys, before, row))
+	{
+		partition = partition_add(list);
+		partition->begin = row->tts_tid;
+		partition->items = 0;
+	}
+	partition = &list->partitions[list->n - 1];
+	partition->items++;
+	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(&row->tts_tid),
+				   ItemPointerGetOffsetNumber(&row->tts_tid) + 1);
+}
+
+static bool
+same_partition(BatchKeys *keys, TupleTableSlot *a, TupleTableSlot *b)
+{
+	int			i;
+
+	for (i = 0; i < keys->n; i++)
+	{
+		BatchKey *key = &keys->keys[i];
+		bool		a_is_null;
+		bool		b_is_null;
+		Datum		of_a = slot_getattr(a, key->column, &a_is_null);
+		Datum		of_b = slot_getattr(b, key->column, &b_is_null);
+
+		if (!batch_key_equal(key, of_a, a_is_null, of_b, b_is_null))
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -195,7 +283,14 @@ stage_shutdown(DestReceiver *self)
 	row->filenode = stage->relation->rd_rel->relfilenode;
 	row->blocks = RelationGetNumberOfBlocks(stage->relation);
 	row->rows_per_batch = stage->size->rows;
-	if (stage->size->rows == 0)
+	if (stage->keys != NULL)
+	{
+		ExecDropSingleTupleTableSlot(stage->before);
+		row->partitioned = true;
+		row->batches = stage->partitions.n;
+		partitions_write(&stage->partitions, &stage->split->boundaries);
+	}
+	else if (stage->size->rows == 0)
 		split_by_size(stage->size, stage->split);
 	table_close(stage->relation, NoLock);
 	stage->relation = NULL;
