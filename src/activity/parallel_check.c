@@ -141,6 +141,10 @@ read_keys(ParallelConfig *config, JsonReader *reader)
 		problem_add(reader->problems, PROBLEM_ERROR,
 					reader_path(reader, "partition_keys"), NULL,
 					"must name a column");
+	if (list_length(config->partition_keys) > MAX_BATCH_KEYS)
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "partition_keys"), NULL,
+					"must be %d columns at most", MAX_BATCH_KEYS);
 	foreach(cell, config->partition_keys)
 		for_each_cell(other, config->partition_keys,
 					  lnext(config->partition_keys, cell))

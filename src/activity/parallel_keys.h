@@ -12,6 +12,8 @@
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
 
+#define MAX_BATCH_KEYS		32
+
 /* One of them. */
 typedef struct BatchKey
 {
@@ -20,6 +22,8 @@ typedef struct BatchKey
 	Oid			collation;
 	bool		by_value;
 	int16		length;
+	bool		by_image;		/* equal values are the same bytes */
+	FmgrInfo	hash;			/* its fn_oid is invalid: there is none */
 	FmgrInfo	equal;
 	FmgrInfo	to_jsonb;
 } BatchKey;
@@ -27,6 +31,7 @@ typedef struct BatchKey
 typedef struct BatchKeys
 {
 	int			n;
+	bool		can_hash;		/* all of them */
 	BatchKey keys[FLEXIBLE_ARRAY_MEMBER];
 } BatchKeys;
 
@@ -35,6 +40,9 @@ typedef struct BatchKeys
  * column, or its values cannot be compared.  In the current memory context.
  */
 extern BatchKeys *batch_keys_create(TupleDesc rows, List *names);
+
+/* Of a row's keys, where all of them can be hashed. */
+extern uint64 batch_keys_hash(BatchKeys *keys, TupleTableSlot *row);
 
 /* NULL equals NULL here, and nothing else. */
 extern bool batch_key_equal(BatchKey *key, Datum a, bool a_is_null,

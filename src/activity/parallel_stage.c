@@ -46,6 +46,8 @@
 
 #include "activity/parallel.h"
 #include "activity/parallel_partition.h"
+#include "activity/parallel_scatter.h"
+#include "activity/select.h"
 #include "activity/sql_name.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
@@ -72,9 +74,9 @@ typedef struct StageReceiver
 	Size		nbytes;
 	ItemPointerData last;		/* of the rows written */
 
-	/* where the rows come in order of partition keys */
-	List	   *key_names;
-	BatchKeys *keys;
+	/* of partitions */
+	BatchKeys  *keys;
+	Scatter    *scatter;		/* NULL: the rows come in order of the keys */
 	PartitionList partitions;
 	TupleTableSlot *before;		/* the last row of the slots before */
 } StageReceiver;
@@ -89,8 +91,10 @@ static void add_to_partition(StageReceiver *stage, int i);
 static bool same_partition(BatchKeys *keys, TupleTableSlot *a,
 						   TupleTableSlot *b);
 static void stage_shutdown(DestReceiver *self);
+static void stage_finish_inserts(StageReceiver *stage);
 static void stage_destroy(DestReceiver *self);
-static Oid	create_stage(const char *name, TupleDesc rows, Oid reader);
+static Oid	create_stage(const char *name, TupleDesc rows, char persistence,
+						 Oid reader);
 static List *stage_columns(TupleDesc rows);
 static void grant_select(const char *name, Oid reader);
 static void drop_stage(const char *name);
@@ -123,13 +127,13 @@ split_partitions(const char *query, List *keys, int64 run_id, int32 no,
 		.run_id = run_id,
 		.no = no,
 		.size = &none,
-		.key_names = keys
+		.keys = batch_keys_create(select_rows(query), keys)
 	};
 
-	stage_query(&stage,
-				psprintf("SELECT * FROM (%s\n) AS input ORDER BY %s", query,
-						 column_list(keys, NULL)),
-				split);
+	if (!stage.keys->can_hash)
+		query = psprintf("SELECT * FROM (%s\n) AS input ORDER BY %s", query,
+						 column_list(keys, NULL));
+	stage_query(&stage, query, split);
 }
 
 static void
@@ -159,19 +163,24 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	EngineMode	mode;
 	Oid			table;
 
-	if (stage->key_names != NIL)
-		stage->keys = batch_keys_create(rows, stage->key_names);
 	engine_mode_enter(&mode);
-	table = create_stage(stage_name(stage->run_id, stage->no), rows, reader);
+	table = create_stage(stage_name(stage->run_id, stage->no), rows,
+						 RELPERSISTENCE_PERMANENT, reader);
 	engine_mode_leave(&mode);
 
 	stage->relation = table_open(table, AccessExclusiveLock);
+	stage->split->row.relation = table;
+	stage->split->row.staged = true;
+	if (stage->keys != NULL && stage->keys->can_hash)
+	{
+		stage->scatter = scatter_begin(stage->relation, stage->keys,
+									   &stage->partitions);
+		return;
+	}
 	stage->cid = GetCurrentCommandId(true);
 	stage->bulk = GetBulkInsertState();
 	if (stage->keys != NULL)
 		stage->before = table_slot_create(stage->relation, NULL);
-	stage->split->row.relation = table;
-	stage->split->row.staged = true;
 }
 
 static bool
@@ -179,8 +188,14 @@ stage_receive(TupleTableSlot *row, DestReceiver *self)
 {
 	StageReceiver *stage = (StageReceiver *) self;
 	TupleTableSlot *slot = stage->slots[stage->nslots];
-	MemoryContext previous = MemoryContextSwitchTo(stage->context);
+	MemoryContext previous;
 
+	if (stage->scatter != NULL)
+	{
+		scatter_add(stage->scatter, row);
+		return true;
+	}
+	previous = MemoryContextSwitchTo(stage->context);
 	if (slot == NULL)
 	{
 		slot = table_slot_create(stage->relation, NULL);
@@ -272,20 +287,17 @@ stage_shutdown(DestReceiver *self)
 {
 	StageReceiver *stage = (StageReceiver *) self;
 	StepRow    *row = &stage->split->row;
-	int			i;
 
-	stage_flush(stage);
-	for (i = 0; i < BUFFERED_ROWS && stage->slots[i] != NULL; i++)
-		ExecDropSingleTupleTableSlot(stage->slots[i]);
-	FreeBulkInsertState(stage->bulk);
-	table_finish_bulk_insert(stage->relation, STAGE_OPTIONS);
+	if (stage->scatter != NULL)
+		row->items = scatter_end(stage->scatter);
+	else
+		stage_finish_inserts(stage);
 
 	row->filenode = stage->relation->rd_rel->relfilenode;
 	row->blocks = RelationGetNumberOfBlocks(stage->relation);
 	row->rows_per_batch = stage->size->rows;
 	if (stage->keys != NULL)
 	{
-		ExecDropSingleTupleTableSlot(stage->before);
 		row->partitioned = true;
 		row->batches = stage->partitions.n;
 		partitions_write(&stage->partitions, &stage->split->boundaries);
@@ -294,6 +306,20 @@ stage_shutdown(DestReceiver *self)
 		split_by_size(stage->size, stage->split);
 	table_close(stage->relation, NoLock);
 	stage->relation = NULL;
+}
+
+static void
+stage_finish_inserts(StageReceiver *stage)
+{
+	int			i;
+
+	stage_flush(stage);
+	for (i = 0; i < BUFFERED_ROWS && stage->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(stage->slots[i]);
+	if (stage->before != NULL)
+		ExecDropSingleTupleTableSlot(stage->before);
+	FreeBulkInsertState(stage->bulk);
+	table_finish_bulk_insert(stage->relation, STAGE_OPTIONS);
 }
 
 static void
@@ -306,13 +332,14 @@ stage_destroy(DestReceiver *self)
  * database sees it with our rights.
  */
 static Oid
-create_stage(const char *name, TupleDesc rows, Oid reader)
+create_stage(const char *name, TupleDesc rows, char persistence, Oid reader)
 {
 	CreateStmt *create = makeNode(CreateStmt);
 	ObjectAddress table;
 	ObjectAddress extension;
 
 	create->relation = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
+	create->relation->relpersistence = persistence;
 	create->tableElts = stage_columns(rows);
 	create->oncommit = ONCOMMIT_NOOP;
 	create->accessMethod = "heap";
