@@ -28,35 +28,56 @@
 #include "access/table.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "storage/buffile.h"
+#include "storage/fd.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/wait_event.h"
 
 #include "activity/parallel_scatter.h"
 
 #define NBUCKETS		256
 #define BUCKET_BITS		8
-#define CHUNK_SIZE		(2 * BLCKSZ)
+#define CHUNK_SIZE		16384
 #define TOAST_OPTIONS	(HEAP_INSERT_SKIP_FSM | HEAP_INSERT_FROZEN)
 
-/* What stands before each tuple in a bucket; both are MAXALIGNed. */
+/*
+ * A row in a bucket: of its tuple's header only what does not depend on where
+ * the tuple is.  Rows are MAXALIGNed, and the tuple that one stands for begins
+ * as if the rest of its header were there.
+ */
 typedef struct RowHeader
 {
 	uint32		length;			/* of the tuple */
 	uint32		hash;			/* of its keys */
+	uint16		unused;
 } RowHeader;
 
-#define ROW_HEADER_SIZE		MAXALIGN(sizeof(RowHeader))
-#define ROW_SIZE(length)	(ROW_HEADER_SIZE + MAXALIGN(length))
-#define ROW_TUPLE(row)		((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE))
+#define AFTER_CTID			offsetof(HeapTupleHeaderData, t_infomask2)
+#define ROW_HEADER_SIZE		(offsetof(RowHeader, unused) + sizeof(uint16))
+#define ROW_SIZE(length)	MAXALIGN(ROW_HEADER_SIZE + (length) - AFTER_CTID)
+#define ROW_TUPLE(row)		((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE - AFTER_CTID))
+
+StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
+				 "rows of a bucket are not aligned");
+
+/* Rows of one bucket, one behind the other. */
+typedef struct Chunk
+{
+	uint32		used;			/* of the chunk, with this */
+	uint32		unused;
+	char		rows[CHUNK_SIZE - 2 * sizeof(uint32)];
+} Chunk;
+
+#define for_each_row(row, chunk) \
+	for ((row) = (RowHeader *) (chunk)->rows; \
+		 (char *) (row) < (char *) (chunk) + (chunk)->used; \
+		 (row) = (RowHeader *) ((char *) (row) + ROW_SIZE((row)->length)))
 
 typedef struct Bucket
 {
-	BufFile    *file;			/* NULL: all of it is in the chunk */
-	char	   *chunk;			/* of CHUNK_SIZE; NULL: no row has come */
-	Size		used;			/* of the chunk */
-	Size		written;		/* to the file */
+	Chunk	   *chunk;			/* the last one; NULL: no row has come */
+	List	   *written;		/* numbers in the file of those before it */
 	int64		rows;
 } Bucket;
 
@@ -72,6 +93,8 @@ struct Scatter
 	TupleDesc	compared;		/* has been compared with the table's */
 	bool		same_layout;	/* and is laid out like that */
 	int64		rows;
+	File		file;			/* of the buckets' chunks; -1: none yet */
+	int			nchunks;		/* in it */
 	Bucket		buckets[NBUCKETS];
 };
 
@@ -80,7 +103,7 @@ typedef struct Group
 {
 	uint32		hash;
 	int64		rows;
-	Size		size;			/* of these rows in the bucket */
+	Size		size;			/* of these rows, in a large bucket */
 	int64		next;			/* while they are put in order */
 	int			pass;
 } Group;
@@ -111,13 +134,20 @@ static HeapTupleHeader reserve(Scatter *scatter, Bucket *bucket, uint32 hash,
 							   uint32 length);
 static void write_chunk(Scatter *scatter, Bucket *bucket);
 static void empty_bucket(Scatter *scatter, Bucket *bucket);
-static char *read_bucket(Scatter *scatter, Bucket *bucket);
-static void place_rows(Scatter *scatter, char *rows, Size size, int64 nrows);
-static void place_large_bucket(Scatter *scatter, Bucket *bucket);
+static List *read_bucket(Scatter *scatter, const Bucket *bucket);
+static void read_chunk(Scatter *scatter, int number, Chunk *chunk);
+static void place_rows(Scatter *scatter, List *chunks, int64 nrows);
+static void place_large_bucket(Scatter *scatter, const Bucket *bucket);
+static void measure_groups(Scatter *scatter, const Bucket *bucket,
+						   GroupTable *table);
 static int	plan_passes(Scatter *scatter, GroupTable *table);
-static void make_pass(Scatter *scatter, Bucket *bucket, GroupTable *table,
-					  int pass);
-static RowHeader *read_row(Scatter *scatter, Bucket *bucket, StringInfo row);
+static void make_pass(Scatter *scatter, const Bucket *bucket,
+					  GroupTable *table, int pass);
+static bool is_too_large(Scatter *scatter, const GroupTable *table, int pass);
+static List *keep_row(List *chunks, const RowHeader *row);
+static Partition *new_partition(Scatter *scatter);
+static void add_to_partition(Scatter *scatter, Partition *partition,
+							 const RowHeader *row);
 static void group_table_begin(GroupTable *table, Scatter *scatter,
 							  bool copies);
 static void group_table_grow(GroupTable *table);
@@ -125,8 +155,6 @@ static void group_table_rehash(GroupTable *table, uint32 size);
 static Group *group_of(GroupTable *table, const RowHeader *row);
 static Group *add_group(GroupTable *table, const RowHeader *row, Datum *values,
 						bool *nulls);
-static Partition *new_partition(Scatter *scatter);
-static void extend_partition(Partition *partition, ItemPointer tid);
 
 Scatter *
 scatter_begin(Relation relation, BatchKeys *keys, PartitionList *partitions)
@@ -136,6 +164,7 @@ scatter_begin(Relation relation, BatchKeys *keys, PartitionList *partitions)
 	scatter->relation = relation;
 	scatter->keys = keys;
 	scatter->partitions = partitions;
+	scatter->file = -1;
 	scatter->memory = (Size) maintenance_work_mem * 1024;
 	scatter->context = CurrentMemoryContext;
 	scatter->row_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -167,8 +196,8 @@ add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash, HeapTuple tuple)
 {
 	HeapTupleHeader copy = reserve(scatter, bucket, hash, tuple->t_len);
 
-	memcpy(copy, tuple->t_data, tuple->t_len);
-	stage_pages_freeze(&scatter->pages, copy);
+	memcpy((char *) copy + AFTER_CTID, (char *) tuple->t_data + AFTER_CTID,
+		   tuple->t_len - AFTER_CTID);
 }
 
 /*
@@ -240,7 +269,7 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	}
 
 	tuple = reserve(scatter, bucket, hash, offset + length);
-	memset(tuple, 0, offset);
+	memset((char *) tuple + AFTER_CTID, 0, offset - AFTER_CTID);
 	HeapTupleHeaderSetNatts(tuple, columns->natts);
 	tuple->t_hoff = offset;
 	heap_fill_tuple(columns, row->tts_values, row->tts_isnull,
@@ -249,12 +278,10 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	if (tuple->t_infomask & HEAP_HASEXTERNAL)
 	{
 		/* Takes the place of what has been put there. */
-		bucket->used -= ROW_SIZE(offset + length);
+		bucket->chunk->used -= ROW_SIZE(offset + length);
 		bucket->rows--;
 		add_toasted(scatter, bucket, hash, row);
-		return;
 	}
-	stage_pages_freeze(&scatter->pages, tuple);
 }
 
 static void
@@ -281,29 +308,43 @@ reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 {
 	RowHeader  *row;
 
-	Assert(ROW_SIZE(length) <= CHUNK_SIZE);
 	if (bucket->chunk == NULL)
+	{
 		bucket->chunk = MemoryContextAlloc(scatter->context, CHUNK_SIZE);
-	if (bucket->used + ROW_SIZE(length) > CHUNK_SIZE)
+		bucket->chunk->used = offsetof(Chunk, rows);
+	}
+	if (bucket->chunk->used + ROW_SIZE(length) > CHUNK_SIZE)
 		write_chunk(scatter, bucket);
-	row = (RowHeader *) (bucket->chunk + bucket->used);
+	row = (RowHeader *) ((char *) bucket->chunk + bucket->chunk->used);
 	row->length = length;
 	row->hash = hash;
-	bucket->used += ROW_SIZE(length);
+	bucket->chunk->used += ROW_SIZE(length);
 	bucket->rows++;
 	return ROW_TUPLE(row);
 }
 
+/* All chunks share one file, so that it is written from its begin to its end. */
 static void
 write_chunk(Scatter *scatter, Bucket *bucket)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->context);
+	int			number = scatter->nchunks++;
 
-	if (bucket->file == NULL)
-		bucket->file = BufFileCreateTemp(false);
-	BufFileWrite(bucket->file, bucket->chunk, bucket->used);
-	bucket->written += bucket->used;
-	bucket->used = 0;
+	if (scatter->file < 0)
+		scatter->file = OpenTemporaryFile(false);
+	errno = 0;
+	if (FileWrite(scatter->file, (char *) bucket->chunk, CHUNK_SIZE,
+				  (off_t) number * CHUNK_SIZE,
+				  WAIT_EVENT_BUFFILE_WRITE) != CHUNK_SIZE)
+	{
+		if (errno == 0)
+			errno = ENOSPC;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write to a temporary file: %m")));
+	}
+	bucket->written = lappend_int(bucket->written, number);
+	bucket->chunk->used = offsetof(Chunk, rows);
 	MemoryContextSwitchTo(previous);
 }
 
@@ -314,8 +355,11 @@ scatter_end(Scatter *scatter)
 	int			i;
 
 	for (i = 0; i < NBUCKETS; i++)
-		empty_bucket(scatter, &scatter->buckets[i]);
+		if (scatter->buckets[i].chunk != NULL)
+			empty_bucket(scatter, &scatter->buckets[i]);
 	stage_pages_end(&scatter->pages);
+	if (scatter->file >= 0)
+		FileClose(scatter->file);
 	MemoryContextDelete(scatter->row_context);
 	pfree(scatter);
 	return rows;
@@ -326,84 +370,79 @@ empty_bucket(Scatter *scatter, Bucket *bucket)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
 
-	if (bucket->file != NULL && bucket->used > 0)
-		write_chunk(scatter, bucket);
-	if (bucket->file == NULL)
-		place_rows(scatter, bucket->chunk, bucket->used, bucket->rows);
-	else if (bucket->written <= scatter->memory)
-		place_rows(scatter, read_bucket(scatter, bucket), bucket->written,
-				   bucket->rows);
+	if ((Size) list_length(bucket->written) * CHUNK_SIZE <= scatter->memory)
+		place_rows(scatter, read_bucket(scatter, bucket), bucket->rows);
 	else
 		place_large_bucket(scatter, bucket);
-
-	if (bucket->file != NULL)
-		BufFileClose(bucket->file);
-	if (bucket->chunk != NULL)
-		pfree(bucket->chunk);
+	list_free(bucket->written);
+	pfree(bucket->chunk);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(scatter->row_context);
 }
 
-static char *
-read_bucket(Scatter *scatter, Bucket *bucket)
+/* Its chunks, in memory. */
+static List *
+read_bucket(Scatter *scatter, const Bucket *bucket)
 {
-	char	   *rows = MemoryContextAllocHuge(CurrentMemoryContext,
-											  bucket->written);
+	List	   *chunks = NIL;
+	ListCell   *cell;
 
-	if (BufFileSeek(bucket->file, 0, 0, SEEK_SET) != 0 ||
-		BufFileRead(bucket->file, rows, bucket->written) != bucket->written)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read a temporary file: %m")));
-	return rows;
+	foreach(cell, bucket->written)
+	{
+		Chunk	   *chunk = palloc(CHUNK_SIZE);
+
+		read_chunk(scatter, lfirst_int(cell), chunk);
+		chunks = lappend(chunks, chunk);
+	}
+	return lappend(chunks, bucket->chunk);
 }
 
-/* A counting sort: what row is where follows from the rows of each group. */
 static void
-place_rows(Scatter *scatter, char *rows, Size size, int64 nrows)
+read_chunk(Scatter *scatter, int number, Chunk *chunk)
 {
-	HeapTupleHeader *tuples;
-	uint32	   *lengths;
-	int		   *group_numbers;
+	CHECK_FOR_INTERRUPTS();
+	if (FileRead(scatter->file, (char *) chunk, CHUNK_SIZE,
+				 (off_t) number * CHUNK_SIZE,
+				 WAIT_EVENT_BUFFILE_READ) != CHUNK_SIZE)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read from a temporary file: %m")));
+}
+
+/* A counting sort: where a row goes follows from the rows of each group. */
+static void
+place_rows(Scatter *scatter, List *chunks, int64 nrows)
+{
+	RowHeader **rows = MemoryContextAllocHuge(CurrentMemoryContext,
+											  nrows * sizeof(RowHeader *));
+	int		   *numbers = MemoryContextAllocHuge(CurrentMemoryContext,
+												 nrows * sizeof(int));
 	GroupTable	table;
-	char	   *row;
+	RowHeader  *row;
+	ListCell   *cell;
 	int64		i = 0;
 	int64		next = 0;
 	int			g;
 
-	if (nrows == 0)
-		return;
 	group_table_begin(&table, scatter, false);
-	group_numbers = MemoryContextAllocHuge(CurrentMemoryContext,
-										   nrows * sizeof(int));
-	for (row = rows; row < rows + size;
-		 row += ROW_SIZE(((RowHeader *) row)->length))
-	{
-		Group	   *group = group_of(&table, (RowHeader *) row);
+	foreach(cell, chunks)
+		for_each_row(row, (Chunk *) lfirst(cell))
+		{
+			Group	   *group = group_of(&table, row);
 
-		group->rows++;
-		group_numbers[i++] = group - table.groups;
-	}
-	Assert(i == nrows);
+			group->rows++;
+			numbers[i++] = group - table.groups;
+		}
 
 	for (g = 0; g < table.n; g++)
 	{
 		table.groups[g].next = next;
 		next += table.groups[g].rows;
 	}
-	tuples = MemoryContextAllocHuge(CurrentMemoryContext,
-									nrows * sizeof(HeapTupleHeader));
-	lengths = MemoryContextAllocHuge(CurrentMemoryContext,
-									 nrows * sizeof(uint32));
 	i = 0;
-	for (row = rows; row < rows + size;
-		 row += ROW_SIZE(((RowHeader *) row)->length))
-	{
-		int64		place = table.groups[group_numbers[i++]].next++;
-
-		tuples[place] = ROW_TUPLE(row);
-		lengths[place] = ((RowHeader *) row)->length;
-	}
+	foreach(cell, chunks)
+		for_each_row(row, (Chunk *) lfirst(cell))
+			rows[table.groups[numbers[i++]].next++] = row;
 
 	i = 0;
 	for (g = 0; g < table.n; g++)
@@ -411,38 +450,40 @@ place_rows(Scatter *scatter, char *rows, Size size, int64 nrows)
 		Partition  *partition = new_partition(scatter);
 
 		for (; i < table.groups[g].next; i++)
-		{
-			ItemPointerData tid;
-
-			stage_pages_add(&scatter->pages, tuples[i], lengths[i], &tid);
-			extend_partition(partition, &tid);
-		}
+			add_to_partition(scatter, partition, rows[i]);
 	}
 }
 
 static void
-place_large_bucket(Scatter *scatter, Bucket *bucket)
+place_large_bucket(Scatter *scatter, const Bucket *bucket)
 {
 	GroupTable	table;
-	StringInfoData buffer;
-	RowHeader  *row;
 	int			npasses;
 	int			i;
 
 	group_table_begin(&table, scatter, true);
-	initStringInfo(&buffer);
-	if (BufFileSeek(bucket->file, 0, 0, SEEK_SET) != 0)
-		elog(ERROR, "could not rewind a temporary file");
-	while ((row = read_row(scatter, bucket, &buffer)) != NULL)
-	{
-		Group	   *group = group_of(&table, row);
-
-		group->rows++;
-		group->size += ROW_SIZE(row->length);
-	}
+	measure_groups(scatter, bucket, &table);
 	npasses = plan_passes(scatter, &table);
 	for (i = 0; i < npasses; i++)
 		make_pass(scatter, bucket, &table, i);
+}
+
+static void
+measure_groups(Scatter *scatter, const Bucket *bucket, GroupTable *table)
+{
+	Chunk	   *buffer = palloc(CHUNK_SIZE);
+	RowHeader  *row;
+	ListCell   *cell;
+
+	foreach(cell, bucket->written)
+	{
+		read_chunk(scatter, lfirst_int(cell), buffer);
+		for_each_row(row, buffer)
+			group_of(table, row)->size += ROW_SIZE(row->length);
+	}
+	for_each_row(row, bucket->chunk)
+		group_of(table, row)->size += ROW_SIZE(row->length);
+	pfree(buffer);
 }
 
 /* As many groups in a pass as fit into memory, or one that does not. */
@@ -469,78 +510,73 @@ plan_passes(Scatter *scatter, GroupTable *table)
 }
 
 static void
-make_pass(Scatter *scatter, Bucket *bucket, GroupTable *table, int pass)
+make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "mlpipe large bucket",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(context);
-	Partition  *partition = NULL;
-	StringInfoData buffer;
-	RowHeader  *row;
-	char	   *rows = NULL;
-	Size		size = 0;
-	Size		used = 0;
+	Partition  *partition = is_too_large(scatter, table, pass) ?
+		new_partition(scatter) : NULL;
+	Chunk	   *buffer = palloc(CHUNK_SIZE);
+	List	   *chunks = NIL;
 	int64		nrows = 0;
+	int			i;
+
+	for (i = 0; i <= list_length(bucket->written); i++)
+	{
+		Chunk	   *chunk = bucket->chunk;
+		RowHeader  *row;
+
+		if (i < list_length(bucket->written))
+		{
+			chunk = buffer;
+			read_chunk(scatter, list_nth_int(bucket->written, i), chunk);
+		}
+		for_each_row(row, chunk)
+		{
+			if (group_of(table, row)->pass != pass)
+				continue;
+			if (partition != NULL)
+				add_to_partition(scatter, partition, row);
+			else
+				chunks = keep_row(chunks, row);
+			nrows++;
+		}
+	}
+	if (partition == NULL)
+		place_rows(scatter, chunks, nrows);
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(context);
+}
+
+/* One group, then. */
+static bool
+is_too_large(Scatter *scatter, const GroupTable *table, int pass)
+{
+	Size		size = 0;
 	int			i;
 
 	for (i = 0; i < table->n; i++)
 		if (table->groups[i].pass == pass)
 			size += table->groups[i].size;
-	if (size <= scatter->memory)
-		rows = MemoryContextAllocHuge(context, size);
-	else
-		partition = new_partition(scatter);
-
-	initStringInfo(&buffer);
-	if (BufFileSeek(bucket->file, 0, 0, SEEK_SET) != 0)
-		elog(ERROR, "could not rewind a temporary file");
-	while ((row = read_row(scatter, bucket, &buffer)) != NULL)
-	{
-		if (group_of(table, row)->pass != pass)
-			continue;
-		if (rows != NULL)
-		{
-			memcpy(rows + used, row, ROW_SIZE(row->length));
-			used += ROW_SIZE(row->length);
-			nrows++;
-		}
-		else
-		{
-			ItemPointerData tid;
-
-			stage_pages_add(&scatter->pages, ROW_TUPLE(row), row->length,
-							&tid);
-			extend_partition(partition, &tid);
-		}
-	}
-	if (rows != NULL)
-		place_rows(scatter, rows, used, nrows);
-	MemoryContextSwitchTo(previous);
-	MemoryContextDelete(context);
+	return size > scatter->memory;
 }
 
-/* The next row of the file, in the buffer; NULL at its end. */
-static RowHeader *
-read_row(Scatter *scatter, Bucket *bucket, StringInfo buffer)
+static List *
+keep_row(List *chunks, const RowHeader *row)
 {
-	RowHeader  *row;
-	Size		length;
-	size_t		got;
+	Chunk	   *chunk = chunks == NIL ? NULL : llast(chunks);
 
-	CHECK_FOR_INTERRUPTS();
-	got = BufFileRead(bucket->file, buffer->data, ROW_HEADER_SIZE);
-	if (got == 0)
-		return NULL;
-	length = MAXALIGN(((RowHeader *) buffer->data)->length);
-	enlargeStringInfo(buffer, ROW_HEADER_SIZE + length);
-	row = (RowHeader *) buffer->data;
-	if (got != ROW_HEADER_SIZE ||
-		BufFileRead(bucket->file, ROW_TUPLE(row), length) != length)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read a temporary file: %m")));
-	return row;
+	if (chunk == NULL || chunk->used + ROW_SIZE(row->length) > CHUNK_SIZE)
+	{
+		chunk = palloc(CHUNK_SIZE);
+		chunk->used = offsetof(Chunk, rows);
+		chunks = lappend(chunks, chunk);
+	}
+	memcpy((char *) chunk + chunk->used, row, ROW_SIZE(row->length));
+	chunk->used += ROW_SIZE(row->length);
+	return chunks;
 }
 
 /* Valid until the next one. */
@@ -556,12 +592,15 @@ new_partition(Scatter *scatter)
 }
 
 static void
-extend_partition(Partition *partition, ItemPointer tid)
+add_to_partition(Scatter *scatter, Partition *partition, const RowHeader *row)
 {
+	ItemPointerData tid;
+
+	stage_pages_add(&scatter->pages, ROW_TUPLE(row), row->length, &tid);
 	if (partition->items == 0)
-		partition->begin = *tid;
-	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(tid),
-				   ItemPointerGetOffsetNumber(tid) + 1);
+		partition->begin = tid;
+	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(&tid),
+				   ItemPointerGetOffsetNumber(&tid) + 1);
 	partition->items++;
 }
 

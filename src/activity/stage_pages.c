@@ -32,17 +32,22 @@
 /* What direct I/O asks of a buffer. */
 #define PAGE_ALIGNMENT	4096
 
+/* Where the part of a tuple begins that does not depend on its place. */
+#define AFTER_CTID		offsetof(HeapTupleHeaderData, t_infomask2)
+
+static void put_tuple(StagePages *pages, const HeapTupleHeaderData *tuple,
+					  uint32 length);
 static void start_page(StagePages *pages);
 static void write_page(StagePages *pages, bool is_last);
 
 void
 stage_pages_begin(StagePages *pages, Relation relation)
 {
+	memset(pages, 0, sizeof(*pages));
 	pages->relation = relation;
-	pages->xid = GetCurrentTransactionId();
+	HeapTupleHeaderSetXmin(&pages->header, GetCurrentTransactionId());
 	pages->page = (char *) TYPEALIGN(PAGE_ALIGNMENT,
 									 palloc(BLCKSZ + PAGE_ALIGNMENT));
-	pages->has_rows = false;
 	pages->block = RelationGetNumberOfBlocks(relation);
 	if (pages->block != 0)
 		elog(ERROR, "table \"%s\" is not empty",
@@ -50,39 +55,47 @@ stage_pages_begin(StagePages *pages, Relation relation)
 }
 
 void
-stage_pages_freeze(const StagePages *pages, HeapTupleHeader tuple)
+stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
+				uint32 length, ItemPointer tid)
 {
-	tuple->t_infomask &= ~HEAP_XACT_MASK;
-	tuple->t_infomask2 &= ~HEAP2_XACT_MASK;
-	tuple->t_infomask |= HEAP_XMIN_FROZEN | HEAP_XMAX_INVALID;
-	HeapTupleHeaderSetXmin(tuple, pages->xid);
-	HeapTupleHeaderSetXmax(tuple, InvalidTransactionId);
-	HeapTupleHeaderSetCmin(tuple, FirstCommandId);
-}
-
-void
-stage_pages_add(StagePages *pages, HeapTupleHeader tuple, uint32 length,
-				ItemPointer tid)
-{
-	OffsetNumber offset;
+	PageHeader	page = (PageHeader) pages->page;
 
 	if (MAXALIGN(length) > MaxHeapTupleSize)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("row is too big: size %zu, maximum size %zu",
 						(Size) length, (Size) MaxHeapTupleSize)));
-	if (pages->has_rows &&
-		PageGetHeapFreeSpace(pages->page) < MAXALIGN(length))
+	if (pages->nrows > 0 &&
+		(pages->nrows == MaxHeapTuplesPerPage ||
+		 page->pd_upper - page->pd_lower <
+		 MAXALIGN(length) + sizeof(ItemIdData)))
 		write_page(pages, false);
-	if (!pages->has_rows)
+	if (pages->nrows == 0)
 		start_page(pages);
+	put_tuple(pages, tuple, length);
+	ItemPointerSet(tid, pages->block, pages->nrows);
+}
 
-	offset = OffsetNumberNext(PageGetMaxOffsetNumber(pages->page));
-	ItemPointerSet(tid, pages->block, offset);
-	tuple->t_ctid = *tid;
-	if (PageAddItem(pages->page, (Item) tuple, length, offset, false,
-					true) != offset)
-		elog(ERROR, "could not add a row to a page");
+/* On a page to which nothing was ever added but in this way. */
+static void
+put_tuple(StagePages *pages, const HeapTupleHeaderData *tuple, uint32 length)
+{
+	PageHeader	page = (PageHeader) pages->page;
+	HeapTupleHeader copy;
+
+	page->pd_upper -= MAXALIGN(length);
+	ItemIdSetNormal(&page->pd_linp[pages->nrows], page->pd_upper, length);
+	page->pd_lower += sizeof(ItemIdData);
+	pages->nrows++;
+
+	copy = (HeapTupleHeader) (pages->page + page->pd_upper);
+	memcpy((char *) copy + AFTER_CTID, (const char *) tuple + AFTER_CTID,
+		   length - AFTER_CTID);
+	copy->t_choice = pages->header.t_choice;
+	ItemPointerSet(&copy->t_ctid, pages->block, pages->nrows);
+	copy->t_infomask2 = tuple->t_infomask2 & ~HEAP2_XACT_MASK;
+	copy->t_infomask = (tuple->t_infomask & ~HEAP_XACT_MASK) |
+		HEAP_XMIN_FROZEN | HEAP_XMAX_INVALID;
 }
 
 static void
@@ -95,7 +108,6 @@ start_page(StagePages *pages)
 				 errmsg("the input has more pages than a table can have")));
 	PageInit(pages->page, BLCKSZ, 0);
 	PageSetAllVisible(pages->page);
-	pages->has_rows = true;
 }
 
 static void
@@ -111,13 +123,13 @@ write_page(StagePages *pages, bool is_last)
 	smgrextend(RelationGetSmgr(relation), MAIN_FORKNUM, pages->block,
 			   pages->page, !ends_segment);
 	pages->block++;
-	pages->has_rows = false;
+	pages->nrows = 0;
 }
 
 void
 stage_pages_end(StagePages *pages)
 {
-	if (pages->has_rows)
+	if (pages->nrows > 0)
 		write_page(pages, true);
 	if (RelationNeedsWAL(pages->relation) && pages->block > 0)
 		smgrimmedsync(RelationGetSmgr(pages->relation), MAIN_FORKNUM);

@@ -15,9 +15,9 @@
 typedef struct StagePages
 {
 	Relation	relation;
-	TransactionId xid;
+	HeapTupleHeaderData header; /* of each row, up to its t_ctid */
 	char	   *page;			/* the one that is being filled */
-	bool		has_rows;
+	int			nrows;			/* in it */
 	BlockNumber block;			/* its number */
 } StagePages;
 
@@ -28,15 +28,11 @@ typedef struct StagePages
 extern void stage_pages_begin(StagePages *pages, Relation relation);
 
 /*
- * Makes a tuple's header that of a row which everybody sees who sees the table.
+ * Adds a tuple behind all others and says where it is.  Of its header only what
+ * comes after t_ctid is read.  A value that has to be out of line is the
+ * caller's business.
  */
-extern void stage_pages_freeze(const StagePages *pages, HeapTupleHeader tuple);
-
-/*
- * Adds a frozen tuple behind all others and says where it is.  Changes its
- * t_ctid.  A value that has to be out of line is the caller's business.
- */
-extern void stage_pages_add(StagePages *pages, HeapTupleHeader tuple,
+extern void stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
 							uint32 length, ItemPointer tid);
 
 extern void stage_pages_end(StagePages *pages);
