@@ -167,7 +167,9 @@ CREATE TABLE mlpipe.step (
 	blocks bigint NOT NULL,
 	blocks_per_batch integer,			-- where it was split by size
 	snapshot bytea,						-- with which a table is read; NULL: whatever is there
-	boundaries bytea,	-- first tuple of each mini-batch, where it was split by rows
+	partitioned boolean NOT NULL,		-- was it split by partition keys?
+	boundaries bytea,	-- first tuple of each mini-batch, where it was split by rows; of
+						-- each partition also what follows its last one, and its rows
 	split_seconds double precision NOT NULL,
 	PRIMARY KEY (run_id, no)
 );

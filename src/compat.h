@@ -70,4 +70,11 @@
 #define has_returning(stmt) ((stmt)->returningList != NIL)
 #endif
 
+/* 16 renamed what says where a relation's files are. */
+#if PG_VERSION_NUM >= 160000
+#define relation_file(relation) ((relation)->rd_locator)
+#else
+#define relation_file(relation) ((relation)->rd_node)
+#endif
+
 #endif							/* MLPIPE_COMPAT_H */

@@ -27,13 +27,21 @@ Jsonb *
 batch_context(void)
 {
 	JsonbParseState *state = NULL;
+	Jsonb	   *batch;
 
 	if (MyBatch == NULL)
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_number(&state, "number", MyBatch->number);
 	push_number(&state, "items", MyBatch->items);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	batch = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	if (MyBatch->keys == NULL)
+		return batch;
+
+	/* A key that is called "number" or "items" itself is what was asked for. */
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(batch),
+											  JsonbPGetDatum(MyBatch->keys)));
 }
 
 /* A negative number is one that is not known: null. */

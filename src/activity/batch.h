@@ -25,6 +25,7 @@ typedef struct CurrentBatch
 	ItemPointerData end;
 	struct SnapshotData *snapshot;	/* the step's; NULL: whatever is there */
 	int64		items;			/* -1: not counted when it was split */
+	Jsonb	   *keys;			/* of its partition, an object; NULL: none */
 	int64		items_read;		/* by the scan that read most of them */
 	List	   *failed_items;	/* of FailedItem *, in context */
 	MemoryContext context;

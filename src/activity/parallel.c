@@ -27,13 +27,15 @@
 
 #include "activity/parallel.h"
 #include "activity/select.h"
+#include "activity/sql_name.h"
 #include "store/engine_mode.h"
 
 #define DEFAULT_SIZE	"10 MB"
 
 static ActivityOutcome split_input(ActivityCall *call);
-static void read_size(ActivityCall *call, BatchSize *size);
-static void split_table_input(ActivityCall *call, const BatchSize *size,
+static char *input_query(ActivityCall *call);
+static void split_by_number(ActivityCall *call, Split *split);
+static bool split_table_input(ActivityCall *call, const BatchSize *size,
 							  Split *split);
 static void prepare_target(ActivityCall *call, const Split *split);
 static void store_split(ActivityCall *call, Split *split, double seconds);
@@ -59,20 +61,14 @@ split_input(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
 	TimestampTz started_at = GetCurrentTimestamp();
-	BatchSize	size;
-	Select		query;
 	Split		split;
 	double		seconds;
 
-	read_size(call, &size);
-	if (config->table != NULL)
-		split_table_input(call, &size, &split);
+	if (config->partition_keys != NIL)
+		split_partitions(input_query(call), config->partition_keys,
+						 call->run_id, call->no, &split);
 	else
-	{
-		/* One query, or the rows of the last one alone would be kept. */
-		select_parse(call_render(call, config->query), &query);
-		split_query(query.text, call->run_id, call->no, &size, &split);
-	}
+		split_by_number(call, &split);
 	prepare_target(call, &split);
 
 	seconds = (GetCurrentTimestamp() - started_at) / 1000000.0;
@@ -85,16 +81,37 @@ split_input(ActivityCall *call)
 	return OUTCOME_STEP;
 }
 
-static void
-read_size(ActivityCall *call, BatchSize *size)
+/* All rows of the input. */
+static char *
+input_query(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
+	Select		query;
 
-	batch_size_of(config->size != NULL ? call_render(call, config->size) :
-				  DEFAULT_SIZE, size);
+	if (config->table != NULL)
+		return psprintf("SELECT * FROM %s",
+						table_name(call_render(call, config->table)));
+
+	/* One query, or the rows of the last one alone would be kept. */
+	select_parse(call_render(call, config->query), &query);
+	return query.text;
 }
 
+/* Of rows, or of bytes. */
 static void
+split_by_number(ActivityCall *call, Split *split)
+{
+	const ParallelConfig *config = call->def->config;
+	BatchSize	size;
+
+	batch_size_of(config->size != NULL ? call_render(call, config->size) :
+				  DEFAULT_SIZE, &size);
+	if (config->table == NULL || !split_table_input(call, &size, split))
+		split_query(input_query(call), call->run_id, call->no, &size, split);
+}
+
+/* False where its rows have to be copied. */
+static bool
 split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 {
 	const ParallelConfig *config = call->def->config;
@@ -102,20 +119,15 @@ split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 	RangeVar   *table = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
 	Oid			relation = RangeVarGetRelid(table, AccessShareLock, false);
 
-	if (get_rel_relkind(relation) != RELKIND_INDEX &&
-		split_table(relation, size, split))
-	{
-		/* One alone cannot read a row that another has moved. */
-		if (split->row.batches <= 1)
-			return;
-		split->snapshot = parallel_keep_snapshot(call->run_id, call->no);
-		if (split->snapshot != NULL)
-			return;
-	}
-	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  get_rel_name(relation));
-	split_query(psprintf("SELECT * FROM %s", name), call->run_id, call->no,
-				size, split);
+	if (get_rel_relkind(relation) == RELKIND_INDEX ||
+		!split_table(relation, size, split))
+		return false;
+
+	/* One alone cannot read a row that another has moved. */
+	if (split->row.batches <= 1)
+		return true;
+	split->snapshot = parallel_keep_snapshot(call->run_id, call->no);
+	return split->snapshot != NULL;
 }
 
 /*

@@ -23,6 +23,7 @@
 #include "activity/activity.h"
 #include "activity/batch.h"
 #include "activity/parallel_config.h"
+#include "activity/parallel_keys.h"
 #include "engine/failure.h"
 #include "store/batch_store.h"
 #include "store/step_store.h"
@@ -51,6 +52,10 @@ extern bool split_table(Oid relation, const BatchSize *size, Split *split);
  */
 extern void split_query(const char *query, int64 run_id, int32 no,
 						const BatchSize *size, Split *split);
+
+/* The same for the partitions by these columns, a list of char *. */
+extern void split_partitions(const char *query, List *keys, int64 run_id,
+							 int32 no, Split *split);
 
 /* Sets the number of mini-batches of the counted blocks. */
 extern void split_by_size(const BatchSize *size, Split *split);
@@ -172,6 +177,7 @@ typedef struct ParallelWorker
 	const ParallelConfig *config;
 	StepRow		split;
 	struct SnapshotData *snapshot;	/* with which the table is read */
+	BatchKeys *keys;		/* made on first use */
 	TimestampTz joined_at;
 	TimestampTz deadline;		/* of the activity; 0: none */
 	bool		gone;			/* the activity is not in progress any more */
@@ -184,7 +190,7 @@ typedef struct ParallelWorker
 	bool		initialized;	/* init was run, so shutdown is due */
 	bool		surplus_logged; /* "more rows than items" was said */
 
-	/* a window of the boundaries */
+	/* a window of what mlpipe.step keeps of each mini-batch */
 	bytea	   *boundaries;
 	int32		first_boundary;
 	int32		nboundaries;

@@ -42,7 +42,9 @@ typedef struct SizeInput
 } SizeInput;
 
 static void read_input(ParallelConfig *config, const Place *place);
+static void read_division(ParallelConfig *config, const Place *place);
 static void read_size(ParallelConfig *config, const Place *place);
+static void read_keys(ParallelConfig *config, JsonReader *reader);
 static void read_statements(ParallelConfig *config, const Place *place);
 static void check_run(const ParallelConfig *config, const Place *place);
 static void parse_run(void *arg);
@@ -67,7 +69,7 @@ parallel_check(JsonReader *reader, ActivityDef *def,
 	Place		place = {reader, scope};
 
 	read_input(config, &place);
-	read_size(config, &place);
+	read_division(config, &place);
 	read_statements(config, &place);
 	read_workers(config, reader);
 	read_timeouts(config, reader);
@@ -101,6 +103,17 @@ read_input(ParallelConfig *config, const Place *place)
 }
 
 static void
+read_division(ParallelConfig *config, const Place *place)
+{
+	read_size(config, place);
+	read_keys(config, place->reader);
+	if (config->size != NULL && config->partition_keys != NIL)
+		problem_add(place->reader->problems, PROBLEM_ERROR,
+					reader_path(place->reader, "partition_keys"), NULL,
+					"cannot stand beside \"mini_batch_size\"");
+}
+
+static void
 read_size(ParallelConfig *config, const Place *place)
 {
 	BatchSize	size;
@@ -115,6 +128,30 @@ read_size(ParallelConfig *config, const Place *place)
 					reader_path(place->reader, "mini_batch_size"),
 					"Say a number of rows (\"1000 rows\") or a size (\"10 MB\").",
 					"%s", message);
+}
+
+static void
+read_keys(ParallelConfig *config, JsonReader *reader)
+{
+	ListCell   *cell;
+	ListCell   *other;
+
+	config->partition_keys = reader_texts(reader, "partition_keys", false);
+	if (reader_has(reader, "partition_keys") && config->partition_keys == NIL)
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "partition_keys"), NULL,
+					"must name a column");
+	if (list_length(config->partition_keys) > MAX_BATCH_KEYS)
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "partition_keys"), NULL,
+					"must be %d columns at most", MAX_BATCH_KEYS);
+	foreach(cell, config->partition_keys)
+		for_each_cell(other, config->partition_keys,
+					  lnext(config->partition_keys, cell))
+			if (strcmp(lfirst(cell), lfirst(other)) == 0)
+				problem_add(reader->problems, PROBLEM_ERROR,
+							reader_path(reader, "partition_keys"), NULL,
+							"\"%s\" is there twice", (char *) lfirst(cell));
 }
 
 static void
@@ -216,7 +253,8 @@ read_thresholds(ParallelConfig *config, JsonReader *reader)
 	config->thresholds.percent =
 		reader_integer(reader, "allowed_failed_percent", 100, 0, 100);
 	config->compare_items =
-		reader_choice(reader, "count", words, lengthof(words), 0) == 0;
+		reader_choice(reader, "count", words, lengthof(words),
+					  config->partition_keys != NIL) == 0;
 }
 
 static void
@@ -235,7 +273,6 @@ read_logging(ParallelConfig *config, JsonReader *reader)
 static void
 refuse_missing_features(JsonReader *reader)
 {
-	refuse(reader, "partition_keys");
 	refuse(reader, "columns");
 	refuse(reader, "resource_monitor_interval");
 }

@@ -30,6 +30,7 @@ typedef struct ParallelConfig
 	Template   *table;			/* one of table and query is NULL */
 	Template   *query;
 	Template   *size;			/* as text; NULL: the default */
+	List	   *partition_keys; /* of char *, instead of a size; or NIL */
 	Template   *init;			/* NULL where there is none, like the next */
 	Template   *shutdown;
 	Template   *run;

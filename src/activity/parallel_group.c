@@ -57,6 +57,7 @@ typedef struct BatchResult
 	TimestampTz finished_at;
 	int64		items_in;		/* -1: not known */
 	int64		items_out;
+	Jsonb	   *keys;			/* of its partition */
 	List	   *failed_items;	/* of FailedItem * */
 	Failure    *failure;
 } BatchResult;
@@ -272,6 +273,7 @@ try_batch(ParallelWorker *worker, BatchResult *result)
 	if (!attempts_were_lost(worker, result))
 	{
 		parallel_locate_batch(worker, result->batch, &batch);
+		result->keys = batch.keys;
 		MyBatch = &batch;
 		run_in_subtransaction(worker, result, &batch);
 		result->failed_items = batch.failed_items;
@@ -487,6 +489,7 @@ record_attempt(const ParallelWorker *worker, const BatchResult *result)
 		.finished_at = result->finished_at,
 		.items_in = result->items_in,
 		.items_out = result->items_out,
+		.keys = result->keys,
 		.error = failure != NULL ? failure->message : NULL
 	};
 

@@ -8,20 +8,27 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_partition.h"
 #include "store/engine_mode.h"
 
 /* As many boundaries are read at once. */
 #define BOUNDARY_WINDOW		4096
 
-static void read_boundary(ParallelWorker *worker, int32 number,
-						  ItemPointer tid);
-static void read_window(ParallelWorker *worker, int32 first);
+static void locate_partition(ParallelWorker *worker, int32 number,
+							 CurrentBatch *batch);
+static Jsonb *keys_of(ParallelWorker *worker, Partition *partition);
+static const char *read_entry(ParallelWorker *worker, int32 number, int size);
+static void read_window(ParallelWorker *worker, int32 first, int size);
 
 void
 parallel_locate_batch(ParallelWorker *worker, int32 number,
@@ -37,12 +44,16 @@ parallel_locate_batch(ParallelWorker *worker, int32 number,
 	batch->snapshot = worker->snapshot;
 	batch->items = -1;
 	ItemPointerSet(&batch->end, split->blocks, FirstOffsetNumber);
-	if (split->rows_per_batch > 0)
+	if (split->partitioned)
+		locate_partition(worker, number, batch);
+	else if (split->rows_per_batch > 0)
 	{
-		read_boundary(worker, number, &batch->begin);
+		boundary_read(read_entry(worker, number, BOUNDARY_SIZE),
+					  &batch->begin);
 		batch->items = split->rows_per_batch;
 		if (number < split->batches)
-			read_boundary(worker, number + 1, &batch->end);
+			boundary_read(read_entry(worker, number + 1, BOUNDARY_SIZE),
+						  &batch->end);
 		else
 			batch->items = split->items -
 				(number - 1) * split->rows_per_batch;
@@ -58,27 +69,58 @@ parallel_locate_batch(ParallelWorker *worker, int32 number,
 	}
 }
 
-/* From a window that moves on with the numbers that are handed out. */
 static void
-read_boundary(ParallelWorker *worker, int32 number, ItemPointer tid)
+locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 {
-	const unsigned char *b;
+	Partition	partition;
 
+	partition_read(read_entry(worker, number, PARTITION_SIZE), &partition);
+	batch->begin = partition.begin;
+	batch->end = partition.end;
+	batch->items = partition.items;
+	batch->keys = keys_of(worker, &partition);
+}
+
+/* Those of its first row. */
+static Jsonb *
+keys_of(ParallelWorker *worker, Partition *partition)
+{
+	Relation	stage = table_open(worker->split.relation, AccessShareLock);
+	TupleTableSlot *row = table_slot_create(stage, NULL);
+	Jsonb	   *keys;
+
+	if (worker->keys == NULL)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(worker->context);
+
+		worker->keys = batch_keys_create(RelationGetDescr(stage),
+											 worker->config->partition_keys);
+		MemoryContextSwitchTo(previous);
+	}
+	if (!table_tuple_fetch_row_version(stage, &partition->begin,
+									   GetActiveSnapshot(), row))
+		elog(ERROR, "a partition of the step is missing");
+	keys = batch_keys_jsonb(worker->keys, row);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(stage, NoLock);
+	return keys;
+}
+
+/* From a window that moves on with the numbers that are handed out. */
+static const char *
+read_entry(ParallelWorker *worker, int32 number, int size)
+{
 	if (worker->boundaries == NULL || number < worker->first_boundary ||
 		number >= worker->first_boundary + worker->nboundaries)
-		read_window(worker, number);
+		read_window(worker, number, size);
 	if (number >= worker->first_boundary + worker->nboundaries)
 		elog(ERROR, "boundary %d of the step is missing", number);
-	b = (const unsigned char *) VARDATA_ANY(worker->boundaries) +
-		(number - worker->first_boundary) * BOUNDARY_SIZE;
-	ItemPointerSet(tid,
-				   (BlockNumber) b[0] << 24 | (BlockNumber) b[1] << 16 |
-				   (BlockNumber) b[2] << 8 | (BlockNumber) b[3],
-				   (OffsetNumber) (b[4] << 8 | b[5]));
+	return VARDATA_ANY(worker->boundaries) +
+		(number - worker->first_boundary) * size;
 }
 
 static void
-read_window(ParallelWorker *worker, int32 first)
+read_window(ParallelWorker *worker, int32 first, int size)
 {
 	MemoryContext previous = MemoryContextSwitchTo(worker->context);
 	EngineMode	mode;
@@ -88,12 +130,12 @@ read_window(ParallelWorker *worker, int32 first)
 	worker->boundaries = NULL;
 	engine_mode_enter(&mode);
 	worker->boundaries = step_boundaries(worker->order.run_id,
-										 worker->order.no, first,
-										 BOUNDARY_WINDOW);
+										 worker->order.no,
+										 (first - 1) * size,
+										 BOUNDARY_WINDOW * size);
 	engine_mode_leave(&mode);
 	worker->first_boundary = first;
-	worker->nboundaries = VARSIZE_ANY_EXHDR(worker->boundaries) /
-		BOUNDARY_SIZE;
+	worker->nboundaries = VARSIZE_ANY_EXHDR(worker->boundaries) / size;
 	MemoryContextSwitchTo(previous);
 }
 

@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_partition.h"
 
 static bool can_stand(Relation relation);
 static void check_may_read(Relation relation);
@@ -137,14 +138,6 @@ split_by_rows(Relation relation, int64 rows_per_batch, Split *split)
 void
 split_add_boundary(Split *split, ItemPointer tid)
 {
-	BlockNumber block = ItemPointerGetBlockNumber(tid);
-	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
-
-	appendStringInfoChar(&split->boundaries, (char) (block >> 24));
-	appendStringInfoChar(&split->boundaries, (char) (block >> 16));
-	appendStringInfoChar(&split->boundaries, (char) (block >> 8));
-	appendStringInfoChar(&split->boundaries, (char) block);
-	appendStringInfoChar(&split->boundaries, (char) (offset >> 8));
-	appendStringInfoChar(&split->boundaries, (char) offset);
+	boundary_append(&split->boundaries, tid);
 	split->row.batches++;
 }

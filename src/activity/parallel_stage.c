@@ -45,6 +45,10 @@
 #include "utils/snapmgr.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_partition.h"
+#include "activity/parallel_scatter.h"
+#include "activity/select.h"
+#include "activity/sql_name.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
@@ -69,15 +73,28 @@ typedef struct StageReceiver
 	int			nslots;
 	Size		nbytes;
 	ItemPointerData last;		/* of the rows written */
+
+	/* of partitions */
+	BatchKeys  *keys;
+	Scatter    *scatter;		/* NULL: the rows come in order of the keys */
+	PartitionList partitions;
+	TupleTableSlot *before;		/* the last row of the slots before */
 } StageReceiver;
 
 static char *stage_name(int64 run_id, int32 no);
+static void stage_query(StageReceiver *stage, const char *query,
+						Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static bool stage_receive(TupleTableSlot *slot, DestReceiver *self);
 static void stage_flush(StageReceiver *stage);
+static void add_to_partition(StageReceiver *stage, int i);
+static bool same_partition(BatchKeys *keys, TupleTableSlot *a,
+						   TupleTableSlot *b);
 static void stage_shutdown(DestReceiver *self);
+static void stage_finish_inserts(StageReceiver *stage);
 static void stage_destroy(DestReceiver *self);
-static Oid	create_stage(const char *name, TupleDesc rows, Oid reader);
+static Oid	create_stage(const char *name, TupleDesc rows, char persistence,
+						 Oid reader);
 static List *stage_columns(TupleDesc rows);
 static void grant_select(const char *name, Oid reader);
 static void drop_stage(const char *name);
@@ -92,7 +109,36 @@ void
 split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 			Split *split)
 {
-	StageReceiver *stage = palloc0(sizeof(StageReceiver));
+	StageReceiver stage = {
+		.run_id = run_id,
+		.no = no,
+		.size = size
+	};
+
+	stage_query(&stage, query, split);
+}
+
+void
+split_partitions(const char *query, List *keys, int64 run_id, int32 no,
+				 Split *split)
+{
+	BatchSize	none = {0};
+	StageReceiver stage = {
+		.run_id = run_id,
+		.no = no,
+		.size = &none,
+		.keys = batch_keys_create(select_rows(query), keys)
+	};
+
+	if (!stage.keys->can_hash)
+		query = psprintf("SELECT * FROM (%s\n) AS input ORDER BY %s", query,
+						 column_list(keys, NULL));
+	stage_query(&stage, query, split);
+}
+
+static void
+stage_query(StageReceiver *stage, const char *query, Split *split)
+{
 	StatementResult result;
 
 	memset(split, 0, sizeof(*split));
@@ -102,9 +148,6 @@ split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 	stage->pub.rShutdown = stage_shutdown;
 	stage->pub.rDestroy = stage_destroy;
 	stage->pub.mydest = DestNone;
-	stage->run_id = run_id;
-	stage->no = no;
-	stage->size = size;
 	stage->split = split;
 	stage->context = CurrentMemoryContext;
 	ItemPointerSet(&stage->last, 0, InvalidOffsetNumber);
@@ -121,14 +164,23 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	Oid			table;
 
 	engine_mode_enter(&mode);
-	table = create_stage(stage_name(stage->run_id, stage->no), rows, reader);
+	table = create_stage(stage_name(stage->run_id, stage->no), rows,
+						 RELPERSISTENCE_PERMANENT, reader);
 	engine_mode_leave(&mode);
 
 	stage->relation = table_open(table, AccessExclusiveLock);
-	stage->cid = GetCurrentCommandId(true);
-	stage->bulk = GetBulkInsertState();
 	stage->split->row.relation = table;
 	stage->split->row.staged = true;
+	if (stage->keys != NULL && stage->keys->can_hash)
+	{
+		stage->scatter = scatter_begin(stage->relation, stage->keys,
+									   &stage->partitions);
+		return;
+	}
+	stage->cid = GetCurrentCommandId(true);
+	stage->bulk = GetBulkInsertState();
+	if (stage->keys != NULL)
+		stage->before = table_slot_create(stage->relation, NULL);
 }
 
 static bool
@@ -136,8 +188,14 @@ stage_receive(TupleTableSlot *row, DestReceiver *self)
 {
 	StageReceiver *stage = (StageReceiver *) self;
 	TupleTableSlot *slot = stage->slots[stage->nslots];
-	MemoryContext previous = MemoryContextSwitchTo(stage->context);
+	MemoryContext previous;
 
+	if (stage->scatter != NULL)
+	{
+		scatter_add(stage->scatter, row);
+		return true;
+	}
+	previous = MemoryContextSwitchTo(stage->context);
 	if (slot == NULL)
 	{
 		slot = table_slot_create(stage->relation, NULL);
@@ -170,13 +228,58 @@ stage_flush(StageReceiver *stage)
 		if (ItemPointerCompare(tid, &stage->last) <= 0)
 			elog(ERROR, "staged rows are out of order");
 		stage->last = *tid;
-		if (stage->size->rows > 0 && row->items % stage->size->rows == 0)
+		if (stage->keys != NULL)
+			add_to_partition(stage, i);
+		else if (stage->size->rows > 0 && row->items % stage->size->rows == 0)
 			split_add_boundary(stage->split, tid);
 		row->items++;
-		ExecClearTuple(stage->slots[i]);
 	}
+	if (stage->keys != NULL)
+		ExecCopySlot(stage->before, stage->slots[stage->nslots - 1]);
+	for (i = 0; i < stage->nslots; i++)
+		ExecClearTuple(stage->slots[i]);
 	stage->nslots = 0;
 	stage->nbytes = 0;
+}
+
+/* The rows come in order of their keys. */
+static void
+add_to_partition(StageReceiver *stage, int i)
+{
+	TupleTableSlot *row = stage->slots[i];
+	TupleTableSlot *before = i > 0 ? stage->slots[i - 1] : stage->before;
+	PartitionList *list = &stage->partitions;
+	Partition  *partition;
+
+	if (list->n == 0 || !same_partition(stage->keys, before, row))
+	{
+		partition = partition_add(list);
+		partition->begin = row->tts_tid;
+		partition->items = 0;
+	}
+	partition = &list->partitions[list->n - 1];
+	partition->items++;
+	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(&row->tts_tid),
+				   ItemPointerGetOffsetNumber(&row->tts_tid) + 1);
+}
+
+static bool
+same_partition(BatchKeys *keys, TupleTableSlot *a, TupleTableSlot *b)
+{
+	int			i;
+
+	for (i = 0; i < keys->n; i++)
+	{
+		BatchKey *key = &keys->keys[i];
+		bool		a_is_null;
+		bool		b_is_null;
+		Datum		of_a = slot_getattr(a, key->column, &a_is_null);
+		Datum		of_b = slot_getattr(b, key->column, &b_is_null);
+
+		if (!batch_key_equal(key, of_a, a_is_null, of_b, b_is_null))
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -184,21 +287,39 @@ stage_shutdown(DestReceiver *self)
 {
 	StageReceiver *stage = (StageReceiver *) self;
 	StepRow    *row = &stage->split->row;
+
+	if (stage->scatter != NULL)
+		row->items = scatter_end(stage->scatter);
+	else
+		stage_finish_inserts(stage);
+
+	row->filenode = stage->relation->rd_rel->relfilenode;
+	row->blocks = RelationGetNumberOfBlocks(stage->relation);
+	row->rows_per_batch = stage->size->rows;
+	if (stage->keys != NULL)
+	{
+		row->partitioned = true;
+		row->batches = stage->partitions.n;
+		partitions_write(&stage->partitions, &stage->split->boundaries);
+	}
+	else if (stage->size->rows == 0)
+		split_by_size(stage->size, stage->split);
+	table_close(stage->relation, NoLock);
+	stage->relation = NULL;
+}
+
+static void
+stage_finish_inserts(StageReceiver *stage)
+{
 	int			i;
 
 	stage_flush(stage);
 	for (i = 0; i < BUFFERED_ROWS && stage->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(stage->slots[i]);
+	if (stage->before != NULL)
+		ExecDropSingleTupleTableSlot(stage->before);
 	FreeBulkInsertState(stage->bulk);
 	table_finish_bulk_insert(stage->relation, STAGE_OPTIONS);
-
-	row->filenode = stage->relation->rd_rel->relfilenode;
-	row->blocks = RelationGetNumberOfBlocks(stage->relation);
-	row->rows_per_batch = stage->size->rows;
-	if (stage->size->rows == 0)
-		split_by_size(stage->size, stage->split);
-	table_close(stage->relation, NoLock);
-	stage->relation = NULL;
 }
 
 static void
@@ -211,13 +332,14 @@ stage_destroy(DestReceiver *self)
  * database sees it with our rights.
  */
 static Oid
-create_stage(const char *name, TupleDesc rows, Oid reader)
+create_stage(const char *name, TupleDesc rows, char persistence, Oid reader)
 {
 	CreateStmt *create = makeNode(CreateStmt);
 	ObjectAddress table;
 	ObjectAddress extension;
 
 	create->relation = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
+	create->relation->relpersistence = persistence;
 	create->tableElts = stage_columns(rows);
 	create->oncommit = ONCOMMIT_NOOP;
 	create->accessMethod = "heap";

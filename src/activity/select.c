@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
@@ -119,6 +120,15 @@ select_columns(const char *sql)
 			names = lappend(names, pstrdup(entry->resname));
 	}
 	return names;
+}
+
+TupleDesc
+select_rows(const char *sql)
+{
+	Query	   *query = parse_analyze_fixedparams(parse_one(sql), sql, NULL, 0,
+												  NULL);
+
+	return ExecCleanTypeFromTL(query->targetList);
 }
 
 static RawStmt *

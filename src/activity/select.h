@@ -8,6 +8,8 @@
 #ifndef MLPIPE_SELECT_H
 #define MLPIPE_SELECT_H
 
+#include "access/tupdesc.h"
+
 #include "definition/problem.h"
 #include "definition/template.h"
 
@@ -31,6 +33,9 @@ extern void select_check(const Template *query, ProblemList *problems,
 
 /* The names of the columns that a query returns; a list of char *. */
 extern List *select_columns(const char *sql);
+
+/* The rows that a query returns. */
+extern TupleDesc select_rows(const char *sql);
 
 /*
  * Can it see what the statement that it is a part of has changed already?

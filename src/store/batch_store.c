@@ -29,9 +29,9 @@ batch_insert(const BatchRow *row)
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, BOOLOID,
 		BOOLOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID,
-		TEXTOID};
-	char		nulls[] = "            ";
-	Datum		values[12];
+		TEXTOID, JSONBOID};
+	char		nulls[] = "             ";
+	Datum		values[13];
 
 	values[0] = Int64GetDatum(row->run_id);
 	values[1] = Int32GetDatum(row->no);
@@ -46,19 +46,21 @@ batch_insert(const BatchRow *row)
 	values[10] = Int64GetDatum(row->items_out);
 	values[11] = row->error == NULL ? (Datum) 0 :
 		CStringGetTextDatum(row->error);
+	values[12] = PointerGetDatum(row->keys);
 	nulls[7] = row->started_at == 0 ? 'n' : ' ';
 	nulls[9] = row->items_in < 0 ? 'n' : ' ';
 	nulls[11] = row->error == NULL ? 'n' : ' ';
+	nulls[12] = row->keys == NULL ? 'n' : ' ';
 
 	store_begin();
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.mini_batch (run_id, no, batch, attempt,"
 			  " status, final, executor_pid, started_at, finished_at,"
-			  " items_in, items_out, error)"
+			  " items_in, items_out, error, keys)"
 			  " VALUES ($1, $2, $3, $4,"
 			  " CASE WHEN $5 THEN 'succeeded'::mlpipe.batch_status"
 			  " ELSE 'failed'::mlpipe.batch_status END,"
-			  " $6, $7, $8, $9, $10, $11, $12)",
+			  " $6, $7, $8, $9, $10, $11, $12, $13)",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();

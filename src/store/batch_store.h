@@ -14,6 +14,7 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 /* One attempt at a mini-batch that has ended. */
 typedef struct BatchRow
@@ -29,6 +30,7 @@ typedef struct BatchRow
 	TimestampTz finished_at;
 	int64		items_in;		/* -1: not known */
 	int64		items_out;		/* rows returned, whether kept or rolled back */
+	Jsonb	   *keys;			/* of its partition; NULL: none */
 	const char *error;			/* NULL: none */
 } BatchRow;
 

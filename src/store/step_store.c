@@ -25,9 +25,9 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, BOOLOID,
 		INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID, FLOAT8OID,
-	BYTEAOID};
-	char		nulls[] = "             ";
-	Datum		values[13];
+	BYTEAOID, BOOLOID};
+	char		nulls[] = "              ";
+	Datum		values[14];
 
 	values[0] = Int64GetDatum(step->run_id);
 	values[1] = Int32GetDatum(step->no);
@@ -42,6 +42,7 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	values[10] = PointerGetDatum(cstring_to_text_with_len(boundaries, length));
 	values[11] = Float8GetDatum(step->split_seconds);
 	values[12] = PointerGetDatum(snapshot);
+	values[13] = BoolGetDatum(step->partitioned);
 	nulls[12] = snapshot == NULL ? 'n' : ' ';
 	nulls[6] = step->items < 0 ? 'n' : ' ';
 	nulls[7] = step->rows_per_batch == 0 ? 'n' : ' ';
@@ -52,8 +53,9 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
 			  " batches, items, rows_per_batch, blocks, blocks_per_batch,"
-			  " boundaries, split_seconds, snapshot)"
-			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+			  " boundaries, split_seconds, snapshot, partitioned)"
+			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+			  " $14)",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
@@ -70,7 +72,7 @@ step_load(int64 run_id, int32 no, StepRow *step)
 	plan_keep(&plan,
 			  "SELECT relation, filenode, staged, batches,"
 			  " coalesce(items, -1), rows_per_batch, blocks,"
-			  " blocks_per_batch, split_seconds"
+			  " blocks_per_batch, split_seconds, partitioned"
 			  " FROM mlpipe.step WHERE run_id = $1 AND no = $2",
 			  lengthof(key_types), key_types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
@@ -87,6 +89,7 @@ step_load(int64 run_id, int32 no, StepRow *step)
 		step->blocks = column_int64(0, 7);
 		step->blocks_per_batch = column_int32(0, 8);
 		step->split_seconds = column_double(0, 9);
+		step->partitioned = column_bool(0, 10);
 	}
 	store_end();
 	return found;
@@ -116,15 +119,15 @@ step_snapshot(int64 run_id, int32 no)
 }
 
 bytea *
-step_boundaries(int64 run_id, int32 no, int32 first, int32 count)
+step_boundaries(int64 run_id, int32 no, int32 start, int32 length)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID};
 	Datum		values[] = {
 		Int64GetDatum(run_id),
 		Int32GetDatum(no),
-		Int32GetDatum((first - 1) * BOUNDARY_SIZE + 1),
-		Int32GetDatum(count * BOUNDARY_SIZE)
+		Int32GetDatum(start + 1),
+		Int32GetDatum(length)
 	};
 	struct varlena *slice;
 	bytea	   *boundaries;

@@ -25,6 +25,7 @@ typedef struct StepRow
 	Oid			relation;
 	Oid			filenode;		/* of the relation when it was split */
 	bool		staged;
+	bool		partitioned;	/* split by partition keys */
 	int32		batches;
 	int64		items;			/* -1: not counted */
 	int64		rows_per_batch; /* 0: split by size */
@@ -43,8 +44,13 @@ typedef struct StepActivity
 	TimestampTz started_at;
 } StepActivity;
 
-/* A boundary: block and offset of a mini-batch's first tuple, big-endian. */
+/*
+ * What boundaries hold for each mini-batch, all of it big-endian: the block and
+ * offset of its first tuple; of a partition after that the block and offset
+ * before which it ends, and the number of its rows.
+ */
 #define BOUNDARY_SIZE	6
+#define PARTITION_SIZE	(2 * BOUNDARY_SIZE + 8)
 
 /* snapshot: NULL where there is none. */
 extern void step_insert(const StepRow *step, const char *boundaries,
@@ -57,11 +63,11 @@ extern bytea *step_snapshot(int64 run_id, int32 no);
 extern bool step_load(int64 run_id, int32 no, StepRow *step);
 
 /*
- * The boundaries of mini-batches first to first + count - 1, fewer where there
- * are fewer; only the pieces of the value that hold them are read.
+ * What boundaries hold from byte start (from 0) on, length bytes of it or as
+ * many as there are; only the pieces of the value that hold them are read.
  */
-extern bytea *step_boundaries(int64 run_id, int32 no, int32 first,
-							  int32 count);
+extern bytea *step_boundaries(int64 run_id, int32 no, int32 start,
+							  int32 length);
 
 /* The step has ended: its boundaries are of no more use. */
 extern void step_forget_boundaries(int64 run_id, int32 no);

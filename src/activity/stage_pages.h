@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * stage_pages.h
+ *	  Writes rows straight into the pages of a table that is new.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_STAGE_PAGES_H
+#define MLPIPE_STAGE_PAGES_H
+
+#include "access/htup_details.h"
+#include "storage/block.h"
+#include "utils/relcache.h"
+
+typedef struct StagePages
+{
+	Relation	relation;
+	HeapTupleHeaderData header; /* of each row, up to its t_ctid */
+	char	   *page;			/* the one that is being filled */
+	int			nrows;			/* in it */
+	BlockNumber block;			/* its number */
+} StagePages;
+
+/*
+ * The table was made by this transaction, is locked against everybody else, and
+ * has no pages and no indexes.  Nothing else may write to it until the end.
+ */
+extern void stage_pages_begin(StagePages *pages, Relation relation);
+
+/*
+ * Adds a tuple behind all others and says where it is.  Of its header only what
+ * comes after t_ctid is read.  A value that has to be out of line is the
+ * caller's business.
+ */
+extern void stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
+							uint32 length, ItemPointer tid);
+
+extern void stage_pages_end(StagePages *pages);
+
+#endif							/* MLPIPE_STAGE_PAGES_H */
