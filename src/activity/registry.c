@@ -20,6 +20,10 @@ static const ActivityKind *const kinds[] = {
 	&parallel_activity.kind,
 	&wait_activity.kind,
 	&fail_activity.kind,
+	&if_activity.kind,
+	&switch_activity.kind,
+	&for_each_activity.kind,
+	&until_activity.kind,
 	NULL
 };
 
