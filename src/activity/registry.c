@@ -27,6 +27,8 @@ static const ActivityKind *const kinds[] = {
 	&switch_activity.kind,
 	&for_each_activity.kind,
 	&until_activity.kind,
+	&validation_activity.kind,
+	&approval_activity.kind,
 	NULL
 };
 
