@@ -29,6 +29,7 @@ static const ActivityKind *const kinds[] = {
 	&until_activity.kind,
 	&validation_activity.kind,
 	&approval_activity.kind,
+	&pipeline_activity.kind,
 	NULL
 };
 
