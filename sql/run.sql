@@ -50,3 +50,8 @@ REVOKE ALL ON FUNCTION mlpipe.start_scheduler() FROM PUBLIC;
 COMMENT ON FUNCTION mlpipe.start_scheduler() IS
 	'has the launcher start a scheduler in this database when the transaction commits';
 SELECT mlpipe.start_scheduler();
+
+CREATE FUNCTION @extschema@.mlpipe_approve(run_id bigint, activity text, approved boolean DEFAULT true, comment text DEFAULT NULL)
+RETURNS void LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_approve';
+COMMENT ON FUNCTION @extschema@.mlpipe_approve(bigint, text, boolean, text) IS
+	'answers an activity of type approval: it succeeds where approved, and fails otherwise';

@@ -8,8 +8,9 @@
 --   * there are no foreign keys between them: their rows are made and removed
 --     together, and a key check for each activity would cost as much as the
 --     activity;
---   * rows of several activities of a run are locked in ascending order of
---     their number, and the row of the run after them.
+--   * rows of several activities of a run are locked from the inner ones out, at
+--     one depth in ascending order of their number; after those of a scope the
+--     row of the scope, then that of its container; the row of the run is last.
 
 CREATE SCHEMA mlpipe;
 GRANT USAGE ON SCHEMA mlpipe TO PUBLIC;
@@ -59,10 +60,13 @@ CREATE TABLE mlpipe.pipeline_version (
 -- The activities of a version, for views; workers read the document itself.
 CREATE TABLE mlpipe.activity (
 	version_id bigint NOT NULL REFERENCES mlpipe.pipeline_version ON DELETE CASCADE,
-	no integer NOT NULL,				-- in topological order, from 0
+	no integer NOT NULL,				-- in topological order, from 0; those inside of others after them
 	name text NOT NULL,
 	type text NOT NULL,
 	definition jsonb NOT NULL,
+	parent_no integer,					-- the container that it is in
+	branch text,						-- of an if or a switch: which
+	secure_output boolean NOT NULL DEFAULT false,	-- it has that key, or one inside of it has
 	PRIMARY KEY (version_id, no)
 );
 
@@ -101,6 +105,11 @@ CREATE TABLE mlpipe.run (
 	due_at timestamptz,					-- queued: not before; in progress: timeout
 	stop_status mlpipe.run_status,		-- what it will be when it has stopped
 	stop_reason text,
+	next_no integer NOT NULL DEFAULT 0,		-- the lowest number that no activity has yet
+	level integer NOT NULL DEFAULT 0,	-- runs above it: child runs
+	parent_run_id bigint,				-- the run and the activity that wait for its end
+	parent_no integer,
+	parent_attempt integer,
 	group_id bigint NOT NULL,			-- the first run of its group of reruns
 	failures_handled integer NOT NULL DEFAULT 0,
 	idempotency_key text,
@@ -114,27 +123,37 @@ CREATE TABLE mlpipe.run (
 CREATE INDEX run_unfinished ON mlpipe.run (pipeline_id, run_id) WHERE finished_at IS NULL;
 CREATE INDEX run_held ON mlpipe.run (pipeline_id, priority DESC, run_id) WHERE held;
 CREATE INDEX run_due ON mlpipe.run (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX run_unfinished_child ON mlpipe.run (parent_run_id) WHERE finished_at IS NULL AND parent_run_id IS NOT NULL;
 CREATE INDEX run_by_pipeline ON mlpipe.run (pipeline_id, run_id);
 CREATE INDEX run_finished ON mlpipe.run (finished_at) WHERE finished_at IS NOT NULL;
 CREATE UNIQUE INDEX run_idempotency_key ON mlpipe.run (coalesce(pipeline_id, 0), (CASE WHEN pipeline_id IS NULL THEN submitted_by::oid END), idempotency_key)
 	NULLS NOT DISTINCT WHERE idempotency_key IS NOT NULL;
 COMMENT ON TABLE mlpipe.run IS 'one execution of a pipeline version';
 
+-- Also the variables that each iteration of a loop has for itself.
 CREATE TABLE mlpipe.run_variable (
 	run_id bigint NOT NULL,
 	name text NOT NULL,
 	value jsonb NOT NULL,
-	PRIMARY KEY (run_id, name)
+	no integer NOT NULL DEFAULT -1,		-- the loop
+	iteration integer NOT NULL DEFAULT 0,
+	PRIMARY KEY (run_id, no, iteration, name)
 ) WITH (fillfactor = 70);
 
 CREATE TABLE mlpipe.activity_run (
 	run_id bigint NOT NULL,
 	no integer NOT NULL,				-- unique in the run; the definition's number at the top level
 	activity_no integer NOT NULL,		-- in mlpipe.activity
+	parent_no integer,					-- the container that it is in
+	iteration integer NOT NULL DEFAULT 0, -- of its container: which scope it is in
+	depth integer NOT NULL DEFAULT 0,	-- containers around it
+	internal boolean NOT NULL DEFAULT false, -- a loop's look at its condition: views leave it out
 	status mlpipe.activity_status NOT NULL,
+	parked boolean NOT NULL DEFAULT false, -- in progress without an executor; queued: to be gone on with
 	detached boolean NOT NULL DEFAULT false, -- its run has stopped: its end counts for the run alone
-	remaining integer NOT NULL,			-- dependencies that have not ended
-	unmet integer NOT NULL DEFAULT 0,	-- dependencies that ended otherwise than asked
+	detached_to integer,				-- it was a container that stopped: that one's end waits for it
+	remaining integer NOT NULL,			-- dependencies that have not ended; of a loop in progress: iterations at once
+	unmet integer NOT NULL DEFAULT 0,	-- dependencies that ended otherwise than asked; of a loop: failures so far
 	attempt integer NOT NULL DEFAULT 0,	-- started so far
 	lost integer NOT NULL DEFAULT 0,	-- of these, cut short by a crash or a killed worker
 	executor_pid integer,
@@ -151,6 +170,20 @@ CREATE TABLE mlpipe.activity_run (
 	PRIMARY KEY (run_id, no)
 ) WITH (fillfactor = 50);
 CREATE INDEX activity_run_due ON mlpipe.activity_run (due_at) WHERE due_at IS NOT NULL;
+
+-- One execution of a container's activities: the branch of an if or a switch, an
+-- iteration, a round.  Those of a for_each are all made when it begins, with
+-- their items; their activities only when each begins.
+CREATE TABLE mlpipe.scope (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,				-- the container
+	iteration integer NOT NULL,			-- from 1
+	first_no integer,					-- the first of its activities; NULL: it has not begun
+	remaining integer NOT NULL DEFAULT 0, -- ends of activities that its own end waits for
+	succeeded boolean,					-- NULL: it has not ended
+	item jsonb,
+	PRIMARY KEY (run_id, no, iteration)
+) WITH (fillfactor = 70);
 
 -- A parallel activity that has been split into mini-batches.  Not dumped: it
 -- speaks of blocks and tuples of one database's files; a restored step is split
@@ -254,6 +287,7 @@ SELECT pg_catalog.pg_extension_config_dump('mlpipe.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.run_run_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.run_variable', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.activity_run', '');
+SELECT pg_catalog.pg_extension_config_dump('mlpipe.scope', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.mini_batch', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.failure', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.failure_failure_id_seq', '');

@@ -80,7 +80,7 @@ CROSS JOIN LATERAL (
 					WHEN a.status IN ('failed', 'skipped') AND r.finished_at IS NULL THEN 1
 					ELSE 0 END), 0)
 				FROM mlpipe.activity_run a LEFT JOIN mlpipe.work_of_run(r.run_id) w ON w.no = a.no
-				WHERE a.run_id = r.run_id)
+				WHERE a.run_id = r.run_id AND a.parent_no IS NULL)
 		END AS share
 	OFFSET 0
 ) done
@@ -97,7 +97,7 @@ CREATE VIEW @extschema@.mlpipe_activities WITH (security_barrier) AS
 SELECT a.run_id,
 	a.name AS activity,
 	d.type,
-	mlpipe.status_text(a.status) AS status,
+	CASE WHEN a.parked THEN 'in_progress' ELSE mlpipe.status_text(a.status) END AS status,
 	mlpipe.bar(CASE
 		WHEN a.status = 'succeeded' THEN 1
 		WHEN a.status IN ('waiting', 'queued') THEN NULL
@@ -106,7 +106,8 @@ SELECT a.run_id,
 		END) AS progress,
 	a.attempt,
 	CASE
-		WHEN a.status = 'in_progress' AND a.due_at IS NOT NULL THEN to_char(a.due_at, '"until" HH24:MI:SS')
+		WHEN a.status = 'in_progress' AND d.type IN ('wait', 'validation') THEN to_char(a.due_at, '"until" HH24:MI:SS')
+		WHEN a.status = 'in_progress' AND a.parked AND d.type = 'approval' THEN 'waits for mlpipe_approve()'
 		WHEN a.status NOT IN ('waiting', 'queued') THEN NULL
 		WHEN r.home <> f.home THEN format('came with a dump: waits for mlpipe_resume(%s)', r.run_id)
 		WHEN r.status = 'suspended' THEN 'suspended'
@@ -117,6 +118,7 @@ SELECT a.run_id,
 			SELECT format('concurrency %s of pipeline %s', v.definition->>'concurrency', p.name)
 			FROM mlpipe.pipeline_version v LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = v.pipeline_id
 			WHERE v.version_id = r.version_id)
+		WHEN a.due_at > f.looked_at AND a.attempt = 0 THEN to_char(a.due_at, '"until" HH24:MI:SS')
 		WHEN a.due_at > f.looked_at THEN format('retry %s of %s at %s', greatest(a.attempt - a.lost, 1),
 			coalesce(d.definition->'retry'->>'max_retries', '0'), to_char(a.due_at, 'HH24:MI:SS'))
 		WHEN NOT f.loaded THEN 'mlpipe is not in shared_preload_libraries'
@@ -138,7 +140,7 @@ SELECT a.run_id,
 	coalesce(a.items_out, work.items_done) AS items_out,
 	a.executor_pid,
 	a.reused_from,
-	CASE WHEN d.definition->'secure_output' IS DISTINCT FROM 'true' THEN a.output END AS output,
+	CASE WHEN NOT d.secure_output THEN a.output END AS output,
 	a.error
 FROM mlpipe.activity_run a
 JOIN mlpipe.run r ON r.run_id = a.run_id
@@ -168,7 +170,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
 	SELECT string_agg(w.name, ', ' ORDER BY w.no) AS names
 	FROM mlpipe.activity_dependency n
-	JOIN mlpipe.activity_run w ON w.run_id = a.run_id AND w.no = n.depends_on
+	-- Numbers of a scope's rows follow those of its definition.
+	JOIN mlpipe.activity_run w ON w.run_id = a.run_id AND w.no = a.no + n.depends_on - n.no
 	WHERE n.version_id = r.version_id AND n.no = a.activity_no
 		AND w.finished_at IS NULL AND a.status = 'waiting'
 ) waits ON true
@@ -177,7 +180,7 @@ LEFT JOIN LATERAL (
 	WHERE a.status = 'queued'
 	OFFSET 0
 ) queue ON true
-WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
+WHERE NOT a.internal AND mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
 ORDER BY a.run_id DESC, a.no;
 COMMENT ON VIEW @extschema@.mlpipe_activities IS 'activities of runs, with their progress and what they wait for';
 
@@ -233,7 +236,7 @@ CROSS JOIN LATERAL (
 			0.000001) AS seconds
 	OFFSET 0
 ) span
-WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
+WHERE NOT a.internal AND mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
 ORDER BY a.run_id DESC, a.started_at, a.no;
 COMMENT ON VIEW @extschema@.mlpipe_timeline IS 'activities of runs as bars in the time of their run';
 

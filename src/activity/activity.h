@@ -18,12 +18,14 @@
 #include "utils/jsonb.h"
 
 #include "definition/document.h"
+#include "store/run_store.h"
 
 /* What a run of an activity came to; failures are errors. */
 typedef enum ActivityOutcome
 {
 	OUTCOME_DONE,				/* succeeded, with call->output */
-	OUTCOME_PARKED,				/* succeeds by itself at call->due_at */
+	OUTCOME_PARKED,				/* waits, until call->due_at at most (0: none) */
+	OUTCOME_BODY,				/* a container: call->body is to be run */
 	OUTCOME_STEP				/* split: its mini-batches are ready work */
 } ActivityOutcome;
 
@@ -38,10 +40,14 @@ typedef struct ActivityCall
 	const ActivityDef *def;
 	MemoryContext context;		/* lives until the attempt has ended */
 	Jsonb	   *run_context;	/* built by call_context() */
+	List	   *rows;			/* its own and those around it, when looked at */
 
 	/* what run() leaves for the end of the activity */
 	Jsonb	   *output;
 	TimestampTz due_at;			/* of OUTCOME_PARKED */
+	const ActivityList *body;	/* of OUTCOME_BODY */
+	Jsonb	   *items;			/* of a loop: an array, not empty; else NULL */
+	int			max_scopes;		/* of a loop: items at a time */
 	int64		items_in;		/* -1: not known */
 	int64		items_out;
 	List	   *variables;		/* of VariableChange *, in call->context */
@@ -49,14 +55,27 @@ typedef struct ActivityCall
 
 typedef struct VariableChange
 {
-	char	   *name;
+	VariableKey key;
+	bool		append;			/* else set */
 	Jsonb	   *value;
 } VariableChange;
+
+/* What happens at the due_at of one that is parked. */
+typedef enum WhenDue
+{
+	DUE_SUCCEEDS,
+	DUE_LOOKS_AGAIN,			/* run() again, in the same attempt */
+	DUE_TIMES_OUT
+} WhenDue;
+
+struct BodyEnd;
 
 typedef struct ActivityType
 {
 	ActivityKind kind;			/* first: name, common keys, check() */
 	ActivityOutcome (*run) (ActivityCall *call);
+	WhenDue		when_due;		/* of one that can be parked */
+	void		(*body_ended) (struct BodyEnd *body);	/* a container's */
 } ActivityType;
 
 extern const ActivityType *activity_type(const ActivityDef *def);
@@ -68,6 +87,16 @@ extern const ActivityType data_flow_activity;
 extern const ActivityType wait_activity;
 extern const ActivityType fail_activity;
 extern const ActivityType parallel_activity;
+extern const ActivityType set_variable_activity;
+extern const ActivityType append_variable_activity;
+extern const ActivityType filter_activity;
+extern const ActivityType if_activity;
+extern const ActivityType switch_activity;
+extern const ActivityType for_each_activity;
+extern const ActivityType until_activity;
+extern const ActivityType validation_activity;
+extern const ActivityType approval_activity;
+extern const ActivityType pipeline_activity;
 
 /*
  * Services of the engine
@@ -78,6 +107,27 @@ extern ActivityCall *MyCall;
 
 /* The object that ${{ }} looks into; built on first use, in call->context. */
 extern Jsonb *call_context(ActivityCall *call);
+
+/* The path that views show. */
+extern const char *call_name(ActivityCall *call);
+
+/* When its timeout, which it has, is over: that of all of the wait. */
+extern TimestampTz call_deadline(ActivityCall *call);
+
+/* The variable of that name that it sees, and whose that is; NULL: none. */
+extern const DeclaredValue *call_variable(ActivityCall *call, const char *name,
+										  VariableKey *key);
+
+/* Nobody else changes it until the attempt has ended. */
+extern void call_lock_variable(ActivityCall *call, const VariableKey *key);
+
+/*
+ * Submits a run of that pipeline, as this process's role; version 0: the
+ * default one, parameters NULL: none.  waits: the child's end is to end the
+ * activity, which is parked.
+ */
+extern int64 call_submit_child(ActivityCall *call, const char *pipeline,
+							   int32 version, Jsonb *parameters, bool waits);
 
 /* A template's text with its values, palloc'd in the current context. */
 extern char *call_render(ActivityCall *call, const Template *tmpl);

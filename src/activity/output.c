@@ -56,10 +56,14 @@ output_bool(Output *output, const char *key, bool value)
 void
 output_text(Output *output, const char *key, const char *value)
 {
-	JsonbValue	pushed = {.type = jbvString};
+	JsonbValue	pushed = {.type = jbvNull};
 
-	pushed.val.string.val = unconstify(char *, value);
-	pushed.val.string.len = strlen(value);
+	if (value != NULL)
+	{
+		pushed.type = jbvString;
+		pushed.val.string.val = unconstify(char *, value);
+		pushed.val.string.len = strlen(value);
+	}
 	push_key(output, key);
 	pushJsonbValue(&output->state, WJB_VALUE, &pushed);
 }

@@ -19,7 +19,7 @@ typedef struct Output
 extern void output_begin(Output *output);
 extern Jsonb *output_end(Output *output);
 
-/* A value of the object under a key; numbers below 0 are not known: null. */
+/* A value of the object under a key; a number below 0, no text: null. */
 extern void output_count(Output *output, const char *key, int64 number);
 extern void output_bool(Output *output, const char *key, bool value);
 extern void output_text(Output *output, const char *key, const char *value);

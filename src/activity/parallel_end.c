@@ -23,6 +23,7 @@
 #include "activity/parallel.h"
 #include "activity/parallel_judge.h"
 #include "engine/finish.h"
+#include "engine/guard.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 
@@ -59,12 +60,15 @@ parallel_end(int64 run_id, int32 no, const Failure *failure)
 		.no = no,
 		.failure = failure
 	};
+	const ActivityDef *def;
 
 	ending.run = run_info(run_id);
 	if (ending.run->document->problem != NULL)
 		return end_unreadable(ending.run, no);
-	ending.config = ending.run->document->activities[no].config;
-	if (failure_stops_run(ending.run, no))
+	def = run_activity(ending.run, no);
+	ending.config = def->config;
+	guard_share(ending.run);
+	if (!ending.run->document->nested && failure_stops_run(ending.run, def))
 		lock_all(run_id);
 	if (!load_ending(&ending))
 		return STEP_GONE;
@@ -214,7 +218,7 @@ clean_up(const Ending *ending, bool cancel_rest)
 static void
 log_summary(const Ending *ending, const Jsonb *summary)
 {
-	const char *name = ending->run->document->activities[ending->no].name;
+	const char *name = run_activity(ending->run, ending->no)->name;
 	EngineMode	mode;
 	char	   *text;
 

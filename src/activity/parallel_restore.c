@@ -56,7 +56,7 @@ parallel_publish(int64 run_id, int32 no)
 static bool
 load_state(const RunInfo *run, int32 no, StepState *state)
 {
-	const ActivityDef *def = &run->document->activities[no];
+	const ActivityDef *def = run_activity(run, no);
 	const ParallelConfig *config = def->config;
 	StepActivity activity;
 	StepRow		split;
@@ -71,6 +71,7 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 	state->order.run_id = run->run_id;
 	state->order.priority = def->priority;
 	state->order.no = no;
+	state->order.activity_no = def->no;
 	state->batches = split.batches;
 	state->max_workers = config->max_workers;
 	snapshot = parallel_load_snapshot(run->run_id, no);
@@ -85,7 +86,7 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 static void
 load_progress(const RunInfo *run, int32 no, StepState *state)
 {
-	const ParallelConfig *config = run->document->activities[no].config;
+	const ParallelConfig *config = run_activity(run, no)->config;
 	BatchTotals totals;
 
 	batch_totals(run->run_id, no, config->compare_items, &totals);

@@ -196,7 +196,7 @@ load(ParallelWorker *worker)
 											  worker->order.no);
 	MemoryContextSwitchTo(WorkContext);
 	worker->call = call_begin(worker->order.run_id, worker->order.no,
-							  activity.attempt);
+							  activity.activity_no, activity.attempt);
 	worker->config = worker->call->def->config;
 	if (worker->call->def->timeout > 0)
 		worker->deadline = activity.started_at + worker->call->def->timeout;

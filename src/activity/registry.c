@@ -20,6 +20,16 @@ static const ActivityKind *const kinds[] = {
 	&parallel_activity.kind,
 	&wait_activity.kind,
 	&fail_activity.kind,
+	&set_variable_activity.kind,
+	&append_variable_activity.kind,
+	&filter_activity.kind,
+	&if_activity.kind,
+	&switch_activity.kind,
+	&for_each_activity.kind,
+	&until_activity.kind,
+	&validation_activity.kind,
+	&approval_activity.kind,
+	&pipeline_activity.kind,
 	NULL
 };
 

@@ -21,6 +21,7 @@
 
 #include "activity/activity.h"
 #include "activity/batch.h"
+#include "activity/variable.h"
 #include "definition/value.h"
 #include "engine/journal.h"
 #include "engine/slot.h"
@@ -42,13 +43,7 @@ static void require_no_batch(const char *what, const char *hint);
 static void require_not_null(FunctionCallInfo fcinfo, int argument,
 							 const char *name);
 static JsonbValue *find_parameter(ActivityCall *call, const char *name);
-static const DeclaredValue *find_variable(ActivityCall *call,
-										  const char *name);
 static char *list_names(const List *declared, const char *what);
-static void check_variable(const DeclaredValue *variable, Jsonb *value);
-static void variable_context(void *arg);
-static void keep_variable(ActivityCall *call, const char *name, Jsonb *value);
-static VariableChange *find_change(const List *changes, const char *name);
 
 Datum
 mlpipe_run_id(PG_FUNCTION_ARGS)
@@ -63,7 +58,7 @@ mlpipe_activity_name(PG_FUNCTION_ARGS)
 {
 	if (MyCall == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(MyCall->def->name));
+	PG_RETURN_TEXT_P(cstring_to_text(call_name(MyCall)));
 }
 
 Datum
@@ -105,16 +100,18 @@ mlpipe_set_variable(PG_FUNCTION_ARGS)
 {
 	ActivityCall *call = require_call();
 	const DeclaredValue *variable;
+	VariableKey key;
 	JsonbValue	null = {.type = jbvNull};
 	Jsonb	   *value;
 
 	require_no_batch("a mini-batch cannot set a variable",
 					 "Mini-batches run side by side; set it in an activity that depends on the parallel one.");
 	require_not_null(fcinfo, 0, "name");
-	variable = find_variable(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	variable = variable_find(call, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+							 &key);
 	value = PG_ARGISNULL(1) ? JsonbValueToJsonb(&null) : PG_GETARG_JSONB_P(1);
-	check_variable(variable, value);
-	keep_variable(call, variable->name, value);
+	variable_check(variable, value);
+	variable_keep(call, &key, value, false);
 	PG_RETURN_VOID();
 }
 
@@ -256,21 +253,6 @@ find_parameter(ActivityCall *call, const char *name)
 	return value;
 }
 
-static const DeclaredValue *
-find_variable(ActivityCall *call, const char *name)
-{
-	const DeclaredValue *variable =
-		declared_value_find(call->document->variables, name);
-
-	if (variable == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("variable \"%s\" does not exist", name),
-				 errhint("%s", list_names(call->document->variables,
-										  "variables"))));
-	return variable;
-}
-
 static char *
 list_names(const List *declared, const char *what)
 {
@@ -284,65 +266,4 @@ list_names(const List *declared, const char *what)
 		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
 						 ((DeclaredValue *) lfirst(cell))->name);
 	return psprintf("The pipeline's %s: %s.", what, names.data);
-}
-
-/* Raises what the type's input function says; as the pipeline's role. */
-static void
-check_variable(const DeclaredValue *variable, Jsonb *value)
-{
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = variable_context,
-		.arg = unconstify(DeclaredValue *, variable)
-	};
-	JsonbValue	json;
-	Oid			input;
-	Oid			io_param;
-
-	value_of_jsonb(value, &json);
-	if (json.type == jbvNull)
-		return;
-	error_context_stack = &callback;
-	getTypeInputInfo(variable->type, &input, &io_param);
-	(void) OidInputFunctionCall(input, value_input_text(variable->type, &json),
-								io_param, variable->typmod);
-	error_context_stack = callback.previous;
-}
-
-static void
-variable_context(void *arg)
-{
-	errcontext("value of variable \"%s\"", ((DeclaredValue *) arg)->name);
-}
-
-static void
-keep_variable(ActivityCall *call, const char *name, Jsonb *value)
-{
-	MemoryContext previous = MemoryContextSwitchTo(call->context);
-	VariableChange *change = find_change(call->variables, name);
-
-	if (change == NULL)
-	{
-		change = palloc(sizeof(VariableChange));
-		change->name = pstrdup(name);
-		call->variables = lappend(call->variables, change);
-	}
-	change->value = palloc(VARSIZE(value));
-	memcpy(change->value, value, VARSIZE(value));
-	MemoryContextSwitchTo(previous);
-}
-
-static VariableChange *
-find_change(const List *changes, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, changes)
-	{
-		VariableChange *change = lfirst(cell);
-
-		if (strcmp(change->name, name) == 0)
-			return change;
-	}
-	return NULL;
 }

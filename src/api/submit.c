@@ -22,6 +22,7 @@
 
 #include "api/parameters.h"
 #include "api/rights.h"
+#include "api/submit.h"
 #include "engine/create.h"
 #include "engine/run_cache.h"
 #include "engine/shmem.h"
@@ -59,8 +60,6 @@ Datum
 mlpipe_submit(PG_FUNCTION_ARGS)
 {
 	RunRequest	request = {0};
-	PipelineRow *pipeline;
-	VersionRow *version;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -68,24 +67,32 @@ mlpipe_submit(PG_FUNCTION_ARGS)
 				 errmsg("name of pipeline must not be null")));
 	require_can_run();
 	run_cache_trim();
-	pipeline = find_pipeline(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	version = find_version(pipeline, PG_ARGISNULL(2) ?
-						   pipeline->default_version : PG_GETARG_INT32(2));
-
-	request.pipeline_id = pipeline->pipeline_id;
-	request.version_id = version->version_id;
-	request.document = version_document(version->version_id);
-	require_valid(pipeline, request.document);
-	request.run_as = pipeline->run_as;
-	request.submitted_by = GetUserId();
-	request.parameters = parameters_check(request.document,
-										  object_argument(fcinfo, 1, "parameters"),
-										  pipeline->run_as);
+	submit_prepare(&request, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+				   PG_ARGISNULL(2) ? DEFAULT_VERSION : PG_GETARG_INT32(2),
+				   object_argument(fcinfo, 1, "parameters"));
 	common_arguments(fcinfo, 3, &request);
-	require_database_role(request.run_as);
-	if (request.document->if_running == IF_RUNNING_ERROR)
-		refuse_while_running(pipeline, request.document);
 	PG_RETURN_INT64(run_create(&request));
+}
+
+void
+submit_prepare(RunRequest *request, const char *name, int32 number,
+			   Jsonb *parameters)
+{
+	PipelineRow *pipeline = find_pipeline(name);
+	VersionRow *version = find_version(pipeline, number == DEFAULT_VERSION ?
+									   pipeline->default_version : number);
+
+	request->pipeline_id = pipeline->pipeline_id;
+	request->version_id = version->version_id;
+	request->document = version_document(version->version_id);
+	require_valid(pipeline, request->document);
+	request->run_as = pipeline->run_as;
+	request->submitted_by = GetUserId();
+	request->parameters = parameters_check(request->document, parameters,
+										   pipeline->run_as);
+	require_database_role(request->run_as);
+	if (request->document->if_running == IF_RUNNING_ERROR)
+		refuse_while_running(pipeline, request->document);
 }
 
 /*

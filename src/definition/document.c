@@ -4,8 +4,8 @@
  *	  A pipeline's document as checked structs.
  *
  * First the document's own keys, parameters and variables, for templates name
- * them; then the names and dependencies of all activities, which say what is
- * upstream of each and how they are numbered; then each activity by itself.
+ * them; then its activities, with all that is in them; then its output, which
+ * may look at any of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,9 +17,8 @@
 static Document *parse_all(Jsonb *json, const ActivityKind *const *kinds,
 						   ProblemList *problems);
 static void parse_own_keys(DocumentParse *parse);
-static void open_activities(DocumentParse *parse);
-static void parse_activities(DocumentParse *parse);
-static void parse_output(DocumentParse *parse);
+static TemplateScope parse_activities(DocumentParse *parse);
+static void parse_output(DocumentParse *parse, TemplateScope *scope);
 
 Document *
 document_parse(Jsonb *json, const ActivityKind *const *kinds,
@@ -56,6 +55,7 @@ parse_all(Jsonb *json, const ActivityKind *const *kinds,
 {
 	DocumentParse parse = {0};
 	JsonbValue	value;
+	TemplateScope scope;
 
 	value_of_jsonb(json, &value);
 	parse.document = palloc0(sizeof(Document));
@@ -66,10 +66,8 @@ parse_all(Jsonb *json, const ActivityKind *const *kinds,
 		return NULL;
 
 	parse_own_keys(&parse);
-	open_activities(&parse);
-	document_parse_graph(&parse);
-	parse_activities(&parse);
-	parse_output(&parse);
+	scope = parse_activities(&parse);
+	parse_output(&parse, &scope);
 	reader_close(parse.root);
 	return parse.document;
 }
@@ -84,8 +82,8 @@ parse_own_keys(DocumentParse *parse)
 	JsonReader *root = parse->root;
 
 	document->description = reader_text(root, "description", false);
-	document->parameters = declared_values_parse(parse, "parameters");
-	document->variables = declared_values_parse(parse, "variables");
+	document->parameters = document_parse_declared(root, "parameters");
+	document->variables = document_parse_declared(root, "variables");
 	document->concurrency = reader_integer(root, "concurrency", 0, 1,
 										   PG_INT32_MAX);
 	document->if_running = reader_choice(root, "if_running", if_running,
@@ -96,62 +94,49 @@ parse_own_keys(DocumentParse *parse)
 		reader_choice(root, "durability", durability, lengthof(durability),
 					  DURABILITY_DEFAULT - DURABILITY_RUN);
 	document->timeout = reader_duration(root, "timeout", 0);
-	parse->scope.parameters = document->parameters;
-	parse->scope.variables = document->variables;
 }
 
-static void
-open_activities(DocumentParse *parse)
+/* The scope that they stand in. */
+static TemplateScope
+parse_activities(DocumentParse *parse)
 {
+	Document   *document = parse->document;
 	int			errors_before = parse->problems->nerrors;
 	List	   *readers = reader_objects(parse->root, "activities", true);
-	ListCell   *cell;
+	ActivityList *list = palloc0(sizeof(ActivityList));
+	ListParse	root = {
+		.parse = parse,
+		.problems = parse->problems,
+		.list = list,
+		.scope = {
+			.parse = parse,
+			.parameters = document->parameters,
+			.variables = document->variables
+		}
+	};
 
 	if (readers == NIL && parse->problems->nerrors == errors_before)
 		problem_add(parse->problems, PROBLEM_ERROR, "activities", NULL,
 					"a pipeline needs at least one activity");
-	parse->readers = palloc(sizeof(JsonReader *) *
-							Max(list_length(readers), 1));
-	foreach(cell, readers)
-		parse->readers[parse->nactivities++] = lfirst(cell);
-}
-
-static void
-parse_activities(DocumentParse *parse)
-{
-	Document   *document = parse->document;
-	JsonbValue *array = reader_value(parse->root, "activities");
-
-	document->nactivities = parse->nactivities;
-	document->activities = palloc0(sizeof(ActivityDef) *
-								   Max(parse->nactivities, 1));
-	for (int position = 0; position < parse->nactivities; position++)
-	{
-		int			number = parse->numbers[position];
-		ActivityDef *def = &document->activities[number];
-		JsonbValue *json;
-
-		json = getIthJsonbValueFromContainer(array->val.binary.data, position);
-		def->no = number;
-		def->position = position;
-		def->name = parse->names[position];
-		def->definition = JsonbValueToJsonb(json);
-		parse->scope.search->node = number;
-		document_parse_activity(parse, position, def);
-	}
+	list->container = -1;
+	list->variables = document->variables;
+	document->list = list;
+	document_parse_list(&root, readers, NULL);
+	document->nested = document->nactivities > list->count;
+	return root.scope;
 }
 
 /* Worked out when all has ended, so it may look at any activity. */
 static void
-parse_output(DocumentParse *parse)
+parse_output(DocumentParse *parse, TemplateScope *scope)
 {
 	JsonbValue *value = reader_value(parse->root, "output");
 
 	if (value == NULL ||
 		reader_open(parse->problems, value, "output") == NULL)
 		return;
-	parse->scope.search->node = -1;
-	template_check_json(value, &parse->scope, parse->problems, "output");
+	scope->search->node = -1;
+	template_check_json(value, scope, parse->problems, "output");
 	parse->document->output = JsonbValueToJsonb(value);
 }
 
@@ -170,10 +155,31 @@ declared_value_find(List *declared, const char *name)
 	return NULL;
 }
 
-const ActivityDef *
-document_activity(const Document *document, const char *name)
+const DeclaredValue *
+document_find_variable(const Document *document, const ActivityDef *def,
+					   const char *name, int *level)
 {
-	int			number = names_find(document->names, name);
+	const ActivityList *list = def->list;
+	const DeclaredValue *found = declared_value_find(list->variables, name);
 
-	return number < 0 ? NULL : &document->activities[number];
+	for (*level = 0; found == NULL && list->container >= 0; (*level)++)
+	{
+		list = document->activities[list->container].list;
+		found = declared_value_find(list->variables, name);
+	}
+	return found;
+}
+
+List *
+document_visible_variables(const Document *document, const ActivityDef *def)
+{
+	const ActivityList *list = def->list;
+	List	   *variables = list_copy(list->variables);
+
+	while (list->container >= 0)
+	{
+		list = document->activities[list->container].list;
+		variables = list_concat(variables, list->variables);
+	}
+	return variables;
 }

@@ -63,6 +63,10 @@ typedef struct RetryPolicy
 #define TAKES_REUSE			(1 << 2)	/* reuse, inputs, outputs */
 #define TAKES_COMPUTE		(1 << 3)
 
+/* A type that waits without an executor: its timeout is that of all of it. */
+#define TAKES_ITS_TIME		(1 << 4)
+#define STARTS_RUNS			(1 << 5)	/* child runs */
+
 struct ActivityDef;
 
 /*
@@ -78,11 +82,37 @@ typedef struct ActivityKind
 						  const TemplateScope *scope);
 } ActivityKind;
 
+/*
+ * Activities that depend on each other: those of the document, or of a body
+ * (a branch, what a loop repeats) of a container, which is an activity too.
+ */
+typedef struct ActivityList
+{
+	int			first;			/* the number of its first activity */
+	int			count;
+	Graph	   *graph;			/* over places in the list, from 0 */
+	HTAB	   *names;			/* places by name: upstream.h */
+	int			nawaited;		/* activities that its end waits for */
+	int			depth;			/* containers around it */
+	int			container;		/* the number of the nearest; -1: none */
+	const char *label;			/* of a branch, in names of its activities */
+	bool		repeated;		/* a loop's */
+	bool		has_items;		/* a for_each's */
+	int			nrows;			/* of activity_run, for one execution of it */
+	int			row_offset;		/* of a branch, from its container's list's */
+	List	   *variables;		/* of DeclaredValue *: of each execution */
+} ActivityList;
+
 typedef struct ActivityDef
 {
 	int			no;				/* its number in the document; see below */
 	int			position;		/* its place in the JSON array, for paths */
 	char	   *name;
+	const ActivityList *list;	/* that it stands in */
+	List	   *bodies;			/* of ActivityList *: a container's */
+	bool		join_any;
+	bool		awaited;		/* does the end of its list wait for it? */
+	bool		internal;		/* a loop's look at its condition */
 	const ActivityKind *kind;
 	void	   *config;			/* what kind->check() returned */
 	int			priority;
@@ -91,15 +121,16 @@ typedef struct ActivityDef
 	bool		active;
 	ActivityEnd on_inactive;	/* how it counts when not active */
 	bool		own_transactions;	/* transaction: none */
-	bool		secure_output;
+	bool		secure_output;	/* or one inside has it */
 	bool		rerun_always;	/* on_rerun: run */
 	Jsonb	   *definition;		/* its object in the document */
 } ActivityDef;
 
 /*
- * Activities are numbered from 0 in topological order, ties in the order of
- * the document.  Whoever locks rows of several activities of a run does so in
- * ascending order of their numbers, and so never deadlocks.
+ * The activities of a list have consecutive numbers, in topological order, ties
+ * in the order of the document; those of the document itself begin with 0.  In
+ * a run the rows of one execution of a list have consecutive numbers in the
+ * same order.  src/README.md tells in which order rows are locked.
  */
 typedef struct Document
 {
@@ -113,11 +144,11 @@ typedef struct Document
 	Durability	durability;
 	int64		timeout;		/* microseconds; 0: none */
 	Jsonb	   *output;			/* object of templates, or NULL */
-	int			nactivities;
+	int			nactivities;	/* at all levels */
 	ActivityDef *activities;	/* by number */
-	Graph	   *graph;			/* over numbers */
-	int			nleaves;
-	HTAB	   *names;			/* numbers by name: upstream.h */
+	const ActivityList *list;	/* of the document itself */
+	bool		nested;			/* are there containers? */
+	bool		has_children;	/* can its runs have child runs? */
 } Document;
 
 /*
@@ -127,6 +158,24 @@ typedef struct Document
  */
 extern Document *document_parse(Jsonb *json, const ActivityKind *const *kinds,
 								ProblemList *problems);
+
+/*
+ * For the check() of a container: parses the list of activities below a key,
+ * and adds it to def->bodies.  scope is what the paths in it may name, besides
+ * its own activities.  label NULL: it is repeated.  check, where not NULL, is
+ * the kind of an internal activity that follows all others of the list: its
+ * check() gets the container's reader, and all of the list is upstream of it.
+ * NULL where there is no activity.
+ */
+extern const ActivityList *document_parse_body(JsonReader *reader,
+											   const char *key,
+											   ActivityDef *def,
+											   const TemplateScope *scope,
+											   const char *label,
+											   const ActivityKind *check);
+
+/* Parameters, variables; a list of DeclaredValue * from the object at key. */
+extern List *document_parse_declared(JsonReader *reader, const char *key);
 
 /*
  * The document as it is stored: types of parameters and variables that are not
@@ -146,7 +195,25 @@ extern Document *document_parse_stored(Jsonb *json,
 /* NULL where there is none of that name. */
 extern const DeclaredValue *declared_value_find(List *declared,
 												const char *name);
-extern const ActivityDef *document_activity(const Document *document,
-											const char *name);
+
+/*
+ * The variable of that name that the activity sees; NULL where there is none.
+ * *level: how many containers up the list is whose own it is.
+ */
+extern const DeclaredValue *document_find_variable(const Document *document,
+												   const ActivityDef *def,
+												   const char *name,
+												   int *level);
+
+/* All that it sees, the nearest first; a list of DeclaredValue *. */
+extern List *document_visible_variables(const Document *document,
+										const ActivityDef *def);
+
+/* Where an activity stands in its list. */
+#define activity_place(def)		((def)->no - (def)->list->first)
+
+/* The activity at a place of a list. */
+#define list_activity(document, list, place) \
+	(&(document)->activities[(list)->first + (place)])
 
 #endif							/* MLPIPE_DOCUMENT_H */

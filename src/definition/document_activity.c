@@ -28,10 +28,10 @@ static const char *const type_names[] = {
 	"command", "web",
 };
 
-static void parse_keys(DocumentParse *parse, JsonReader *reader,
+static void parse_keys(ListParse *parse, JsonReader *reader,
 					   ActivityDef *def);
-static void demote(DocumentParse *parse, const ProblemList *problems);
-static const ActivityKind *parse_kind(DocumentParse *parse,
+static void demote(ListParse *parse, const ProblemList *problems);
+static const ActivityKind *parse_kind(ListParse *parse,
 									  JsonReader *reader);
 static bool type_is_planned(const char *name);
 static void parse_common(JsonReader *reader, ActivityDef *def);
@@ -44,10 +44,10 @@ static bool takes_key(JsonReader *reader, const ActivityKind *kind, int flag,
 					  const char *key);
 
 void
-document_parse_activity(DocumentParse *parse, int position, ActivityDef *def)
+document_parse_activity(ListParse *parse, JsonReader *reader,
+						ActivityDef *def)
 {
 	static const char *const ends[] = {"succeeded", "failed", "skipped"};
-	JsonReader *reader = parse->readers[position];
 	ProblemList harmless = {NIL, 0};
 
 	def->active = reader_bool(reader, "active", true);
@@ -63,7 +63,7 @@ document_parse_activity(DocumentParse *parse, int position, ActivityDef *def)
 }
 
 static void
-parse_keys(DocumentParse *parse, JsonReader *reader, ActivityDef *def)
+parse_keys(ListParse *parse, JsonReader *reader, ActivityDef *def)
 {
 	def->kind = parse_kind(parse, reader);
 	parse_common(reader, def);
@@ -74,12 +74,14 @@ parse_keys(DocumentParse *parse, JsonReader *reader, ActivityDef *def)
 	parse_retry(reader, def);
 	parse_transaction(reader, def);
 	refuse_unavailable(reader, def->kind);
+	if (def->kind->takes & STARTS_RUNS)
+		parse->parse->document->has_children = true;
 	def->config = def->kind->check(reader, def, &parse->scope);
 	reader_close(reader);
 }
 
 static void
-demote(DocumentParse *parse, const ProblemList *problems)
+demote(ListParse *parse, const ProblemList *problems)
 {
 	ListCell   *cell;
 
@@ -97,7 +99,7 @@ demote(DocumentParse *parse, const ProblemList *problems)
  * check(), which stays there where the activity is inactive.
  */
 static const ActivityKind *
-parse_kind(DocumentParse *parse, JsonReader *reader)
+parse_kind(ListParse *parse, JsonReader *reader)
 {
 	char	   *name = reader_text(reader, "type", true);
 	ActivityKind *none = palloc0(sizeof(ActivityKind));
@@ -106,7 +108,7 @@ parse_kind(DocumentParse *parse, JsonReader *reader)
 	none->name = name ? name : "";
 	if (name == NULL)
 		return none;
-	for (const ActivityKind *const *kind = parse->kinds; *kind; kind++)
+	for (const ActivityKind *const *kind = parse->parse->kinds; *kind; kind++)
 	{
 		if (strcmp((*kind)->name, name) == 0)
 			return *kind;
@@ -147,10 +149,8 @@ parse_common(JsonReader *reader, ActivityDef *def)
 	def->rerun_always = reader_choice(reader, "on_rerun", on_rerun,
 									  lengthof(on_rerun), 0) == 1;
 	def->secure_output = reader_bool(reader, "secure_output", false);
-	if (reader_choice(reader, "join", join, lengthof(join), 0) != 0)
-		problem_add(reader->problems, PROBLEM_ERROR,
-					reader_path(reader, "join"), NULL,
-					"join \"any\" " NOT_AVAILABLE);
+	def->join_any = reader_choice(reader, "join", join, lengthof(join),
+								  0) == 1;
 }
 
 static void

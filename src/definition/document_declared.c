@@ -17,8 +17,8 @@
 #include "definition/document_internal.h"
 #include "definition/value.h"
 
-static DeclaredValue *parse_declared(DocumentParse *parse, JsonReader *section,
-									 const char *name, JsonbValue *json);
+static DeclaredValue *parse_declared(JsonReader *section, const char *name,
+									 JsonbValue *json);
 static void parse_type(JsonReader *reader, DeclaredValue *declared);
 static void parse_default(JsonReader *reader, DeclaredValue *declared);
 static Jsonb *bind_types(Jsonb *json, const char *section, List *declared);
@@ -26,9 +26,9 @@ static Jsonb *set_type(Jsonb *json, const char *section,
 					   const DeclaredValue *declared);
 
 List *
-declared_values_parse(DocumentParse *parse, const char *key)
+document_parse_declared(JsonReader *parent, const char *key)
 {
-	JsonReader *section = reader_object(parse->root, key, false);
+	JsonReader *section = reader_object(parent, key, false);
 	List	   *declared = NIL;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
@@ -45,7 +45,7 @@ declared_values_parse(DocumentParse *parse, const char *key)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE)
 			declared = lappend(declared,
-							   parse_declared(parse, section, name, &value));
+							   parse_declared(section, name, &value));
 	}
 	return declared;
 }
@@ -55,11 +55,10 @@ declared_values_parse(DocumentParse *parse, const char *key)
  * it are no further problems.
  */
 static DeclaredValue *
-parse_declared(DocumentParse *parse, JsonReader *section, const char *name,
-			   JsonbValue *json)
+parse_declared(JsonReader *section, const char *name, JsonbValue *json)
 {
 	DeclaredValue *declared = palloc0(sizeof(DeclaredValue));
-	JsonReader *reader = reader_open(parse->problems, json,
+	JsonReader *reader = reader_open(section->problems, json,
 									 reader_path(section, name));
 
 	declared->name = pstrdup(name);
@@ -68,7 +67,7 @@ parse_declared(DocumentParse *parse, JsonReader *section, const char *name,
 	if (reader != NULL)
 	{
 		if (name[0] == '\0')
-			problem_add(parse->problems, PROBLEM_ERROR, reader->path, NULL,
+			problem_add(section->problems, PROBLEM_ERROR, reader->path, NULL,
 						"a name cannot be empty");
 		if (strcmp(section->path, "parameters") == 0)
 			(void) reader_text(reader, "description", false);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * document_graph.c
- *	  Names and dependencies of the activities of a pipeline document.
+ *	  Names and dependencies of the activities of one list.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,38 +27,39 @@ static const ConditionWord condition_words[] = {
 	{"completed", CONDITION_COMPLETED},
 };
 
-static void parse_names(DocumentParse *parse, NameIndex *positions);
+static void parse_names(ListParse *parse, NameIndex *positions);
 static char *parse_name(JsonReader *reader);
 static const char *name_fault(const char *name);
-static Graph *parse_dependencies(DocumentParse *parse, NameIndex *positions);
-static void parse_dependency(DocumentParse *parse, NameIndex *positions,
+static Graph *parse_dependencies(ListParse *parse, NameIndex *positions);
+static void parse_dependency(ListParse *parse, NameIndex *positions,
 							 Graph *graph, int *seen, int position,
 							 const char *path, JsonbValue *json);
-static char *dependency_parts(DocumentParse *parse, const char *path,
+static char *dependency_parts(ListParse *parse, const char *path,
 							  JsonbValue *json, int *conditions);
 static int	parse_conditions(JsonReader *reader);
 static int	condition_mask(const char *word);
-static void report_unknown_activity(DocumentParse *parse, const char *path,
+static void report_unknown_activity(ListParse *parse, const char *path,
 									const char *name);
-static void number_activities(DocumentParse *parse, const Graph *by_position);
-static void report_cycle(DocumentParse *parse, const int *cycle, int length);
-static void finish_graph(DocumentParse *parse, const Graph *by_position);
+static void order_activities(ListParse *parse, const Graph *by_position);
+static void report_cycle(ListParse *parse, const int *cycle, int length);
+static void finish_graph(ListParse *parse, const Graph *by_position);
+static void add_edges_to_check(ListParse *parse, const Graph *by_position);
 
 void
-document_parse_graph(DocumentParse *parse)
+document_parse_graph(ListParse *parse)
 {
 	NameIndex  *positions = names_create(parse->nactivities);
 	Graph	   *by_position;
 
 	parse_names(parse, positions);
 	by_position = parse_dependencies(parse, positions);
-	number_activities(parse, by_position);
+	order_activities(parse, by_position);
 	finish_graph(parse, by_position);
 	hash_destroy(positions);
 }
 
 static void
-parse_names(DocumentParse *parse, NameIndex *positions)
+parse_names(ListParse *parse, NameIndex *positions)
 {
 	parse->names = palloc0(sizeof(char *) * Max(parse->nactivities, 1));
 	for (int i = 0; i < parse->nactivities; i++)
@@ -111,7 +112,7 @@ name_fault(const char *name)
 
 /* The graph over positions in the document. */
 static Graph *
-parse_dependencies(DocumentParse *parse, NameIndex *positions)
+parse_dependencies(ListParse *parse, NameIndex *positions)
 {
 	Graph	   *graph = graph_create(parse->nactivities);
 	int		   *seen = palloc(sizeof(int) * Max(parse->nactivities, 1));
@@ -144,7 +145,7 @@ parse_dependencies(DocumentParse *parse, NameIndex *positions)
 
 /* seen[x]: the last activity that was found to depend on x. */
 static void
-parse_dependency(DocumentParse *parse, NameIndex *positions, Graph *graph,
+parse_dependency(ListParse *parse, NameIndex *positions, Graph *graph,
 				 int *seen, int position, const char *path, JsonbValue *json)
 {
 	int			conditions;
@@ -172,7 +173,7 @@ parse_dependency(DocumentParse *parse, NameIndex *positions, Graph *graph,
 
 /* The name of the activity that is waited for; NULL after a problem. */
 static char *
-dependency_parts(DocumentParse *parse, const char *path, JsonbValue *json,
+dependency_parts(ListParse *parse, const char *path, JsonbValue *json,
 				 int *conditions)
 {
 	JsonReader *reader;
@@ -240,7 +241,7 @@ condition_mask(const char *word)
 }
 
 static void
-report_unknown_activity(DocumentParse *parse, const char *path,
+report_unknown_activity(ListParse *parse, const char *path,
 						const char *name)
 {
 	const char **names = palloc(sizeof(char *) * Max(parse->nactivities, 1));
@@ -260,25 +261,25 @@ report_unknown_activity(DocumentParse *parse, const char *path,
 }
 
 static void
-number_activities(DocumentParse *parse, const Graph *by_position)
+order_activities(ListParse *parse, const Graph *by_position)
 {
 	int			n = Max(parse->nactivities, 1);
 	int		   *order = palloc(sizeof(int) * n);
 	int		   *cycle;
 	int			length;
 
-	parse->numbers = palloc(sizeof(int) * n);
+	parse->places = palloc(sizeof(int) * n);
 	parse->ordered = graph_topological_order(by_position, order, &cycle,
 											 &length);
 	if (!parse->ordered)
 		report_cycle(parse, cycle, length);
 	for (int i = 0; i < parse->nactivities; i++)
-		parse->numbers[parse->ordered ? order[i] : i] = i;
+		parse->places[parse->ordered ? order[i] : i] = i;
 	pfree(order);
 }
 
 static void
-report_cycle(DocumentParse *parse, const int *cycle, int length)
+report_cycle(ListParse *parse, const int *cycle, int length)
 {
 	StringInfoData names;
 
@@ -291,33 +292,46 @@ report_cycle(DocumentParse *parse, const int *cycle, int length)
 				"the dependencies form a cycle: %s", names.data);
 }
 
-/* The document's graph, over numbers. */
+/* The list's graph, over places. */
 static void
-finish_graph(DocumentParse *parse, const Graph *by_position)
+finish_graph(ListParse *parse, const Graph *by_position)
 {
-	Document   *document = parse->document;
-	const char **name_of = palloc0(sizeof(char *) * Max(parse->nactivities, 1));
+	ActivityList *list = parse->list;
+	const char **name_of = palloc0(sizeof(char *) * Max(list->count, 1));
 
-	document->graph = graph_create(parse->nactivities);
+	list->graph = graph_create(list->count);
 	for (int i = 0; i < by_position->nedges; i++)
 	{
 		const GraphEdge *edge = &by_position->edges[i];
 
-		graph_add_edge(document->graph, parse->numbers[edge->from],
-					   parse->numbers[edge->to], edge->conditions);
+		graph_add_edge(list->graph, parse->places[edge->from],
+					   parse->places[edge->to], edge->conditions);
 	}
-	graph_finish(document->graph);
+	if (parse->check != NULL)
+		add_edges_to_check(parse, by_position);
+	graph_finish(list->graph);
 
-	document->names = names_create(parse->nactivities);
+	list->names = names_create(parse->nactivities);
 	for (int i = 0; i < parse->nactivities; i++)
 	{
-		if (graph_is_leaf(document->graph, i))
-			document->nleaves++;
 		if (parse->names[i] == NULL)
 			continue;
-		name_of[parse->numbers[i]] = parse->names[i];
-		(void) names_add(document->names, parse->names[i], parse->numbers[i]);
+		name_of[parse->places[i]] = parse->names[i];
+		(void) names_add(list->names, parse->names[i], parse->places[i]);
 	}
-	parse->scope.search = upstream_create(document->graph, document->names,
-										  name_of, parse->ordered);
+	parse->scope.search = upstream_create(list->graph, list->names, name_of,
+										  parse->ordered);
+}
+
+/* The internal activity follows whatever nothing else waits for. */
+static void
+add_edges_to_check(ListParse *parse, const Graph *by_position)
+{
+	for (int i = 0; i < parse->nactivities; i++)
+	{
+		if (graph_is_leaf(by_position, i))
+			graph_add_edge(parse->list->graph, parse->places[i],
+						   parse->nactivities,
+						   CONDITION_COMPLETED | CONDITION_SKIPPED);
+	}
 }

@@ -17,7 +17,7 @@
 #include "definition/duration.h"
 #include "definition/json_reader.h"
 
-static JsonReader *reader_on(ProblemList *problems, JsonbContainer *object,
+static JsonReader *reader_on(ProblemList *problems, const JsonbValue *object,
 							 const char *path);
 static void report_unknown_key(JsonReader *reader, const char *key);
 static const char **known_keys(const JsonReader *reader);
@@ -42,17 +42,18 @@ reader_open(ProblemList *problems, JsonbValue *value, const char *path)
 					"must be an object, not %s", json_type_name(value));
 		return NULL;
 	}
-	return reader_on(problems, value->val.binary.data, path);
+	return reader_on(problems, value, path);
 }
 
 static JsonReader *
-reader_on(ProblemList *problems, JsonbContainer *object, const char *path)
+reader_on(ProblemList *problems, const JsonbValue *object, const char *path)
 {
 	JsonReader *reader = palloc0(sizeof(JsonReader));
 
 	reader->problems = problems;
 	reader->path = pstrdup(path);
-	reader->object = object;
+	reader->object = object->val.binary.data;
+	reader->length = object->val.binary.len;
 	return reader;
 }
 

@@ -22,6 +22,7 @@ typedef struct JsonReader
 	ProblemList *problems;
 	char	   *path;			/* "" for the document itself */
 	JsonbContainer *object;
+	int			length;			/* bytes of the object */
 	List	   *known;			/* of char *: keys that were asked for */
 } JsonReader;
 

@@ -26,12 +26,15 @@ typedef enum TemplateUse
 /* What a path may name at one place of a document. */
 typedef struct TemplateScope
 {
+	struct DocumentParse *parse;	/* the document; for lists of activities */
+	const struct TemplateScope *outer;	/* around the container; or NULL */
 	List	   *parameters;		/* of DeclaredValue * (document.h) */
-	List	   *variables;		/* of DeclaredValue * */
+	List	   *variables;		/* of DeclaredValue *, inner ones first */
 	List	   *upstream;		/* of char *: names of activities */
 	struct UpstreamSearch *search;	/* or this instead, where not NULL */
 	bool		in_batch;		/* is the root "batch" there? */
 	bool		in_loop;		/* are "item", "index" and "loops" there? */
+	List	   *loops;			/* of char *: names of the loops around */
 } TemplateScope;
 
 typedef struct Template Template;

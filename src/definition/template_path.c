@@ -56,6 +56,7 @@ static List *roots_in_scope(const TemplateScope *scope);
 static void check_declared(PathCheck *check, const RootKeys *keys,
 						   const char *kind, List *declared);
 static void check_activity(PathCheck *check, const RootKeys *keys);
+static void check_loop(PathCheck *check, const RootKeys *keys);
 static bool is_upstream(const TemplateScope *scope, const char *name);
 static List *upstream_list(const PathCheck *check);
 static void check_word(PathCheck *check, const char *owner, const char *word,
@@ -210,6 +211,8 @@ check_root(PathCheck *check, JsonPathItem *item)
 		check_declared(check, &keys, "variable", check->scope->variables);
 	else if (strcmp(keys.root, "activities") == 0)
 		check_activity(check, &keys);
+	else if (strcmp(keys.root, "loops") == 0)
+		check_loop(check, &keys);
 	else if (strcmp(keys.root, "run") == 0 && keys.name != NULL)
 		check_word(check, "run", keys.name,
 				   list_make5("id", "pipeline", "version", "submitted_at",
@@ -304,12 +307,30 @@ check_activity(PathCheck *check, const RootKeys *keys)
 				   list_make3("output", "status", "error"));
 }
 
+static void
+check_loop(PathCheck *check, const RootKeys *keys)
+{
+	if (keys->name == NULL)
+		return;
+	if (!name_listed(check->scope->loops, keys->name))
+		report(check, keys->name, check->scope->loops,
+			   psprintf("no \"for_each\" around this activity is named \"%s\"",
+						keys->name));
+	else if (keys->field != NULL)
+		check_word(check, "a loop", keys->field, list_make2("item", "index"));
+}
+
+/* Also of each container around. */
 static bool
 is_upstream(const TemplateScope *scope, const char *name)
 {
-	if (scope->search != NULL)
-		return upstream_has(scope->search, name);
-	return name_listed(scope->upstream, name);
+	for (; scope != NULL; scope = scope->outer)
+	{
+		if (scope->search != NULL ? upstream_has(scope->search, name) :
+			name_listed(scope->upstream, name))
+			return true;
+	}
+	return false;
 }
 
 /* For hints; in a document full of errors the later ones go without. */
@@ -318,11 +339,14 @@ upstream_list(const PathCheck *check)
 {
 	const TemplateScope *scope = check->scope;
 
+	List	   *names = NIL;
+
 	if (check->problems->nerrors >= MAX_HINTED)
 		return NIL;
-	if (scope->search != NULL)
-		return upstream_names(scope->search);
-	return scope->upstream;
+	for (; scope != NULL; scope = scope->outer)
+		names = list_concat(names, scope->search != NULL ?
+							upstream_names(scope->search) : scope->upstream);
+	return names;
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 
 #include "engine/advance.h"
+#include "engine/child.h"
 #include "engine/create.h"
 #include "engine/run_cache.h"
 #include "engine/scheduler.h"
@@ -100,9 +101,13 @@ admit_next(int32 pipeline_id, int64 run_id)
 static void
 skip_run(int64 run_id)
 {
+	const RunRow *run = run_load(run_id, false);
+
 	activities_skip(run_id);
 	run_end(run_id, RUN_SKIPPED, 0, NULL, NULL);
 	wakeup_run_event(run_id);
+	if (run->parent_run_id != 0)
+		child_ended(run, RUN_SKIPPED, NULL, NULL);
 	ForceSyncCommit();
 }
 

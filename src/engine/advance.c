@@ -2,13 +2,16 @@
  *
  * advance.c
  *	  What follows from the end of an activity: which others become ready or
- *	  are skipped, and whether the run has ended.
+ *	  are skipped, what its container does, and whether the run has ended.
  *
- * Rows are locked in ascending order of the activities' numbers, and the run's
- * row last.  Numbers are topological, so what follows from a skipped dependent
- * has a greater number than that; a heap of dependencies that have ended keeps
- * the order over all of it.  Two branches that end at once, or an end and a
- * cancel, so wait for each other at most, and never deadlock.
+ * Rows of one scope are locked in ascending order of their numbers, then the
+ * scope's row, then the container's and what follows from its end, and so on
+ * out to the run's row.  Numbers are topological, so what follows from a
+ * skipped dependent has a greater number than that; a heap of dependencies that
+ * have ended keeps the order over all of it.  Two branches that end at once, or
+ * an end and a cancel, so wait for each other at most, and never deadlock.
+ *
+ * Nothing recurses from scope to scope: those that have ended wait in a list.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +24,10 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "activity/activity.h"
 #include "engine/advance.h"
+#include "engine/child.h"
+#include "engine/container.h"
 #include "engine/finish.h"
 #include "engine/role.h"
 #include "engine/run_cache.h"
@@ -33,149 +39,372 @@
 #include "store/engine_mode.h"
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
+#include "store/scope_store.h"
 
 /* The ends whose consequences are being drawn. */
-typedef struct Advance
+struct Advance
 {
 	const RunInfo *run;
-	ActivityEnd *ends;			/* by number; what ended in this transaction */
-	binaryheap *pending;		/* edges into dependents, packed by pack_edge() */
-	int			leaves;			/* that have ended */
 	NextActivity *next;			/* NULL: the caller takes nothing on */
-	int			candidate;		/* the dependent to claim, or -1 */
-} Advance;
+	bool		may_claim;		/* an activity for it */
+	int			awaited;		/* of the run's own scope: how many ended */
+	List	   *ended;			/* of BodyEnd *: scopes */
+	bool		failed_fast;
+};
 
-static void follow(Advance *advance, int32 no, ActivityEnd end);
-static void decide_dependent(Advance *advance, int32 no);
-static void apply_status(Advance *advance, int32 no, ActivityStatus status);
-static ActivityStatus status_when_ready(Advance *advance, int32 no);
-static int	best_dependent(const RunInfo *run, int32 no);
-static WorkOrder work_order(const RunInfo *run, int32 no);
+/* The same within one scope. */
+typedef struct Level
+{
+	Advance    *advance;
+	const Scope *scope;
+	ActivityEnd *ends;			/* by place; what ended in this transaction */
+	binaryheap *pending;		/* edges into dependents, packed by pack_edge() */
+	int			awaited;		/* that have ended */
+	int			candidate;		/* the dependent to claim, or -1 */
+} Level;
+
+static bool detached_ended(const RunInfo *run, const ActivityRow *row);
+static void level_begin(Level *level, Advance *advance, const Scope *scope);
+static void level_finish(Level *level);
+static void scope_ended(Level *level, ActivityEnd verdict);
+static void follow(Level *level, int place, ActivityEnd end);
+static void decide_dependent(Level *level, int place);
+static void apply_status(Level *level, int place, ActivityStatus status);
+static ActivityStatus status_when_ready(Level *level, int place);
+static int	best_dependent(Level *level, int place);
+static int	best_root(Level *level);
+static bool may_go_on_with(const WorkOrder *order);
+static bool better(Level *level, int place, WorkOrder *best);
+static void hand_out_roots(Level *level, TimestampTz due_at);
+static void insert_variables(const RunInfo *run, const Scope *scope);
+static WorkOrder level_order(const Level *level, int place);
+static const ActivityDef *level_def(const Level *level, int place);
+static void claimed(Level *level, int place);
 static Datum pack_edge(const GraphEdge *edge, int index);
 static int	compare_edges(Datum a, Datum b, void *arg);
+static int	count_failures(const RunInfo *run, const ActivityEnd *ends);
 static Jsonb *work_out_output(const RunInfo *run, char **error);
 static void announce_end(int64 run_id, const char *status);
 
 bool
-advance_after_end(const RunInfo *run, int32 no, ActivityEnd end,
+advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
 				  bool detached, NextActivity *next)
 {
-	const Graph *graph = run->document->graph;
-	Advance		advance = {.run = run, .next = next, .candidate = -1};
+	Advance    *advance;
 
 	wakeup_run_event(run->run_id);
 	if (detached)
-		advance.leaves = 1;
-	else
+		return detached_ended(run, row);
+	advance = advance_begin(run, next);
+	advance_activity(advance, row, end);
+	if (advance->failed_fast && !run->document->nested)
 	{
-		advance.ends = palloc0(graph->nnodes * sizeof(ActivityEnd));
-		advance.pending = binaryheap_allocate(graph->nedges + 1,
-											  compare_edges, NULL);
-		if (next != NULL && run_is_startable(run->run_id))
-			advance.candidate = best_dependent(run, no);
-		follow(&advance, no, end);
-		while (!binaryheap_empty(advance.pending))
-			decide_dependent(&advance,
-							 (int32) (DatumGetInt64(binaryheap_first(advance.pending)) >> 32));
-		if (end == END_FAILED && failure_stops_run(run, no))
-		{
-			bool		ended;
+		bool		ended;
 
-			(void) run_stop(run->run_id, STOP_FAIL_FAST, NULL, &ended);
-			return ended;
-		}
+		(void) run_stop(run->run_id, STOP_FAIL_FAST, NULL, &ended);
+		return ended;
+	}
+	return advance_finish(advance);
+}
+
+Advance *
+advance_begin(const RunInfo *run, NextActivity *next)
+{
+	Advance    *advance = palloc0(sizeof(Advance));
+
+	advance->run = run;
+	advance->next = next;
+	advance->may_claim = next != NULL && run_is_startable(run->run_id);
+	return advance;
+}
+
+bool
+advance_finish(Advance *advance)
+{
+	int64		run_id = advance->run->run_id;
+
+	while (advance->ended != NIL)
+	{
+		BodyEnd    *body = linitial(advance->ended);
+
+		advance->ended = list_delete_first(advance->ended);
+		container_body_ended(body);
 	}
 
-	if (advance.leaves == 0 ||
-		run_count_down(run->run_id, advance.leaves) != 0)
+	/* It holds the guard of the run already, and stopping it wants that alone. */
+	if (advance->failed_fast &&
+		run_ask_stop(run_id, RUN_FAILED, NULL))
+		wakeup_scheduler(ERRAND_STOP);
+
+	if (advance->awaited == 0 ||
+		run_count_down(run_id, advance->awaited) != 0)
 		return false;
-	run_finish(run->run_id);
+	run_finish(run_id);
 	return true;
+}
+
+void
+advance_activity(Advance *advance, const ActivityRow *row, ActivityEnd end)
+{
+	const RunInfo *run = advance->run;
+	const ActivityDef *def = &run->document->activities[row->activity_no];
+	Level		level;
+
+	level_begin(&level, advance, scope_of(run->document, row));
+	if (advance->may_claim)
+		level.candidate = best_dependent(&level, activity_place(def));
+	follow(&level, activity_place(def), end);
+	level_finish(&level);
+	if (end == END_FAILED && failure_stops_run(run, def))
+		advance->failed_fast = true;
+}
+
+/* The container that has stopped fails when the last of its activities ended. */
+static bool
+detached_ended(const RunInfo *run, const ActivityRow *row)
+{
+	Advance    *advance;
+	ActivityRow container;
+	char	   *error;
+
+	if (row->detached_to < 0)
+	{
+		if (run_count_down(run->run_id, 1) != 0)
+			return false;
+		run_finish(run->run_id);
+		return true;
+	}
+	if (activity_count_down(run->run_id, row->detached_to, &error) != 0 ||
+		activity_end(run->run_id, row->detached_to, 0, ACTIVITY_FAILED, NULL,
+					 error, -1, -1, &container) == END_NOT_OURS)
+		return false;
+	advance = advance_begin(run, NULL);
+	advance_activity(advance, &container, END_FAILED);
+	return advance_finish(advance);
+}
+
+void
+advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
+{
+	const Graph *graph = scope->list->graph;
+	Level		level;
+
+	level_begin(&level, advance, scope);
+	insert_variables(advance->run, scope);
+	if (advance->may_claim && due_at == 0)
+		level.candidate = best_root(&level);
+	activities_insert(advance->run->run_id, advance->run->document, scope,
+					  due_at, level.candidate, MyProcPid);
+	hand_out_roots(&level, due_at);
+	for (int place = 0; place < graph->nnodes; place++)
+	{
+		if (graph->first_in[place] < graph->first_in[place + 1] ||
+			level_def(&level, place)->active)
+			continue;
+		activity_set_inactive(advance->run->run_id, scope->first_no + place);
+		follow(&level, place, level_def(&level, place)->on_inactive);
+	}
+	level_finish(&level);
+}
+
+static void
+insert_variables(const RunInfo *run, const Scope *scope)
+{
+	ListCell   *cell;
+
+	foreach(cell, scope->list->variables)
+	{
+		const DeclaredValue *variable = lfirst(cell);
+		VariableKey key = {run->run_id, scope->parent_no, scope->iteration,
+		variable->name};
+		JsonbValue	null = {.type = jbvNull};
+
+		run_variable_insert(&key, variable->default_value != NULL ?
+							variable->default_value :
+							JsonbValueToJsonb(&null));
+	}
+}
+
+static void
+hand_out_roots(Level *level, TimestampTz due_at)
+{
+	const Graph *graph = level->scope->list->graph;
+
+	for (int place = 0; place < graph->nnodes; place++)
+	{
+		if (graph->first_in[place] < graph->first_in[place + 1] ||
+			!level_def(level, place)->active)
+			continue;
+		if (due_at != 0)
+			wakeup_at(due_at);
+		else
+			apply_status(level, place, place == level->candidate ?
+						 ACTIVITY_IN_PROGRESS : ACTIVITY_QUEUED);
+	}
+}
+
+static void
+level_begin(Level *level, Advance *advance, const Scope *scope)
+{
+	const Graph *graph = scope->list->graph;
+
+	level->advance = advance;
+	level->scope = scope;
+	level->ends = palloc0(graph->nnodes * sizeof(ActivityEnd));
+	level->pending = binaryheap_allocate(graph->nedges + 1, compare_edges,
+										 NULL);
+	level->awaited = 0;
+	level->candidate = -1;
+}
+
+static void
+level_finish(Level *level)
+{
+	const Scope *scope = level->scope;
+	ActivityEnd verdict = END_NONE;
+
+	while (!binaryheap_empty(level->pending))
+		decide_dependent(level,
+						 (int32) (DatumGetInt64(binaryheap_first(level->pending)) >> 32));
+	if (scope->list->container < 0)
+		level->advance->awaited += level->awaited;
+	else if (level->awaited > 0)
+	{
+		if (scope->list->count == 1)
+			verdict = graph_succeeded(scope->list->graph, level->ends) ?
+				END_SUCCEEDED : END_FAILED;
+		if (scope_count_down(level->advance->run->run_id, scope,
+							 level->awaited, verdict) == 0)
+			scope_ended(level, verdict);
+	}
+	binaryheap_free(level->pending);
+}
+
+/*
+ * Its internal activity counts as skipped, so that the leaf rule goes on to
+ * those before it.
+ */
+static void
+scope_ended(Level *level, ActivityEnd verdict)
+{
+	const RunInfo *run = level->advance->run;
+	const ActivityList *list = level->scope->list;
+	BodyEnd    *body = palloc0(sizeof(BodyEnd));
+	int			last = list->count - 1;
+	ActivityEnd *ends = level->ends;
+
+	if (verdict == END_NONE)
+		activity_ends(run->run_id, run->document, level->scope, ends);
+	body->advance = level->advance;
+	body->run = run;
+	body->scope = level->scope;
+	body->def = &run->document->activities[list->container];
+	if (level_def(level, last)->internal)
+	{
+		body->check = ends[last];
+		ends[last] = END_SKIPPED;
+	}
+	body->succeeded = graph_succeeded(list->graph, ends) &&
+		!(list->has_items && body->check == END_FAILED);
+	if (verdict == END_NONE && list->has_items)
+		scope_end(run->run_id, level->scope, body->succeeded);
+	level->advance->ended = lappend(level->advance->ended, body);
 }
 
 /* An activity has ended: its dependents are to be decided about. */
 static void
-follow(Advance *advance, int32 no, ActivityEnd end)
+follow(Level *level, int place, ActivityEnd end)
 {
-	const Graph *graph = advance->run->document->graph;
+	const Graph *graph = level->scope->list->graph;
 	int			i;
 
-	advance->ends[no] = end;
-	if (graph_is_leaf(graph, no))
-		advance->leaves++;
-	for (i = graph->first_out[no]; i < graph->first_out[no + 1]; i++)
+	level->ends[place] = end;
+	if (level_def(level, place)->awaited)
+		level->awaited++;
+	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{
 		int			edge = graph->out_edges[i];
 
-		binaryheap_add(advance->pending,
+		binaryheap_add(level->pending,
 					   pack_edge(&graph->edges[edge], edge));
 	}
 }
 
 /* Takes all that has ended before this dependent together: one update. */
 static void
-decide_dependent(Advance *advance, int32 no)
+decide_dependent(Level *level, int place)
 {
-	const Graph *graph = advance->run->document->graph;
+	const Graph *graph = level->scope->list->graph;
 	int			ended = 0;
 	int			unmet = 0;
 	ActivityStatus status;
 
-	while (!binaryheap_empty(advance->pending))
+	while (!binaryheap_empty(level->pending))
 	{
-		int64		packed = DatumGetInt64(binaryheap_first(advance->pending));
+		int64		packed = DatumGetInt64(binaryheap_first(level->pending));
 		const GraphEdge *edge = &graph->edges[(int32) (packed & PG_INT32_MAX)];
 
-		if (edge->to != no)
+		if (edge->to != place)
 			break;
-		(void) binaryheap_remove_first(advance->pending);
+		(void) binaryheap_remove_first(level->pending);
 		ended++;
-		if (!graph_condition_met(edge->conditions, advance->ends[edge->from]))
+		if (!graph_condition_met(edge->conditions, level->ends[edge->from]))
 			unmet++;
 	}
-	status = activity_dependencies_ended(advance->run->run_id, no, ended,
-										 unmet, status_when_ready(advance, no),
+	status = activity_dependencies_ended(level->advance->run->run_id,
+										 level->scope->first_no + place,
+										 ended, unmet,
+										 status_when_ready(level, place),
+										 level_def(level, place)->join_any,
 										 MyProcPid);
-	apply_status(advance, no, status);
+	apply_status(level, place, status);
 }
 
 static void
-apply_status(Advance *advance, int32 no, ActivityStatus status)
+apply_status(Level *level, int place, ActivityStatus status)
 {
-	WorkOrder	order = work_order(advance->run, no);
+	WorkOrder	order = level_order(level, place);
 
 	switch (status)
 	{
 		case ACTIVITY_QUEUED:
-			wakeup_ready(advance->run->run_as, &order);
+			wakeup_ready(level->advance->run->run_as, &order);
 			break;
 		case ACTIVITY_IN_PROGRESS:
-			advance->next->claimed = true;
-			advance->next->order = order;
-			advance->next->attempt = 1;
-			wakeup_my_work(&order, 1);
+			claimed(level, place);
 			break;
 		case ACTIVITY_SKIPPED:
-			follow(advance, no, END_SKIPPED);
+			follow(level, place, END_SKIPPED);
 			break;
 		case ACTIVITY_INACTIVE:
-			follow(advance, no,
-				   advance->run->document->activities[no].on_inactive);
+			follow(level, place, level_def(level, place)->on_inactive);
 			break;
 		case ACTIVITY_WAITING:	/* for others */
-		case ACTIVITY_CANCELLED:	/* the run has stopped */
+		case ACTIVITY_CANCELLED:	/* it has started, or the run has stopped */
 		case ACTIVITY_SUCCEEDED:
 		case ACTIVITY_FAILED:
 			break;
 	}
 }
 
-static ActivityStatus
-status_when_ready(Advance *advance, int32 no)
+static void
+claimed(Level *level, int place)
 {
-	if (!advance->run->document->activities[no].active)
+	NextActivity *next = level->advance->next;
+
+	level->advance->may_claim = false;
+	next->claimed = true;
+	next->order = level_order(level, place);
+	next->attempt = 1;
+	wakeup_my_work(&next->order, 1);
+}
+
+static ActivityStatus
+status_when_ready(Level *level, int place)
+{
+	if (!level_def(level, place)->active)
 		return ACTIVITY_INACTIVE;
-	return no == advance->candidate ? ACTIVITY_IN_PROGRESS : ACTIVITY_QUEUED;
+	return place == level->candidate ? ACTIVITY_IN_PROGRESS : ACTIVITY_QUEUED;
 }
 
 /*
@@ -183,40 +412,105 @@ status_when_ready(Advance *advance, int32 no)
  * the first in the order of work, unless something better is in the queue.
  */
 static int
-best_dependent(const RunInfo *run, int32 no)
+best_dependent(Level *level, int place)
 {
-	const Graph *graph = run->document->graph;
+	const Graph *graph = level->scope->list->graph;
 	WorkOrder	best;
 	int			found = -1;
 	int			i;
 
-	for (i = graph->first_out[no]; i < graph->first_out[no + 1]; i++)
+	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{
 		int			to = graph->edges[graph->out_edges[i]].to;
-		WorkOrder	order = work_order(run, to);
 
-		if (found < 0 || work_compare(&order, &best) < 0)
+		if (found < 0 || better(level, to, &best))
 		{
-			best = order;
+			best = level_order(level, to);
 			found = to;
 		}
 	}
-	if (found >= 0 &&
-		(!slot_may_go_on_with(&best) || !role_is_still_allowed()))
-		found = -1;
-	return found;
+	return found >= 0 && may_go_on_with(&best) ? found : -1;
+}
+
+/* The same of activities that wait for nothing. */
+static int
+best_root(Level *level)
+{
+	const Graph *graph = level->scope->list->graph;
+	WorkOrder	best;
+	int			found = -1;
+
+	for (int place = 0; place < graph->nnodes; place++)
+	{
+		if (graph->first_in[place] < graph->first_in[place + 1] ||
+			!level_def(level, place)->active)
+			continue;
+		if (found < 0 || better(level, place, &best))
+		{
+			best = level_order(level, place);
+			found = place;
+		}
+	}
+	return found >= 0 && may_go_on_with(&best) ? found : -1;
+}
+
+static bool
+may_go_on_with(const WorkOrder *order)
+{
+	return slot_may_go_on_with(order) && role_is_still_allowed();
+}
+
+static bool
+better(Level *level, int place, WorkOrder *best)
+{
+	WorkOrder	order = level_order(level, place);
+
+	return work_compare(&order, best) < 0;
 }
 
 static WorkOrder
-work_order(const RunInfo *run, int32 no)
+level_order(const Level *level, int place)
+{
+	return work_order(level->advance->run, level->scope->first_no + place,
+					  level->scope->list->first + place);
+}
+
+static const ActivityDef *
+level_def(const Level *level, int place)
+{
+	return list_activity(level->advance->run->document, level->scope->list,
+						 place);
+}
+
+WorkOrder
+work_order(const RunInfo *run, int32 no, int32 activity_no)
 {
 	return (WorkOrder)
 	{
 		.run_priority = run->priority,
 		.run_id = run->run_id,
-		.priority = run->document->activities[no].priority,
-		.no = no
+		.priority = run->document->activities[activity_no].priority,
+		.no = no,
+		.activity_no = activity_no
 	};
+}
+
+const ActivityDef *
+run_activity(const RunInfo *run, int32 no)
+{
+	EngineMode	mode;
+	ActivityRow *row;
+
+	/* The run's own scope is numbered as the document is. */
+	if (no < run->document->list->count)
+		return &run->document->activities[no];
+	engine_mode_enter(&mode);
+	row = activity_load(run->run_id, no);
+	engine_mode_leave(&mode);
+	if (row == NULL)
+		elog(ERROR, "run " INT64_FORMAT " has no activity %d", run->run_id,
+			 no);
+	return &run->document->activities[row->activity_no];
 }
 
 static Datum
@@ -240,14 +534,15 @@ compare_edges(Datum a, Datum b, void *arg)
  * that is inactive only counts as failed.
  */
 bool
-failure_stops_run(const RunInfo *run, int32 no)
+failure_stops_run(const RunInfo *run, const ActivityDef *def)
 {
-	const Graph *graph = run->document->graph;
+	const Graph *graph = def->list->graph;
+	int			place = activity_place(def);
 	int			i;
 
-	if (!run->document->fail_fast || !run->document->activities[no].active)
+	if (!run->document->fail_fast || !def->active)
 		return false;
-	for (i = graph->first_out[no]; i < graph->first_out[no + 1]; i++)
+	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 		if (graph->edges[graph->out_edges[i]].conditions & CONDITION_FAILED)
 			return false;
 	return true;
@@ -258,23 +553,19 @@ run_finish(int64 run_id)
 {
 	const RunInfo *info = run_info(run_id);
 	RunRow	   *run = run_load(run_id, true);
-	ActivityEnd *ends = palloc(info->document->nactivities * sizeof(ActivityEnd));
+	const ActivityList *list = info->document->list;
+	Scope		scope = {.list = list, .parent_no = -1};
+	ActivityEnd *ends = palloc(list->count * sizeof(ActivityEnd));
 	RunStatus	status;
 	Jsonb	   *output = NULL;
 	char	   *error = NULL;
-	int			failures = 0;
-	int			i;
 
-	activity_ends(run_id, info->document, ends);
-	for (i = 0; i < info->document->nactivities; i++)
-		failures += ends[i] == END_FAILED &&
-			info->document->activities[i].active;
-
+	activity_ends(run_id, info->document, &scope, ends);
 	if (run->stop_status != RUN_QUEUED)
 		status = run->stop_status;
 	else
-		status = graph_succeeded(info->document->graph, ends) ?
-			RUN_SUCCEEDED : RUN_FAILED;
+		status = graph_succeeded(list->graph, ends) ? RUN_SUCCEEDED :
+			RUN_FAILED;
 
 	if (status == RUN_SUCCEEDED && info->document->output != NULL)
 	{
@@ -284,17 +575,41 @@ run_finish(int64 run_id)
 	}
 	if (error == NULL && status != RUN_SUCCEEDED)
 		error = run->stop_reason != NULL ? run->stop_reason :
-			activity_first_error(run_id);
+			activity_first_error(run_id, NULL);
 	if (error == NULL && status == RUN_FAILED)
 		error = "an inactive activity counts as failed";
 
-	run_end(run_id, status, status == RUN_SUCCEEDED ? failures : 0, output,
-			error);
+	run_end(run_id, status, status == RUN_SUCCEEDED ?
+			count_failures(info, ends) : 0, output, error);
 	wakeup_run_event(run_id);
 	if (info->document->concurrency > 0)
 		wakeup_scheduler(ERRAND_ADMIT);
 	if (mlpipe_notify)
 		announce_end(run_id, run_status_name(status));
+	if (info->document->has_children)
+		wakeup_scheduler(ERRAND_STOP);
+	if (run->parent_run_id != 0)
+		child_ended(run, status, output, error);
+}
+
+/* Containers are not counted: what failed in them is. */
+static int
+count_failures(const RunInfo *run, const ActivityEnd *ends)
+{
+	const Document *document = run->document;
+	List	   *containers = NIL;
+	int			failures = 0;
+
+	for (int no = 0; no < document->nactivities; no++)
+	{
+		if (document->activities[no].bodies != NIL)
+			containers = lappend_int(containers, no);
+		else if (!document->nested)
+			failures += ends[no] == END_FAILED &&
+				document->activities[no].active;
+	}
+	return document->nested ? activity_failures(run->run_id, containers) :
+		failures;
 }
 
 /* A path that finds nothing fails the run, and not whoever ends it. */
@@ -304,13 +619,16 @@ work_out_output(const RunInfo *run, char **error)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	Jsonb	   *volatile output = NULL;
+	Scope		scope = {.list = run->document->list, .parent_no = -1};
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		output = template_render_json(run->document->output,
-									  run_context_load(run->run_id));
+									  run_context_load(run->run_id,
+													   run->document,
+													   list_make1(&scope)));
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

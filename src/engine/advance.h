@@ -9,6 +9,7 @@
 #ifndef MLPIPE_ADVANCE_H
 #define MLPIPE_ADVANCE_H
 
+#include "datatype/timestamp.h"
 #include "definition/document.h"
 #include "engine/shmem.h"
 
@@ -30,21 +31,49 @@ typedef struct NextActivity
 	int32		attempt;
 } NextActivity;
 
+struct ActivityRow;
+struct Scope;
+
 /*
  * The activity has just been marked as ended, in this transaction; makes its
- * dependents ready or skips them, and ends the run where this was the last.
- * detached: its run has stopped, so only the run's end follows.  With next, the
- * caller is an executor that can go on with one of the dependents: that one is
- * claimed for it right away.  True where the run ended.
+ * dependents ready or skips them, goes on with its container where it was the
+ * last of a scope, and ends the run where this was the last of all.
+ * detached: its run, or a container around it, has stopped, so only the end of
+ * that follows.  With next, the caller is an executor that can go on with an
+ * activity that becomes ready: one is claimed for it right away.  True where
+ * the run ended: the caller commits synchronously.
  */
-extern bool advance_after_end(const RunInfo *run, int32 no, ActivityEnd end,
+extern bool advance_after_end(const RunInfo *run,
+							  const struct ActivityRow *row, ActivityEnd end,
 							  bool detached, NextActivity *next);
 
 /*
  * Does the failure of this activity stop the run?  Then all its activities have
  * to be locked before the one that failed is marked: activities_lock().
  */
-extern bool failure_stops_run(const RunInfo *run, int32 no);
+extern bool failure_stops_run(const RunInfo *run,
+							  const ActivityDef *def);
+
+/*
+ * Scopes that a container begins with: any number of them, one after the other.
+ * due_at: when their activities may start; 0: at once.
+ */
+typedef struct Advance Advance;
+
+extern Advance *advance_begin(const RunInfo *run, NextActivity *next);
+extern void advance_scope(Advance *advance, const struct Scope *scope,
+						  TimestampTz due_at);
+extern bool advance_finish(Advance *advance);
+
+/* For containers: one that has just been marked as ended. */
+extern void advance_activity(Advance *advance, const struct ActivityRow *row,
+							 ActivityEnd end);
+
+/* Of a run: where an activity's work stands in the order of work. */
+extern WorkOrder work_order(const RunInfo *run, int32 no, int32 activity_no);
+
+/* The definition of an activity, by the number of its row. */
+extern const ActivityDef *run_activity(const RunInfo *run, int32 no);
 
 /* Ends a run that has nothing left; used by run_stop() too. */
 extern void run_finish(int64 run_id);

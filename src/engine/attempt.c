@@ -25,6 +25,7 @@
 
 #include "activity/activity.h"
 #include "engine/attempt.h"
+#include "engine/container.h"
 #include "engine/executor.h"
 #include "engine/failure.h"
 #include "engine/finish.h"
@@ -38,16 +39,18 @@
 #include "store/engine_mode.h"
 
 #define CLAIM_AGAIN_AFTER	(1 * USECS_PER_SEC)
+#define MIN_TIME_LIMIT		(USECS_PER_SEC / 100)
 
 static void let_cancels_in(void);
 static void give_up_role(void);
-static void start_run_if_first(const RunInfo *run, int32 no);
-static bool may_be_first(const Document *document, int32 no);
+static void start_run_if_first(const RunInfo *run, int32 activity_no);
+static bool may_be_first(const Document *document, int32 activity_no);
 static bool flushes_each_end(const Document *document);
 static bool must_flush_claims(void);
 static void flush_claim(void);
 static void work(ActivityCall *call, NextActivity *next);
 static ActivityOutcome run_user_part(ActivityCall *call);
+static int64 time_limit(ActivityCall *call);
 static bool finish_outcome(ActivityCall *call, ActivityOutcome outcome,
 						   NextActivity *next);
 static void store_variables(ActivityCall *call);
@@ -78,7 +81,7 @@ attempt_claim(const WorkOrder *order)
 	attempt = activity_claim(order->run_id, order->no, MyProcPid);
 	if (attempt > 0)
 	{
-		start_run_if_first(run_info(order->run_id), order->no);
+		start_run_if_first(run_info(order->run_id), order->activity_no);
 		wakeup_my_work(order, attempt);
 		wakeup_run_event(order->run_id);
 	}
@@ -125,9 +128,9 @@ give_up_role(void)
 
 /* The run leaves the queue when the first of its activities starts. */
 static void
-start_run_if_first(const RunInfo *run, int32 no)
+start_run_if_first(const RunInfo *run, int32 activity_no)
 {
-	if (may_be_first(run->document, no) &&
+	if (may_be_first(run->document, activity_no) &&
 		run_start(run->run_id, run->document->timeout) &&
 		run->document->timeout > 0)
 		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
@@ -135,14 +138,17 @@ start_run_if_first(const RunInfo *run, int32 no)
 
 /* It waits for nothing, or perhaps for inactive ones alone. */
 static bool
-may_be_first(const Document *document, int32 no)
+may_be_first(const Document *document, int32 activity_no)
 {
-	const Graph *graph = document->graph;
+	const Graph *graph = document->list->graph;
 	int			i;
 
-	if (graph->first_in[no] == graph->first_in[no + 1])
+	/* One inside of a container comes after that. */
+	if (activity_no >= graph->nnodes)
+		return false;
+	if (graph->first_in[activity_no] == graph->first_in[activity_no + 1])
 		return true;
-	for (i = 0; i < no; i++)
+	for (i = 0; i < activity_no; i++)
 		if (!document->activities[i].active)
 			return true;
 	return false;
@@ -160,7 +166,8 @@ attempt_run(const WorkOrder *order, int32 attempt, NextActivity *next)
 	PG_TRY();
 	{
 		work_begin();
-		work(call_begin(order->run_id, order->no, attempt), next);
+		work(call_begin(order->run_id, order->no, order->activity_no,
+						attempt), next);
 	}
 	PG_CATCH();
 	{
@@ -240,7 +247,7 @@ run_user_part(ActivityCall *call)
 				 errmsg("the pipeline's document is not valid any more: %s",
 						call->document->problem)));
 	journal_capture_start();
-	attempt_timeout_start(call->def->timeout);
+	attempt_timeout_start_rest(call->def->timeout, time_limit(call));
 	outcome = activity_type(call->def)->run(call);
 
 	/*
@@ -253,6 +260,15 @@ run_user_part(ActivityCall *call)
 	attempt_timeout_stop();
 	journal_capture_stop();
 	return outcome;
+}
+
+/* What waits has so long in all; this may be one look of many. */
+static int64
+time_limit(ActivityCall *call)
+{
+	if (call->def->timeout == 0 || !(call->def->kind->takes & TAKES_ITS_TIME))
+		return call->def->timeout;
+	return Max(call_deadline(call) - GetCurrentTimestamp(), MIN_TIME_LIMIT);
 }
 
 /* True where the run has ended. */
@@ -275,6 +291,9 @@ finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
 		case OUTCOME_PARKED:
 			run_ended = park(call, next);
 			break;
+		case OUTCOME_BODY:
+			run_ended = container_start(call, next);
+			break;
 		case OUTCOME_STEP:
 			break;
 	}
@@ -296,7 +315,10 @@ store_variables(ActivityCall *call)
 	{
 		VariableChange *change = lfirst(cell);
 
-		run_variable_set(call->run_id, change->name, change->value);
+		if (change->append)
+			run_variable_append(&change->key, change->value);
+		else
+			run_variable_set(&change->key, change->value);
 	}
 	engine_mode_leave(&mode);
 }
@@ -304,8 +326,8 @@ store_variables(ActivityCall *call)
 static int
 compare_variables(const ListCell *a, const ListCell *b)
 {
-	return strcmp(((VariableChange *) lfirst(a))->name,
-				  ((VariableChange *) lfirst(b))->name);
+	return strcmp(((VariableChange *) lfirst(a))->key.name,
+				  ((VariableChange *) lfirst(b))->key.name);
 }
 
 static bool
@@ -315,19 +337,24 @@ park(ActivityCall *call, NextActivity *next)
 	TimestampTz limit = DT_NOEND;
 	bool		parked;
 
-	if (call->def->timeout > 0)
+	if (call->def->timeout > 0 &&
+		!(call->def->kind->takes & TAKES_ITS_TIME))
 		limit = GetCurrentTimestamp() + call->def->timeout;
-	if (call->due_at <= GetCurrentTimestamp())
+	if (call->due_at != 0 && call->due_at <= GetCurrentTimestamp() &&
+		activity_type(call->def)->when_due == DUE_SUCCEEDS)
 		return activity_succeed(run_info(call->run_id), call->no,
 								call->attempt, call->output, -1, -1, next);
 	engine_mode_enter(&mode);
 	parked = activity_park(call->run_id, call->no, call->attempt,
-						   Min(call->due_at, limit), limit < call->due_at);
+						   Min(call->due_at, limit), limit < call->due_at, 0,
+						   call->output);
 	engine_mode_leave(&mode);
 	if (!parked)
 		return activity_cancel(run_info(call->run_id), call->no,
 							   call->attempt, NULL);
-	wakeup_at(Min(call->due_at, limit));
+	if (call->due_at != 0)
+		wakeup_at(Min(call->due_at, limit));
+	wakeup_run_event(call->run_id);
 	return false;
 }
 

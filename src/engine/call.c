@@ -16,13 +16,17 @@
 #include "engine/session.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
+#include "store/scope_store.h"
+
+static List *scopes_around(ActivityCall *call);
+static List *call_rows(ActivityCall *call);
 
 #define MAX_OUTPUT_BYTES	(64 * 1024 * 1024)
 
 ActivityCall *MyCall = NULL;
 
 ActivityCall *
-call_begin(int64 run_id, int32 no, int32 attempt)
+call_begin(int64 run_id, int32 no, int32 activity_no, int32 attempt)
 {
 	const RunInfo *run = run_info(run_id);
 	ActivityCall *call;
@@ -34,7 +38,7 @@ call_begin(int64 run_id, int32 no, int32 attempt)
 	call->attempt = attempt;
 	call->role = run->run_as;
 	call->document = run->document;
-	call->def = &run->document->activities[no];
+	call->def = &run->document->activities[activity_no];
 	call->context = WorkContext;
 	call->items_in = -1;
 	call->items_out = -1;
@@ -58,11 +62,99 @@ call_context(ActivityCall *call)
 		EngineMode	mode;
 
 		engine_mode_enter(&mode);
-		call->run_context = run_context_load(call->run_id);
+		call->run_context = run_context_load(call->run_id, call->document,
+											 scopes_around(call));
 		engine_mode_leave(&mode);
 		MemoryContextSwitchTo(previous);
 	}
 	return call->run_context;
+}
+
+/* The run's own scope first. */
+static List *
+scopes_around(ActivityCall *call)
+{
+	List	   *scopes = NIL;
+	List	   *rows;
+	ListCell   *cell;
+
+	if (call->def->list->container < 0)
+	{
+		Scope	   *scope = palloc0(sizeof(Scope));
+
+		scope->list = call->document->list;
+		scope->parent_no = -1;
+		return list_make1(scope);
+	}
+	rows = call_rows(call);
+	foreach(cell, rows)
+		scopes = lcons(scope_of(call->document, lfirst(cell)), scopes);
+	return scopes;
+}
+
+/* Its own row and those of the containers around it. */
+static List *
+call_rows(ActivityCall *call)
+{
+	if (call->rows == NIL)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(call->context);
+		EngineMode	mode;
+
+		engine_mode_enter(&mode);
+		call->rows = activity_ancestry(call->run_id, call->no);
+		engine_mode_leave(&mode);
+		MemoryContextSwitchTo(previous);
+	}
+	return call->rows;
+}
+
+const char *
+call_name(ActivityCall *call)
+{
+	if (call->def->list->container < 0)
+		return call->def->name;
+	return ((ActivityRow *) linitial(call_rows(call)))->name;
+}
+
+TimestampTz
+call_deadline(ActivityCall *call)
+{
+	return ((ActivityRow *) linitial(call_rows(call)))->started_at +
+		call->def->timeout;
+}
+
+const DeclaredValue *
+call_variable(ActivityCall *call, const char *name, VariableKey *key)
+{
+	int			level;
+	const DeclaredValue *variable = document_find_variable(call->document,
+														   call->def, name,
+														   &level);
+
+	key->run_id = call->run_id;
+	key->no = -1;
+	key->iteration = 0;
+	key->name = name;
+	if (variable != NULL && call->def->list->container >= 0)
+	{
+		ActivityRow *row = list_nth(call_rows(call), level);
+
+		key->no = row->parent_no;
+		key->iteration = row->iteration;
+		key->name = variable->name;
+	}
+	return variable;
+}
+
+void
+call_lock_variable(ActivityCall *call, const VariableKey *key)
+{
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	run_variable_lock(key);
+	engine_mode_leave(&mode);
 }
 
 char *

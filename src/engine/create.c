@@ -20,6 +20,7 @@
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 #include "store/run_store.h"
+#include "store/scope_store.h"
 
 static int64 insert_run(const RunRequest *request, bool held);
 static void insert_variables(int64 run_id, const Document *document);
@@ -32,6 +33,7 @@ run_create(const RunRequest *request)
 {
 	const Document *document = request->document;
 	bool		held = document->concurrency > 0 && request->pipeline_id != 0;
+	Scope		scope = {.list = document->list, .parent_no = -1};
 	EngineMode	mode;
 	int64		run_id;
 
@@ -43,7 +45,7 @@ run_create(const RunRequest *request)
 	else
 	{
 		insert_variables(run_id, document);
-		activities_insert(run_id, document);
+		activities_insert(run_id, document, &scope, 0, -1, 0);
 		end_inactive_roots(run_id, document);
 		if (request->not_before != 0)
 			wakeup_at(request->not_before);
@@ -64,7 +66,12 @@ insert_run(const RunRequest *request, bool held)
 		.pipeline_id = request->pipeline_id,
 		.held = held,
 		.priority = request->priority,
-		.remaining = request->document->nleaves,
+		.remaining = request->document->list->nawaited,
+		.next_no = request->document->list->nrows,
+		.level = request->level,
+		.parent_run_id = request->parent_run_id,
+		.parent_no = request->parent_no,
+		.parent_attempt = request->parent_attempt,
 		.run_as = request->run_as,
 		.submitted_by = request->submitted_by,
 		.not_before = request->not_before,
@@ -87,8 +94,9 @@ insert_variables(int64 run_id, const Document *document)
 	{
 		const DeclaredValue *variable = lfirst(cell);
 
-		run_variable_insert(run_id, variable->name,
-							variable->default_value != NULL ?
+		VariableKey key = {run_id, -1, 0, variable->name};
+
+		run_variable_insert(&key, variable->default_value != NULL ?
 							variable->default_value : json_constant("null"));
 	}
 }
@@ -97,17 +105,18 @@ insert_variables(int64 run_id, const Document *document)
 static void
 end_inactive_roots(int64 run_id, const Document *document)
 {
+	const Graph *graph = document->list->graph;
 	int			no;
 
-	for (no = 0; no < document->nactivities; no++)
+	for (no = 0; no < graph->nnodes; no++)
 	{
 		const ActivityDef *def = &document->activities[no];
+		ActivityRow row = {.no = no, .activity_no = no, .parent_no = -1};
 
-		if (def->active ||
-			document->graph->first_in[no] < document->graph->first_in[no + 1])
+		if (def->active || graph->first_in[no] < graph->first_in[no + 1])
 			continue;
 		activity_set_inactive(run_id, no);
-		(void) advance_after_end(run_info(run_id), no, def->on_inactive,
+		(void) advance_after_end(run_info(run_id), &row, def->on_inactive,
 								 false, NULL);
 	}
 }
@@ -116,7 +125,7 @@ end_inactive_roots(int64 run_id, const Document *document)
 static void
 push_roots(int64 run_id, const RunRequest *request)
 {
-	const Graph *graph = request->document->graph;
+	const Graph *graph = request->document->list->graph;
 	int			no;
 
 	for (no = 0; no < graph->nnodes; no++)
@@ -126,7 +135,8 @@ push_roots(int64 run_id, const RunRequest *request)
 			.run_priority = request->priority,
 			.run_id = run_id,
 			.priority = def->priority,
-			.no = no
+			.no = no,
+			.activity_no = no
 		};
 
 		if (def->active && graph->first_in[no] == graph->first_in[no + 1])
@@ -143,13 +153,8 @@ run_push_ready(int64 run_id)
 
 	foreach(cell, queued)
 	{
-		int			no = lfirst_int(cell);
-		WorkOrder	order = {
-			.run_priority = run->priority,
-			.run_id = run_id,
-			.priority = run->document->activities[no].priority,
-			.no = no
-		};
+		const ReadyRow *row = lfirst(cell);
+		WorkOrder	order = work_order(run, row->no, row->activity_no);
 
 		wakeup_ready(run->run_as, &order);
 	}

@@ -25,6 +25,10 @@ typedef struct RunRequest
 	const char *idempotency_key;	/* NULL: none */
 	TimestampTz not_before;		/* 0: at once */
 	int64		group_id;		/* 0: a group of its own */
+	int32		level;			/* runs above it */
+	int64		parent_run_id;	/* that waits for its end; 0: none */
+	int32		parent_no;
+	int32		parent_attempt;
 } RunRequest;
 
 /*

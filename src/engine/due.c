@@ -12,6 +12,8 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "activity/activity.h"
+#include "engine/container.h"
 #include "engine/create.h"
 #include "engine/finish.h"
 #include "engine/scheduler.h"
@@ -29,6 +31,8 @@
 static void list_due(void *arg);
 static void run_is_due(void *arg);
 static void activity_is_due(void *arg);
+static void start_again(const RunInfo *run, const DueRow *row);
+static void look_again(const RunInfo *run, const DueRow *row);
 static bool fail_waiting(const RunInfo *run, const DueRow *row);
 static void look_up(void *arg);
 static void purge_some(void *arg);
@@ -100,30 +104,60 @@ activity_is_due(void *arg)
 {
 	DueRow	   *row = arg;
 	const RunInfo *run = run_info(row->run_id);
-	EngineMode	mode;
-	WorkOrder	order = {
-		.run_priority = run->priority,
-		.run_id = row->run_id,
-		.priority = run->document->activities[row->no].priority,
-		.no = row->no
-	};
+	const ActivityDef *def = &run->document->activities[row->activity_no];
 
 	if (row->queued)
 	{
-		engine_mode_enter(&mode);
-		activity_clear_due(row->run_id, row->no);
-		engine_mode_leave(&mode);
-		wakeup_ready(run->run_as, &order);
+		start_again(run, row);
+		return;
 	}
-	else if (row->times_out ? fail_waiting(run, row) :
-			 activity_succeed(run, row->no, row->attempt, NULL, -1, -1, NULL))
-		ForceSyncCommit();
+	switch (activity_type(def)->when_due)
+	{
+		case DUE_SUCCEEDS:
+			if (row->times_out ? fail_waiting(run, row) :
+				activity_succeed(run, row->no, row->attempt, NULL, -1, -1,
+								 NULL))
+				ForceSyncCommit();
+			break;
+		case DUE_LOOKS_AGAIN:
+			look_again(run, row);
+			break;
+		case DUE_TIMES_OUT:
+			if (container_time_out(run, row->no, row->attempt))
+				ForceSyncCommit();
+			break;
+	}
+}
+
+static void
+start_again(const RunInfo *run, const DueRow *row)
+{
+	WorkOrder	order = work_order(run, row->no, row->activity_no);
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	activity_clear_due(row->run_id, row->no);
+	engine_mode_leave(&mode);
+	wakeup_ready(run->run_as, &order);
+}
+
+/* Code of the user's is not run here: an executor takes it up again. */
+static void
+look_again(const RunInfo *run, const DueRow *row)
+{
+	WorkOrder	order = work_order(run, row->no, row->activity_no);
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	if (activity_resume(row->run_id, row->no, row->attempt))
+		wakeup_ready(run->run_as, &order);
+	engine_mode_leave(&mode);
 }
 
 static bool
 fail_waiting(const RunInfo *run, const DueRow *row)
 {
-	double		timeout = run->document->activities[row->no].timeout / 1000000.0;
+	double		timeout = run->document->activities[row->activity_no].timeout / 1000000.0;
 	Failure    *failure = failure_create(CurrentMemoryContext, "57014",
 										 psprintf("timeout: the attempt took longer than %g s",
 												  timeout), NULL, NULL);

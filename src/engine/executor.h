@@ -42,7 +42,8 @@ extern bool parallel_publish(int64 run_id, int32 no);
 extern void parallel_end_idle(int64 run_id, int32 no);
 
 /* Sets MyCall up for an attempt, in WorkContext; and clears it. */
-extern ActivityCall *call_begin(int64 run_id, int32 no, int32 attempt);
+extern ActivityCall *call_begin(int64 run_id, int32 no, int32 activity_no,
+								int32 attempt);
 extern void call_end(void);
 
 #endif							/* MLPIPE_EXECUTOR_H */

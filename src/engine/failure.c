@@ -121,6 +121,8 @@ interrupt_message(Interrupt interrupt)
 							timeout_passed / 1000000.0);
 		case INTERRUPT_STEP:
 			return "the step has failed";
+		case INTERRUPT_CONTAINER:
+			return "a container around the activity was stopped";
 		case INTERRUPT_NONE:
 			break;
 	}
@@ -130,6 +132,12 @@ interrupt_message(Interrupt interrupt)
 void
 attempt_timeout_start(int64 timeout)
 {
+	attempt_timeout_start_rest(timeout, timeout);
+}
+
+void
+attempt_timeout_start_rest(int64 timeout, int64 rest)
+{
 	if (timeout <= 0)
 		return;
 	if (attempt_timeout_id == MAX_TIMEOUTS)
@@ -138,7 +146,8 @@ attempt_timeout_start(int64 timeout)
 	timeout_passed = timeout;
 
 	/* User code may catch it: then it comes again. */
-	enable_timeout_every(attempt_timeout_id, GetCurrentTimestamp() + timeout,
+	enable_timeout_every(attempt_timeout_id,
+						 GetCurrentTimestamp() + Max(rest, 0),
 						 INTERRUPT_AGAIN_MS);
 }
 

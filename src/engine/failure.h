@@ -37,6 +37,9 @@ extern Failure *failure_create(MemoryContext context, const char *sqlstate,
 
 /* The time limit of what runs next, in microseconds; 0: none. */
 extern void attempt_timeout_start(int64 timeout);
+
+/* The same of what is left of a longer time, which messages name. */
+extern void attempt_timeout_start_rest(int64 timeout, int64 rest);
 extern void attempt_timeout_stop(void);
 
 /* Raises 57014 where this attempt has been interrupted, and goes on. */

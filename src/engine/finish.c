@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/finish.h"
+#include "engine/guard.h"
 #include "engine/slot.h"
 #include "engine/stop.h"
 #include "engine/wakeup.h"
@@ -26,15 +27,15 @@
 #define MIN_LOST_ATTEMPTS	2
 
 static void require_ours(EndResult result, int64 run_id, int32 no);
-static EndResult mark_failed(const RunInfo *run, int32 no, int32 attempt,
-							 const Failure *failure);
+static EndResult mark_failed(const RunInfo *run, const ActivityDef *def,
+							 int32 no, int32 attempt, const Failure *failure,
+							 ActivityRow *row);
 static bool is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
 						   const Failure *failure);
 static bool sqlstate_matches(const List *states, const char *sqlstate);
 static int64 pause_before_retry(const RetryPolicy *retry, int32 retries);
-static bool set_up_retry(const RunInfo *run, int32 no, int32 attempt,
-						 int64 pause, bool lost);
-static WorkOrder order_of(const RunInfo *run, int32 no);
+static bool set_up_retry(const RunInfo *run, const ActivityDef *def, int32 no,
+						 int32 attempt, int64 pause, bool lost);
 
 bool
 activity_succeed(const RunInfo *run, int32 no, int32 attempt, Jsonb *output,
@@ -42,15 +43,17 @@ activity_succeed(const RunInfo *run, int32 no, int32 attempt, Jsonb *output,
 {
 	EngineMode	mode;
 	EndResult	result;
+	ActivityRow row;
 	bool		ended;
 
 	/* A user's SET TRANSACTION READ ONLY is over when the user's part is. */
 	XactReadOnly = false;
+	guard_share(run);
 	engine_mode_enter(&mode);
 	result = activity_end(run->run_id, no, attempt, ACTIVITY_SUCCEEDED, output,
-						  NULL, items_in, items_out);
+						  NULL, items_in, items_out, &row);
 	require_ours(result, run->run_id, no);
-	ended = advance_after_end(run, no, END_SUCCEEDED,
+	ended = advance_after_end(run, &row, END_SUCCEEDED,
 							  result == END_MARKED_DETACHED, next);
 	engine_mode_leave(&mode);
 	return ended;
@@ -60,22 +63,24 @@ bool
 activity_fail(const RunInfo *run, int32 no, int32 attempt,
 			  const Failure *failure, bool may_retry, NextActivity *next)
 {
-	const ActivityDef *def = &run->document->activities[no];
+	const ActivityDef *def = run_activity(run, no);
 	EngineMode	mode;
 	EndResult	result;
+	ActivityRow row;
 	bool		ended = false;
 	int32		lost;
 
+	guard_share(run);
 	engine_mode_enter(&mode);
 	failure_insert(run->run_id, no, 0, attempt, failure);
 	lost = activity_lost(run->run_id, no);
 	if (!may_retry || !is_worth_retry(def, attempt, lost, failure) ||
-		!set_up_retry(run, no, attempt,
+		!set_up_retry(run, def, no, attempt,
 					  pause_before_retry(&def->retry, attempt - lost), false))
 	{
-		result = mark_failed(run, no, attempt, failure);
+		result = mark_failed(run, def, no, attempt, failure, &row);
 		require_ours(result, run->run_id, no);
-		ended = advance_after_end(run, no, END_FAILED,
+		ended = advance_after_end(run, &row, END_FAILED,
 								  result == END_MARKED_DETACHED, next);
 	}
 	engine_mode_leave(&mode);
@@ -90,22 +95,24 @@ bool
 activity_lose(const RunInfo *run, int32 no, int32 attempt,
 			  const Failure *failure)
 {
-	const ActivityDef *def = &run->document->activities[no];
+	const ActivityDef *def = run_activity(run, no);
 	EngineMode	mode;
 	EndResult	result;
+	ActivityRow row;
 	bool		ended = false;
 	int32		lost;
 
+	guard_share(run);
 	engine_mode_enter(&mode);
 	lost = activity_lost(run->run_id, no);
 	if (lost >= Max(def->retry.max_retries, MIN_LOST_ATTEMPTS) ||
-		!set_up_retry(run, no, attempt, 0, true))
+		!set_up_retry(run, def, no, attempt, 0, true))
 	{
-		result = mark_failed(run, no, attempt, failure);
+		result = mark_failed(run, def, no, attempt, failure, &row);
 		if (result != END_NOT_OURS)
 		{
 			failure_insert(run->run_id, no, 0, attempt, failure);
-			ended = advance_after_end(run, no, END_FAILED,
+			ended = advance_after_end(run, &row, END_FAILED,
 									  result == END_MARKED_DETACHED, NULL);
 		}
 	}
@@ -121,26 +128,28 @@ activity_cancel(const RunInfo *run, int32 no, int32 attempt,
 {
 	EngineMode	mode;
 	EndResult	result;
+	ActivityRow row;
 	bool		ended;
 
+	guard_share(run);
 	engine_mode_enter(&mode);
 	result = activity_end(run->run_id, no, attempt, ACTIVITY_CANCELLED, NULL,
-						  reason, -1, -1);
+						  reason, -1, -1, &row);
 	require_ours(result, run->run_id, no);
-	ended = advance_after_end(run, no, END_CANCELLED,
+	ended = advance_after_end(run, &row, END_CANCELLED,
 							  result == END_MARKED_DETACHED, NULL);
 	engine_mode_leave(&mode);
 	return ended;
 }
 
 static EndResult
-mark_failed(const RunInfo *run, int32 no, int32 attempt,
-			const Failure *failure)
+mark_failed(const RunInfo *run, const ActivityDef *def, int32 no,
+			int32 attempt, const Failure *failure, ActivityRow *row)
 {
-	if (failure_stops_run(run, no))
+	if (!run->document->nested && failure_stops_run(run, def))
 		activities_lock(run->run_id);
 	return activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
-						failure->message, -1, -1);
+						failure->message, -1, -1, row);
 }
 
 static void
@@ -196,11 +205,11 @@ pause_before_retry(const RetryPolicy *retry, int32 retries)
 }
 
 static bool
-set_up_retry(const RunInfo *run, int32 no, int32 attempt, int64 pause,
-			 bool lost)
+set_up_retry(const RunInfo *run, const ActivityDef *def, int32 no,
+			 int32 attempt, int64 pause, bool lost)
 {
 	TimestampTz due_at;
-	WorkOrder	order = order_of(run, no);
+	WorkOrder	order = work_order(run, no, def->no);
 
 	if (!activity_requeue(run->run_id, no, attempt, pause, lost, &due_at))
 		return false;
@@ -210,16 +219,4 @@ set_up_retry(const RunInfo *run, int32 no, int32 attempt, int64 pause,
 		wakeup_at(due_at);
 	wakeup_run_event(run->run_id);
 	return true;
-}
-
-static WorkOrder
-order_of(const RunInfo *run, int32 no)
-{
-	return (WorkOrder)
-	{
-		.run_priority = run->priority,
-		.run_id = run->run_id,
-		.priority = run->document->activities[no].priority,
-		.no = no
-	};
 }

@@ -126,8 +126,9 @@ push_ready(void *arg)
 		WorkOrder	order = {
 			.run_priority = row->run_priority,
 			.run_id = row->run_id,
-			.priority = document->activities[row->no].priority,
-			.no = row->no
+			.priority = document->activities[row->activity_no].priority,
+			.no = row->no,
+			.activity_no = row->activity_no
 		};
 
 		wakeup_ready(row->role, &order);

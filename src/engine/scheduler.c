@@ -52,6 +52,7 @@ typedef struct Errands
 	bool		admit;
 	bool		changes;
 	bool		sweep;
+	bool		stop;
 } Errands;
 
 static Oid	my_database;
@@ -112,6 +113,8 @@ work_once(void)
 	Errands		errands = take_errands();
 	long		timeout = -1;
 
+	if (errands.stop)
+		stop_runs();
 	if (errands.sweep)
 		sweep();
 	if (errands.refill)
@@ -156,12 +159,14 @@ take_errands(void)
 	errands.admit = database->admit;
 	errands.changes = database->changes;
 	errands.sweep = database->sweep;
+	errands.stop = database->stop;
 	errands.refill = (database->refill &&
 					  database->refill_at <= GetCurrentTimestamp()) ||
 		(database->overflowed && control->nready <= REFILL_BELOW);
 	database->admit = false;
 	database->changes = false;
 	database->sweep = false;
+	database->stop = false;
 	if (errands.refill)
 	{
 		database->refill = false;
@@ -282,6 +287,7 @@ attach(void)
 		database->admit = true;
 		database->changes = true;
 		database->sweep = true;
+		database->stop = true;
 		database->start_executors = true;
 	}
 	control_unlock();

@@ -39,6 +39,9 @@ extern void purge_old_runs(void);
 /* admission.c: the concurrency of pipelines. */
 extern void admit_runs(void);
 
+/* child.c: runs that were asked to stop, or that nobody waits for any more. */
+extern void stop_runs(void);
+
 /* sweep.c: dead executors, steps that nobody works on. */
 extern void sweep(void);
 

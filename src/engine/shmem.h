@@ -43,6 +43,7 @@ typedef struct WorkOrder
 	int64		run_id;
 	int32		priority;		/* of the activity */
 	int32		no;
+	int32		activity_no;	/* in the document */
 } WorkOrder;
 
 /* An activity that can start. */
@@ -76,7 +77,8 @@ typedef enum Interrupt
 	INTERRUPT_CANCEL,			/* its run was cancelled or failed fast */
 	INTERRUPT_RUN_TIMEOUT,
 	INTERRUPT_TIMEOUT,			/* the attempt's own */
-	INTERRUPT_STEP				/* its step has failed */
+	INTERRUPT_STEP,				/* its step has failed */
+	INTERRUPT_CONTAINER			/* a container around it has stopped */
 } Interrupt;
 
 typedef enum SlotState
@@ -189,6 +191,7 @@ typedef struct DatabaseState
 	bool		changes;		/* source tables changed */
 	bool		start_executors;
 	bool		sweep;			/* an executor died, a step has to be ended */
+	bool		stop;			/* runs are to be stopped */
 	TimestampTz next_due;		/* the earliest time that something is due */
 } DatabaseState;
 

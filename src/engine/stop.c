@@ -12,6 +12,8 @@
 #include "postgres.h"
 
 #include "engine/advance.h"
+#include "engine/guard.h"
+#include "engine/run_cache.h"
 #include "engine/stop.h"
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
@@ -56,6 +58,7 @@ run_stop(int64 run_id, StopCause cause, const char *reason, bool *ended)
 	run = run_load(run_id, false);
 	if (run != NULL && !is_stopped(run))
 	{
+		guard_alone(run_info(run_id));
 		detached = activities_stop(run_id);
 		run = run_load(run_id, true);
 
@@ -67,6 +70,8 @@ run_stop(int64 run_id, StopCause cause, const char *reason, bool *ended)
 		run_stopping(run_id, final_status(cause), reason, detached);
 		wakeup_interrupt(run_id, -1, interrupt_for(cause));
 		wakeup_run_event(run_id);
+		if (run_info(run_id)->document->has_children)
+			wakeup_scheduler(ERRAND_STOP);
 		if (detached == 0)
 			run_finish(run_id);
 	}

@@ -293,6 +293,7 @@ deliver_errands(void)
 	database->changes |= (pending_errands & ERRAND_CHANGES) != 0;
 	database->sweep |= (pending_errands & ERRAND_SWEEP) != 0;
 	database->refill |= (pending_errands & ERRAND_REFILL) != 0;
+	database->stop |= (pending_errands & ERRAND_STOP) != 0;
 	if (pending_errands != 0)
 		scheduler_wake(database);
 

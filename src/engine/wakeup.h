@@ -43,7 +43,8 @@ typedef enum SchedulerErrand
 	ERRAND_CHANGES = 1 << 1,	/* rows in mlpipe.source_change */
 	ERRAND_SWEEP = 1 << 2,		/* look at steps and slots */
 	ERRAND_REFILL = 1 << 3,		/* read the ready work from the tables */
-	ERRAND_START = 1 << 4		/* make sure that there is a scheduler */
+	ERRAND_START = 1 << 4,		/* make sure that there is a scheduler */
+	ERRAND_STOP = 1 << 5		/* runs are to be stopped */
 } SchedulerErrand;
 
 extern void wakeup_scheduler(int errands);

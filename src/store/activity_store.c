@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * activity_store.c
- *	  Every statement on mlpipe.activity_run and mlpipe.failure.
+ *	  Statements on mlpipe.activity_run and mlpipe.failure.
  *
  * An activity's row is written when it is made, when it is claimed and when it
  * ends, and once for each dependency that ends before the last one does.
@@ -22,46 +22,14 @@
 
 static Datum text_datum(const char *text);
 static List *append_row(List *list, void *row);
-static ActivityEnd end_of(ActivityStatus status, const ActivityDef *def);
-
-void
-activities_insert(int64 run_id, const Document *document)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4ARRAYOID, TEXTARRAYOID};
-	int			count = document->nactivities;
-	Datum	   *waits = palloc(count * sizeof(Datum));
-	Datum	   *names = palloc(count * sizeof(Datum));
-	Datum		values[3];
-	int			i;
-
-	for (i = 0; i < count; i++)
-	{
-		waits[i] = Int32GetDatum(document->graph->first_in[i + 1] -
-								 document->graph->first_in[i]);
-		names[i] = CStringGetTextDatum(document->activities[i].name);
-	}
-	values[0] = Int64GetDatum(run_id);
-	values[1] = PointerGetDatum(construct_array(waits, count, INT4OID,
-												sizeof(int32), true,
-												TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(names, count, TEXTOID, -1,
-												false, TYPALIGN_INT));
-
-	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.activity_run (run_id, no, activity_no, status, remaining, name)"
-			  " SELECT $1, i - 1, i - 1, CASE WHEN waits = 0 THEN 'queued'::mlpipe.activity_status ELSE 'waiting' END,"
-			  " waits, name FROM ROWS FROM (unnest($2), unnest($3)) WITH ORDINALITY AS a (waits, name, i)",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
-}
+static void read_row(uint64 row, ActivityRow *activity);
+static List *read_ready(uint64 rows);
 
 #define CLAIMABLE \
 	"run_id = $1 AND no = $2 AND status = 'queued'" \
 	" AND (due_at IS NULL OR due_at <= clock_timestamp())" \
 	" AND EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = $1 AND NOT r.held" \
+	" AND r.stop_status IS NULL" \
 	" AND (r.status = 'in_progress' OR r.status = 'queued' AND r.due_at IS NULL))"
 
 int32
@@ -80,8 +48,10 @@ activity_claim(int64 run_id, int32 no, int pid)
 	 * another run, and somebody may have locked both in the other order.
 	 */
 	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET status = 'in_progress', attempt = attempt + 1,"
-			  " started_at = clock_timestamp(), finished_at = NULL, executor_pid = $3, due_at = NULL, times_out = false"
+			  "UPDATE mlpipe.activity_run SET status = 'in_progress', parked = false, times_out = false,"
+			  " attempt = CASE WHEN parked THEN attempt ELSE attempt + 1 END,"
+			  " started_at = CASE WHEN parked THEN started_at ELSE clock_timestamp() END,"
+			  " finished_at = NULL, executor_pid = $3, due_at = NULL"
 			  " WHERE ctid = (SELECT ctid FROM mlpipe.activity_run WHERE " CLAIMABLE
 			  " FOR NO KEY UPDATE SKIP LOCKED) RETURNING attempt",
 			  lengthof(types), types);
@@ -107,10 +77,30 @@ activity_is_claimable(int64 run_id, int32 no)
 	return found;
 }
 
+#define ROW_COLUMNS \
+	"no, activity_no, coalesce(parent_no, -1), iteration, attempt, status::text," \
+	" parked, coalesce(detached_to, -1), started_at, name"
+#define NUM_ROW_COLUMNS 10
+
+static void
+read_row(uint64 row, ActivityRow *activity)
+{
+	activity->no = column_int32(row, 1);
+	activity->activity_no = column_int32(row, 2);
+	activity->parent_no = column_int32(row, 3);
+	activity->iteration = column_int32(row, 4);
+	activity->attempt = column_int32(row, 5);
+	activity->status = activity_status_parse(column_text(row, 6));
+	activity->parked = column_bool(row, 7);
+	activity->detached_to = column_int32(row, 8);
+	activity->started_at = column_int64(row, 9);
+	activity->name = column_text(row, 10);
+}
+
 EndResult
 activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 			 Jsonb *output, const char *error, int64 items_in,
-			 int64 items_out)
+			 int64 items_out, ActivityRow *row)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT4OID, INT4OID, TEXTOID, JSONBOID,
@@ -128,38 +118,137 @@ activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 	plan_keep(&plan,
 			  "UPDATE mlpipe.activity_run SET status = CASE WHEN detached AND $4 = 'failed' THEN 'cancelled'"
 			  " ELSE $4::mlpipe.activity_status END,"
-			  " finished_at = clock_timestamp(), due_at = NULL, output = $5, error = $6,"
+			  " finished_at = clock_timestamp(), due_at = NULL, parked = false, output = $5, error = $6,"
 			  " items_in = coalesce($7, items_in), items_out = coalesce($8, items_out)"
-			  " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress'"
-			  " RETURNING detached",
+			  " WHERE run_id = $1 AND no = $2 AND CASE WHEN $3 = 0 THEN parked ELSE attempt = $3 END"
+			  " AND status = 'in_progress' RETURNING " ROW_COLUMNS ", detached",
 			  lengthof(types), types);
 	if (plan_execute(plan, values, nulls, false, SPI_OK_UPDATE_RETURNING) > 0)
-		result = column_bool(0, 1) ? END_MARKED_DETACHED : END_MARKED;
+	{
+		result = column_bool(0, NUM_ROW_COLUMNS + 1) ? END_MARKED_DETACHED :
+			END_MARKED;
+		read_row(0, row);
+	}
 	store_end();
 	return result;
 }
 
 bool
 activity_park(int64 run_id, int32 no, int32 attempt, TimestampTz due_at,
-			  bool times_out)
+			  bool times_out, int32 lanes, Jsonb *output)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, BOOLOID};
+	Oid			types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, BOOLOID,
+	INT4OID, JSONBOID};
 	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 		Int32GetDatum(attempt), TimestampTzGetDatum(due_at),
-	BoolGetDatum(times_out)};
+		BoolGetDatum(times_out), Int32GetDatum(lanes),
+	JsonbPGetDatum(output)};
+	char		nulls[] = {' ', ' ', ' ', NULL_IF(due_at == 0), ' ', ' ',
+	NULL_IF(output == NULL), '\0'};
 	bool		parked;
 
 	store_begin();
 
 	/* One whose run is stopping has to end, not to wait. */
 	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET due_at = $4, times_out = $5, executor_pid = NULL"
+			  "UPDATE mlpipe.activity_run SET parked = true, due_at = $4, times_out = $5,"
+			  " executor_pid = NULL, remaining = $6, unmet = 0, output = $7"
 			  " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
 			  lengthof(types), types);
-	parked = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	parked = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
 	store_end();
 	return parked;
+}
+
+ActivityRow *
+activity_load(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	ActivityRow *row = NULL;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT " ROW_COLUMNS " FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+	{
+		row = SPI_palloc(sizeof(ActivityRow));
+		read_row(0, row);
+	}
+	store_end();
+	return row;
+}
+
+ActivityRow *
+activity_find(int64 run_id, const char *name)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(name)};
+	ActivityRow *row = NULL;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT " ROW_COLUMNS " FROM mlpipe.activity_run WHERE run_id = $1 AND name = $2 AND NOT internal",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+	{
+		row = SPI_palloc(sizeof(ActivityRow));
+		read_row(0, row);
+	}
+	store_end();
+	return row;
+}
+
+List *
+activity_ancestry(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	List	   *list = NIL;
+	uint64		rows;
+	uint64		i;
+
+	store_begin();
+	plan_keep(&plan,
+			  "WITH RECURSIVE line AS (SELECT a.*, 0 AS up FROM mlpipe.activity_run a WHERE run_id = $1 AND no = $2"
+			  " UNION ALL SELECT a.*, l.up + 1 FROM line l"
+			  " JOIN mlpipe.activity_run a ON a.run_id = $1 AND a.no = l.parent_no)"
+			  " SELECT " ROW_COLUMNS " FROM line ORDER BY up",
+			  lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		ActivityRow *row = SPI_palloc(sizeof(ActivityRow));
+
+		read_row(i, row);
+		list = append_row(list, row);
+	}
+	store_end();
+	return list;
+}
+
+bool
+activity_resume(int64 run_id, int32 no, int32 attempt)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+	Int32GetDatum(attempt)};
+	bool		resumed;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.activity_run SET status = 'queued', due_at = NULL"
+			  " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND parked",
+			  lengthof(types), types);
+	resumed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return resumed;
 }
 
 int32
@@ -196,7 +285,7 @@ activity_requeue(int64 run_id, int32 no, int32 attempt, int64 pause,
 	store_begin();
 	plan_keep(&plan,
 			  "UPDATE mlpipe.activity_run SET status = 'queued', due_at = $4, lost = lost + $5,"
-			  " executor_pid = NULL"
+			  " executor_pid = NULL, parked = false"
 			  " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
 			  lengthof(types), types);
 	requeued = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
@@ -221,26 +310,29 @@ activity_set_inactive(int64 run_id, int32 no)
 	store_end();
 }
 
-#define LAST_AND_MET	"remaining = $3 AND unmet + $4 = 0"
-#define CLAIMED			LAST_AND_MET " AND $5 = 'in_progress'"
+#define STARTS		"(CASE WHEN $7 THEN $3 > $4 ELSE remaining = $3 AND unmet + $4 = 0 END)"
+#define CLAIMED		STARTS " AND $5 = 'in_progress'"
 
+/* The first that is met starts one with join "any", the others find it gone. */
 ActivityStatus
 activity_dependencies_ended(int64 run_id, int32 no, int32 ended, int32 unmet,
-							ActivityStatus ready, int pid)
+							ActivityStatus ready, bool join_any, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, INT4OID};
+	Oid			types[] = {INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID,
+	INT4OID, BOOLOID};
 	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 		Int32GetDatum(ended), Int32GetDatum(unmet),
-	text_datum(activity_status_name(ready)), Int32GetDatum(pid)};
+		text_datum(activity_status_name(ready)), Int32GetDatum(pid),
+	BoolGetDatum(join_any)};
 	ActivityStatus status = ACTIVITY_CANCELLED;
 
 	store_begin();
 	plan_keep(&plan,
 			  "UPDATE mlpipe.activity_run SET remaining = remaining - $3, unmet = unmet + $4,"
-			  " status = CASE WHEN remaining > $3 THEN status"
-			  " WHEN " LAST_AND_MET " THEN $5::mlpipe.activity_status ELSE 'skipped' END,"
-			  " finished_at = CASE WHEN remaining = $3 AND (unmet + $4 > 0 OR $5 = 'inactive')"
+			  " status = CASE WHEN " STARTS " THEN $5::mlpipe.activity_status"
+			  " WHEN remaining > $3 THEN status ELSE 'skipped' END,"
+			  " finished_at = CASE WHEN CASE WHEN " STARTS " THEN $5 = 'inactive' ELSE remaining = $3 END"
 			  " THEN clock_timestamp() END,"
 			  " attempt = CASE WHEN " CLAIMED " THEN attempt + 1 ELSE attempt END,"
 			  " started_at = CASE WHEN " CLAIMED " THEN clock_timestamp() END,"
@@ -253,68 +345,53 @@ activity_dependencies_ended(int64 run_id, int32 no, int32 ended, int32 unmet,
 	return status;
 }
 
-void
-activity_ends(int64 run_id, const Document *document, ActivityEnd *ends)
+int
+activity_failures(int64 run_id, List *containers)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
-	uint64		rows;
-	uint64		i;
+	Oid			types[] = {INT8OID, INT4ARRAYOID};
+	int			count = list_length(containers);
+	Datum	   *numbers = palloc(Max(count, 1) * sizeof(Datum));
+	Datum		values[2];
+	ListCell   *cell;
+	int			failures;
 
-	memset(ends, 0, document->nactivities * sizeof(ActivityEnd));
+	foreach(cell, containers)
+		numbers[foreach_current_index(cell)] =
+			Int32GetDatum(lfirst_int(cell));
+	values[0] = Int64GetDatum(run_id);
+	values[1] = PointerGetDatum(construct_array(numbers, count, INT4OID,
+												sizeof(int32), true,
+												TYPALIGN_INT));
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT activity_no, status::text FROM mlpipe.activity_run WHERE run_id = $1",
+			  "SELECT count(*)::integer FROM mlpipe.activity_run WHERE run_id = $1 AND status = 'failed'"
+			  " AND NOT internal AND activity_no <> ALL ($2)",
 			  lengthof(types), types);
-	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
-	{
-		int			no = column_int32(i, 1);
-
-		ends[no] = end_of(activity_status_parse(column_text(i, 2)),
-						  &document->activities[no]);
-	}
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	failures = column_int32(0, 1);
 	store_end();
-}
-
-static ActivityEnd
-end_of(ActivityStatus status, const ActivityDef *def)
-{
-	switch (status)
-	{
-		case ACTIVITY_SUCCEEDED:
-			return END_SUCCEEDED;
-		case ACTIVITY_FAILED:
-			return END_FAILED;
-		case ACTIVITY_SKIPPED:
-			return END_SKIPPED;
-		case ACTIVITY_CANCELLED:
-			return END_CANCELLED;
-		case ACTIVITY_INACTIVE:
-			return def->on_inactive;
-		case ACTIVITY_WAITING:
-		case ACTIVITY_QUEUED:
-		case ACTIVITY_IN_PROGRESS:
-			return END_NONE;
-	}
-	return END_NONE;
+	return failures;
 }
 
 char *
-activity_first_error(int64 run_id)
+activity_first_error(int64 run_id, const char *within)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
+	Oid			types[] = {INT8OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(run_id), text_datum(within)};
+	char		nulls[] = {' ', NULL_IF(within == NULL), '\0'};
 	char	   *error = NULL;
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT name || ': ' || error FROM mlpipe.activity_run"
-			  " WHERE run_id = $1 AND status = 'failed' ORDER BY finished_at, no LIMIT 1",
+			  "SELECT CASE WHEN internal THEN (SELECT d.type FROM mlpipe.run r JOIN mlpipe.activity d USING (version_id)"
+			  " WHERE r.run_id = $1 AND d.no = a.activity_no) ELSE name END || ': ' || error"
+			  " FROM mlpipe.activity_run a WHERE run_id = $1 AND status = 'failed' AND CASE WHEN $2 IS NULL THEN NOT internal"
+			  " ELSE starts_with(name, $2 || '.') OR starts_with(name, $2 || '[') OR internal AND name = $2 END"
+			  " ORDER BY finished_at, no LIMIT 1",
 			  lengthof(types), types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+	if (plan_execute(plan, values, nulls, false, SPI_OK_SELECT) > 0)
 		error = column_text(0, 1);
 	store_end();
 	return error;
@@ -330,7 +407,7 @@ activities_lock(int64 run_id)
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL"
-			  " ORDER BY no FOR NO KEY UPDATE",
+			  " ORDER BY depth DESC, no FOR NO KEY UPDATE",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	store_end();
@@ -348,10 +425,10 @@ activities_stop(int64 run_id)
 	store_begin();
 	plan_keep(&plan,
 			  "WITH stopped AS (UPDATE mlpipe.activity_run SET"
-			  " detached = status = 'in_progress' AND due_at IS NULL,"
-			  " status = CASE WHEN status = 'in_progress' AND due_at IS NULL THEN status ELSE 'cancelled' END,"
-			  " finished_at = CASE WHEN status = 'in_progress' AND due_at IS NULL THEN NULL ELSE clock_timestamp() END,"
-			  " due_at = NULL"
+			  " detached = status = 'in_progress' AND NOT parked, detached_to = NULL,"
+			  " status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
+			  " finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
+			  " parked = false, due_at = NULL"
 			  " WHERE run_id = $1 AND finished_at IS NULL RETURNING detached)"
 			  " SELECT count(*)::integer FROM stopped WHERE detached",
 			  lengthof(types), types);
@@ -375,7 +452,7 @@ activities_abandon(int64 run_id)
 			  " status = CASE WHEN detached THEN 'cancelled'::mlpipe.activity_status ELSE 'queued' END,"
 			  " finished_at = CASE WHEN detached THEN clock_timestamp() END,"
 			  " lost = lost + 1, executor_pid = NULL"
-			  " WHERE run_id = $1 AND status = 'in_progress' AND due_at IS NULL"
+			  " WHERE run_id = $1 AND status = 'in_progress' AND NOT parked AND detached_to IS NULL"
 			  " AND (detached OR NOT EXISTS (SELECT FROM mlpipe.step s WHERE s.run_id = a.run_id AND s.no = a.no))"
 			  " RETURNING status)"
 			  " SELECT count(*)::integer FROM lost WHERE status = 'cancelled'",
@@ -402,31 +479,25 @@ activities_skip(int64 run_id)
 	store_end();
 }
 
+#define READY_COLUMNS \
+	"SELECT r.run_as::oid, r.priority, r.run_id, a.no, a.activity_no, r.version_id" \
+	" FROM mlpipe.run r JOIN mlpipe.activity_run a USING (run_id)"
+
 List *
 activities_queued(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(run_id)};
-	List	   *numbers = NIL;
-	uint64		rows;
-	uint64		i;
+	List	   *list;
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT no FROM mlpipe.activity_run WHERE run_id = $1 AND status = 'queued'"
-			  " AND due_at IS NULL ORDER BY no",
+			  READY_COLUMNS " WHERE run_id = $1 AND a.status = 'queued' AND a.due_at IS NULL ORDER BY a.no",
 			  lengthof(types), types);
-	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
-	{
-		MemoryContext spi = MemoryContextSwitchTo(store_context());
-
-		numbers = lappend_int(numbers, column_int32(i, 1));
-		MemoryContextSwitchTo(spi);
-	}
+	list = read_ready(plan_execute(plan, values, NULL, false, SPI_OK_SELECT));
 	store_end();
-	return numbers;
+	return list;
 }
 
 List *
@@ -435,20 +506,27 @@ activities_ready(int limit)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
-	List	   *list = NIL;
-	uint64		rows;
-	uint64		i;
+	List	   *list;
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT r.run_as::oid, r.priority, r.run_id, a.no, r.version_id"
-			  " FROM mlpipe.run r JOIN mlpipe.activity_run a USING (run_id)"
+			  READY_COLUMNS
 			  " WHERE r.finished_at IS NULL AND r.home = $1 AND NOT r.held"
 			  " AND (r.status = 'in_progress' OR r.status = 'queued' AND r.due_at IS NULL)"
 			  " AND a.status = 'queued' AND a.due_at IS NULL"
 			  " ORDER BY r.priority DESC, r.run_id, a.no LIMIT $2",
 			  lengthof(types), types);
-	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	list = read_ready(plan_execute(plan, values, NULL, false, SPI_OK_SELECT));
+	store_end();
+	return list;
+}
+
+static List *
+read_ready(uint64 rows)
+{
+	List	   *list = NIL;
+	uint64		i;
+
 	for (i = 0; i < rows; i++)
 	{
 		ReadyRow   *row = SPI_palloc(sizeof(ReadyRow));
@@ -457,10 +535,10 @@ activities_ready(int limit)
 		row->run_priority = column_int32(i, 2);
 		row->run_id = column_int64(i, 3);
 		row->no = column_int32(i, 4);
-		row->version_id = column_int64(i, 5);
+		row->activity_no = column_int32(i, 5);
+		row->version_id = column_int64(i, 6);
 		list = append_row(list, row);
 	}
-	store_end();
 	return list;
 }
 
@@ -480,7 +558,7 @@ activities_started(void)
 			  " EXISTS (SELECT FROM mlpipe.step s WHERE s.run_id = a.run_id AND s.no = a.no)"
 			  " FROM mlpipe.run r JOIN mlpipe.activity_run a USING (run_id)"
 			  " WHERE r.finished_at IS NULL AND r.home = $1"
-			  " AND a.status = 'in_progress' AND a.due_at IS NULL ORDER BY a.run_id, a.no",
+			  " AND a.status = 'in_progress' AND NOT a.parked ORDER BY a.run_id, a.no",
 			  lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
@@ -509,7 +587,7 @@ activities_due(int limit)
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT a.run_id, a.no, a.status = 'queued', a.attempt, a.times_out"
+			  "SELECT a.run_id, a.no, a.status = 'queued', a.attempt, a.times_out, a.activity_no"
 			  " FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
 			  " WHERE a.due_at <= clock_timestamp() AND r.home = $1 ORDER BY a.due_at LIMIT $2",
 			  lengthof(types), types);
@@ -523,6 +601,7 @@ activities_due(int limit)
 		row->queued = column_bool(i, 3);
 		row->attempt = column_int32(i, 4);
 		row->times_out = column_bool(i, 5);
+		row->activity_no = column_int32(i, 6);
 		list = append_row(list, row);
 	}
 	store_end();
@@ -569,34 +648,24 @@ failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 	store_end();
 }
 
-Jsonb *
-run_context_load(int64 run_id)
+char *
+failure_first_sqlstate(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(run_id)};
-	Jsonb	   *context = NULL;
+	char	   *sqlstate = NULL;
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT jsonb_build_object("
-			  "'parameters', r.parameters,"
-			  "'variables', coalesce((SELECT jsonb_object_agg(v.name, v.value)"
-			  " FROM mlpipe.run_variable v WHERE v.run_id = $1), '{}'),"
-			  "'activities', coalesce((SELECT jsonb_object_agg(a.name, jsonb_build_object("
-			  "'output', CASE WHEN a.status = 'succeeded' THEN a.output END,"
-			  "'status', a.status, 'error', a.error))"
-			  " FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.finished_at IS NOT NULL), '{}'),"
-			  "'run', jsonb_build_object('id', r.run_id, 'pipeline', p.name, 'version', v.version,"
-			  "'submitted_at', r.submitted_at, 'submitted_by', r.submitted_by::regrole::text),"
-			  "'trigger', r.trigger)"
-			  " FROM mlpipe.run r JOIN mlpipe.pipeline_version v USING (version_id)"
-			  " LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id WHERE r.run_id = $1",
+			  "SELECT f.sqlstate FROM mlpipe.activity_run a JOIN mlpipe.failure f USING (run_id, no)"
+			  " WHERE run_id = $1 AND a.status = 'failed' AND f.batch IS NULL"
+			  " ORDER BY a.finished_at, a.no, f.failure_id DESC LIMIT 1",
 			  lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
-		context = column_jsonb(0, 1);
+		sqlstate = column_text(0, 1);
 	store_end();
-	return context;
+	return sqlstate;
 }
 
 static Datum

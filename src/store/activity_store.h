@@ -16,12 +16,9 @@
 #include "store/run_store.h"
 #include "store/types.h"
 
-/* The rows of a new run: its roots queued, the others waiting. */
-extern void activities_insert(int64 run_id, const Document *document);
-
 /*
  * From queued to in progress, where it may start and nobody holds its row; the
- * number of the attempt, or 0.
+ * number of the attempt, or 0.  One that was parked goes on with its attempt.
  */
 extern int32 activity_claim(int64 run_id, int32 no, int pid);
 
@@ -35,18 +32,46 @@ typedef enum EndResult
 	END_NOT_OURS				/* it is not that attempt's any more */
 } EndResult;
 
-/* status: succeeded, failed (cancelled, where it is detached) or cancelled. */
+/* Whose row it is. */
+typedef struct ActivityRow
+{
+	int32		no;
+	int32		activity_no;	/* in the document */
+	int32		parent_no;		/* the container's row; -1: none */
+	int32		iteration;
+	int32		attempt;
+	ActivityStatus status;
+	bool		parked;
+	int32		detached_to;	/* the container that has stopped; -1: none */
+	TimestampTz started_at;		/* 0: not yet */
+	char	   *name;
+} ActivityRow;
+
+/*
+ * status: succeeded, failed (cancelled, where it is detached), cancelled or
+ * skipped.  attempt 0: whichever, but only while it is parked.  Fills row.
+ */
 extern EndResult activity_end(int64 run_id, int32 no, int32 attempt,
 							  ActivityStatus status, Jsonb *output,
 							  const char *error, int64 items_in,
-							  int64 items_out);
+							  int64 items_out, ActivityRow *row);
 
 /*
- * From in progress to parked: it waits without an executor.  times_out: when
- * its time comes it has waited in vain.
+ * From in progress to parked: it waits without an executor.  due_at 0: for no
+ * time.  times_out: when its time comes it has waited in vain.  lanes: of a container that begins, the scopes that it has at once.
  */
 extern bool activity_park(int64 run_id, int32 no, int32 attempt,
-						  TimestampTz due_at, bool times_out);
+						  TimestampTz due_at, bool times_out, int32 lanes,
+						  Jsonb *output);
+
+/* NULL where there is no such row. */
+extern ActivityRow *activity_load(int64 run_id, int32 no);
+
+/* It and the containers around it, from the inside out; ActivityRow *. */
+extern List *activity_ancestry(int64 run_id, int32 no);
+
+/* A parked one is due for another look: queued, and still parked. */
+extern bool activity_resume(int64 run_id, int32 no, int32 attempt);
 
 /* Attempts that were lost with their worker or a crash so far. */
 extern int32 activity_lost(int64 run_id, int32 no);
@@ -70,14 +95,16 @@ extern void activity_set_inactive(int64 run_id, int32 no);
 extern ActivityStatus activity_dependencies_ended(int64 run_id, int32 no,
 												  int32 ended, int32 unmet,
 												  ActivityStatus ready,
-												  int pid);
+												  bool join_any, int pid);
 
-/* How each activity of a run ended, by number in the definition. */
-extern void activity_ends(int64 run_id, const Document *document,
-						  ActivityEnd *ends);
+/* Activities of all levels that failed, but for those listed by number. */
+extern int	activity_failures(int64 run_id, List *containers);
 
-/* "name: error" of the first activity that failed; NULL where none did. */
-extern char *activity_first_error(int64 run_id);
+/*
+ * "name: error" of the first activity that failed; NULL where none did.
+ * within: only of those inside of the container of that name; NULL: of all.
+ */
+extern char *activity_first_error(int64 run_id, const char *within);
 
 /* Locks what has not ended, in ascending order. */
 extern void activities_lock(int64 run_id);
@@ -97,8 +124,8 @@ extern int32 activities_abandon(int64 run_id);
 /* All of a run that never started: skipped. */
 extern void activities_skip(int64 run_id);
 
-/* Numbers of the activities of a run that are queued, with no pause left. */
-extern List *activities_queued(int64 run_id);	/* of int */
+/* The activities of a run that are queued, with no pause left. */
+extern List *activities_queued(int64 run_id);	/* of ReadyRow * */
 
 /* What is ready in the whole database, in the order of the queue. */
 typedef struct ReadyRow
@@ -107,6 +134,7 @@ typedef struct ReadyRow
 	int32		run_priority;
 	int64		run_id;
 	int32		no;
+	int32		activity_no;
 	int64		version_id;
 } ReadyRow;
 
@@ -130,7 +158,10 @@ extern void activity_clear_due(int64 run_id, int32 no);
 extern void failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 						   const Failure *failure);
 
-/* The object that ${{ }} looks into. */
-extern Jsonb *run_context_load(int64 run_id);
+/* Of the activity that failed first; NULL where none did. */
+extern char *failure_first_sqlstate(int64 run_id);
+
+/* The activity that views show by that name; NULL where there is none. */
+extern ActivityRow *activity_find(int64 run_id, const char *name);
 
 #endif							/* MLPIPE_ACTIVITY_STORE_H */

@@ -34,7 +34,8 @@ static VersionStatus parse_status(char *word);
 static int64 insert_version(int32 pipeline_id, int32 version,
 							Jsonb *definition, Oid created_by);
 static void insert_activities(int64 version_id, const Document *document);
-static void insert_dependencies(int64 version_id, const Graph *graph);
+static void insert_dependencies(int64 version_id, const Document *document);
+static void insert_edges(int64 version_id, const ActivityList *list);
 static Datum conditions_array(int conditions);
 
 PipelineRow *
@@ -302,7 +303,7 @@ pipeline_version_store(int32 pipeline_id, int32 version, Jsonb *definition,
 								document_bind_types(definition, document),
 								created_by);
 	insert_activities(version_id, document);
-	insert_dependencies(version_id, document->graph);
+	insert_dependencies(version_id, document);
 	store_end();
 	return version_id;
 }
@@ -332,27 +333,49 @@ static void
 insert_activities(int64 version_id, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID};
+	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, INT4OID,
+	TEXTOID, BOOLOID};
 
 	plan_keep(&plan,
-			  "INSERT INTO mlpipe.activity (version_id, no, name, type, definition)"
-			  " VALUES ($1, $2, $3, $4, $5)",
+			  "INSERT INTO mlpipe.activity"
+			  " (version_id, no, name, type, definition, parent_no, branch, secure_output)"
+			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 			  lengthof(types), types);
 	for (int no = 0; no < document->nactivities; no++)
 	{
 		const ActivityDef *def = &document->activities[no];
+		const ActivityList *list = def->list;
 		Datum		values[] = {Int64GetDatum(version_id), Int32GetDatum(no),
 			CStringGetTextDatum(def->name),
 			CStringGetTextDatum(def->kind->name),
-		JsonbPGetDatum(def->definition)};
+			JsonbPGetDatum(def->definition), Int32GetDatum(list->container),
+			list->label ? CStringGetTextDatum(list->label) : (Datum) 0,
+		BoolGetDatum(def->secure_output)};
+		char		nulls[] = {' ', ' ', ' ', ' ', ' ',
+			list->container < 0 ? 'n' : ' ', list->label ? ' ' : 'n', ' ',
+		'\0'};
 
-		(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
+		(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	}
 }
 
 static void
-insert_dependencies(int64 version_id, const Graph *graph)
+insert_dependencies(int64 version_id, const Document *document)
 {
+	insert_edges(version_id, document->list);
+	for (int no = 0; no < document->nactivities; no++)
+	{
+		ListCell   *cell;
+
+		foreach(cell, document->activities[no].bodies)
+			insert_edges(version_id, lfirst(cell));
+	}
+}
+
+static void
+insert_edges(int64 version_id, const ActivityList *list)
+{
+	const Graph *graph = list->graph;
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT4OID, INT4OID, TEXTARRAYOID};
 
@@ -365,7 +388,8 @@ insert_dependencies(int64 version_id, const Graph *graph)
 	{
 		const GraphEdge *edge = &graph->edges[i];
 		Datum		values[] = {Int64GetDatum(version_id),
-			Int32GetDatum(edge->to), Int32GetDatum(edge->from),
+			Int32GetDatum(list->first + edge->to),
+			Int32GetDatum(list->first + edge->from),
 		conditions_array(edge->conditions)};
 
 		(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);

@@ -40,9 +40,9 @@ run_insert(const NewRun *run)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID,
 		OIDOID, OIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID, JSONBOID, JSONBOID,
-	JSONBOID, INT8OID};
-	Datum		values[14];
-	char		nulls[15];
+		JSONBOID, INT8OID, INT4OID, INT4OID, INT8OID, INT4OID, INT4OID};
+	Datum		values[19];
+	char		nulls[20];
 	int64		run_id = 0;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -61,13 +61,21 @@ run_insert(const NewRun *run)
 	values[11] = JsonbPGetDatum(run->tags);
 	values[12] = JsonbPGetDatum(run->trigger);
 	values[13] = Int64GetDatum(run_home());
+	values[14] = Int32GetDatum(run->next_no);
+	values[15] = Int32GetDatum(run->level);
+	values[16] = Int64GetDatum(run->parent_run_id);
+	values[17] = Int32GetDatum(run->parent_no);
+	values[18] = Int32GetDatum(run->parent_attempt);
+	if (run->parent_run_id == 0)
+		nulls[16] = nulls[17] = nulls[18] = 'n';
 
 	store_begin();
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"
-			  " run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger)"
+			  " run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger,"
+			  " next_no, level, parent_run_id, parent_no, parent_attempt)"
 			  " SELECT id, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8,"
-			  " CASE WHEN $9 = 0 THEN id ELSE $9 END, $10, $11, $12, $13"
+			  " CASE WHEN $9 = 0 THEN id ELSE $9 END, $10, $11, $12, $13, $15, $16, $17, $18, $19"
 			  " FROM nextval('mlpipe.run_run_id_seq') AS id"
 			  " ON CONFLICT DO NOTHING RETURNING run_id",
 			  lengthof(types), types);
@@ -99,41 +107,172 @@ run_find_by_key(int32 pipeline_id, Oid submitted_by, const char *key)
 	return run_id;
 }
 
+#define VARIABLE_KEY	"run_id = $1 AND no = $2 AND iteration = $3 AND name = $4"
+
+static const Oid variable_types[] = {INT8OID, INT4OID, INT4OID, TEXTOID, JSONBOID};
+
+static void
+variable_values(const VariableKey *key, Jsonb *value, Datum *values)
+{
+	values[0] = Int64GetDatum(key->run_id);
+	values[1] = Int32GetDatum(key->no);
+	values[2] = Int32GetDatum(key->iteration);
+	values[3] = CStringGetTextDatum(key->name);
+	values[4] = JsonbPGetDatum(value);
+}
+
 void
-run_variable_insert(int64 run_id, const char *name, Jsonb *value)
+run_variable_insert(const VariableKey *key, Jsonb *value)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, JSONBOID};
-	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(name),
-		JsonbPGetDatum(value)};
+	Datum		values[lengthof(variable_types)];
 
+	variable_values(key, value, values);
 	store_begin();
 	plan_keep(&plan,
-			  "INSERT INTO mlpipe.run_variable (run_id, name, value) VALUES ($1, $2, $3)",
-			  lengthof(types), types);
+			  "INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value) VALUES ($1, $2, $3, $4, $5)",
+			  lengthof(variable_types), variable_types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
 }
 
 void
-run_variable_set(int64 run_id, const char *name, Jsonb *value)
+run_variable_set(const VariableKey *key, Jsonb *value)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, JSONBOID};
-	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(name),
-		JsonbPGetDatum(value)};
+	Datum		values[lengthof(variable_types)];
 
+	variable_values(key, value, values);
 	store_begin();
 	plan_keep(&plan,
-			  "UPDATE mlpipe.run_variable SET value = $3 WHERE run_id = $1 AND name = $2",
-			  lengthof(types), types);
+			  "UPDATE mlpipe.run_variable SET value = $5 WHERE " VARIABLE_KEY,
+			  lengthof(variable_types), variable_types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
 }
 
+void
+run_variable_append(const VariableKey *key, Jsonb *value)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[lengthof(variable_types)];
+	bool		appended;
+
+	variable_values(key, value, values);
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run_variable SET value ="
+			  " CASE jsonb_typeof(value) WHEN 'null' THEN '[]' ELSE value END || jsonb_build_array($5)"
+			  " WHERE " VARIABLE_KEY " AND jsonb_typeof(value) IN ('null', 'array')",
+			  lengthof(variable_types), variable_types);
+	appended = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	if (!appended)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("variable \"%s\" does not hold an array", key->name)));
+}
+
+void
+run_variable_lock(const VariableKey *key)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[lengthof(variable_types)];
+
+	variable_values(key, NULL, values);
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT FROM mlpipe.run_variable WHERE " VARIABLE_KEY " FOR NO KEY UPDATE",
+			  lengthof(variable_types) - 1, variable_types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	store_end();
+}
+
+int32
+run_take_numbers(int64 run_id, int64 count)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int64GetDatum(count)};
+	int64		first = -1;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET next_no = next_no + $2::integer"
+			  " WHERE run_id = $1 AND next_no + $2 <= 2147483647 RETURNING (next_no - $2)::bigint",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
+		first = column_int64(0, 1);
+	store_end();
+	if (first < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("run " INT64_FORMAT " has too many activities", run_id)));
+	return (int32) first;
+}
+
+bool
+run_ask_stop(int64 run_id, RunStatus stop_status, const char *reason)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(run_id),
+	CStringGetTextDatum(run_status_name(stop_status)), 0};
+	char		nulls[] = "   ";
+	bool		asked;
+
+	values[2] = text_or_null(reason, &nulls[2]);
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
+			  " WHERE run_id = $1 AND finished_at IS NULL AND stop_status IS NULL",
+			  lengthof(types), types);
+	asked = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return asked;
+}
+
+List *
+runs_to_stop(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_home())};
+	List	   *list = NIL;
+	uint64		rows;
+	uint64		i;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT r.run_id, coalesce(r.stop_status, 'cancelled')::text, coalesce(r.stop_reason,"
+			  " CASE WHEN r.stop_status IS NULL THEN format('run %s does not wait for it any more', r.parent_run_id) END)"
+			  " FROM mlpipe.run r WHERE r.finished_at IS NULL AND r.status <> 'cancelling' AND r.home = $1"
+			  " AND (r.stop_status IS NOT NULL OR r.parent_run_id IS NOT NULL AND NOT EXISTS"
+			  " (SELECT FROM mlpipe.activity_run a WHERE a.run_id = r.parent_run_id AND a.no = r.parent_no"
+			  " AND a.attempt = r.parent_attempt AND a.finished_at IS NULL))"
+			  " ORDER BY r.run_id",
+			  lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		StopRow    *row = SPI_palloc(sizeof(StopRow));
+		MemoryContext spi;
+
+		row->run_id = column_int64(i, 1);
+		row->stop_status = run_status_parse(column_text(i, 2));
+		row->reason = column_text(i, 3);
+		spi = MemoryContextSwitchTo(store_context());
+		list = lappend(list, row);
+		MemoryContextSwitchTo(spi);
+	}
+	store_end();
+	return list;
+}
+
 #define LOAD_COLUMNS \
 	"SELECT run_id, version_id, pipeline_id, status::text, priority, run_as::oid," \
-	" submitted_by::oid, stop_status::text, stop_reason FROM mlpipe.run WHERE run_id = $1"
+	" submitted_by::oid, stop_status::text, stop_reason, level, parent_run_id, parent_no," \
+	" parent_attempt FROM mlpipe.run WHERE run_id = $1"
 
 RunRow *
 run_load(int64 run_id, bool lock)
@@ -164,6 +303,10 @@ run_load(int64 run_id, bool lock)
 		run->stop_status = stop_status == NULL ? RUN_QUEUED :
 			run_status_parse(stop_status);
 		run->stop_reason = column_text(0, 9);
+		run->level = column_int32(0, 10);
+		run->parent_run_id = column_int64(0, 11);
+		run->parent_no = column_int32(0, 12);
+		run->parent_attempt = column_int32(0, 13);
 	}
 	store_end();
 	return run;
@@ -180,7 +323,7 @@ run_is_startable(int64 run_id)
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT FROM mlpipe.run WHERE run_id = $1"
-			  " AND status IN ('queued', 'in_progress')",
+			  " AND status IN ('queued', 'in_progress') AND stop_status IS NULL",
 			  lengthof(types), types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
 	store_end();
@@ -531,7 +674,7 @@ runs_purge(TimestampTz finished_before, int limit, Oid only_visible_to)
 			  " coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
 			  " r.submitted_by::oid), 'MEMBER'))"
 			  " ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id),"
-			  PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", "
+			  PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(scope) ", "
 			  PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", "
 			  PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", "
 			  PURGE_TABLE(metric) ","

@@ -29,6 +29,10 @@ typedef struct RunRow
 	Oid			submitted_by;
 	RunStatus	stop_status;	/* RUN_QUEUED: it is not stopping */
 	char	   *stop_reason;
+	int32		level;			/* runs above it */
+	int64		parent_run_id;	/* that waits for its end; 0: none */
+	int32		parent_no;
+	int32		parent_attempt;
 } RunRow;
 
 typedef struct NewRun
@@ -38,6 +42,11 @@ typedef struct NewRun
 	bool		held;
 	int32		priority;
 	int32		remaining;
+	int32		next_no;
+	int32		level;
+	int64		parent_run_id;	/* 0: none waits for its end */
+	int32		parent_no;
+	int32		parent_attempt;
 	Oid			run_as;
 	Oid			submitted_by;
 	TimestampTz not_before;		/* 0: at once */
@@ -54,7 +63,8 @@ typedef struct DueRow
 	int64		run_id;
 	int32		no;				/* -1: the run itself */
 	bool		queued;			/* else in progress */
-	int32		attempt;		/* of an activity */
+	int32		attempt;		/* of an activity, as the next two */
+	int32		activity_no;
 	bool		times_out;		/* it has waited in vain */
 } DueRow;
 
@@ -65,8 +75,27 @@ extern int64 run_home(void);
 extern int64 run_insert(const NewRun *run);
 extern int64 run_find_by_key(int32 pipeline_id, Oid submitted_by,
 							 const char *key);
-extern void run_variable_insert(int64 run_id, const char *name, Jsonb *value);
-extern void run_variable_set(int64 run_id, const char *name, Jsonb *value);
+
+/* Whose variable it is: the run's (no -1, iteration 0), or an iteration's. */
+typedef struct VariableKey
+{
+	int64		run_id;
+	int32		no;				/* the loop */
+	int32		iteration;
+	const char *name;
+} VariableKey;
+
+extern void run_variable_insert(const VariableKey *key, Jsonb *value);
+extern void run_variable_set(const VariableKey *key, Jsonb *value);
+
+/* At the end of its array, NULL being an empty one; raises 22023 where none. */
+extern void run_variable_append(const VariableKey *key, Jsonb *value);
+
+/* Until the end of the transaction nobody else changes it. */
+extern void run_variable_lock(const VariableKey *key);
+
+/* Row numbers that are the caller's own; the first of them. */
+extern int32 run_take_numbers(int64 run_id, int64 count);
 
 /* NULL where there is no such run. */
 extern RunRow *run_load(int64 run_id, bool lock);
@@ -79,6 +108,23 @@ extern bool run_start(int64 run_id, int64 timeout);
 
 /* Takes ended activities off what its end waits for; what is left. */
 extern int32 run_count_down(int64 run_id, int32 ended);
+
+/*
+ * The scheduler is to stop it; it starts nothing more until then.  False where
+ * it has ended, or is stopping already.
+ */
+extern bool run_ask_stop(int64 run_id, RunStatus stop_status,
+						 const char *reason);
+
+typedef struct StopRow
+{
+	int64		run_id;
+	RunStatus	stop_status;
+	char	   *reason;
+} StopRow;
+
+/* Those that it is to stop: they were asked, or nobody waits for them more. */
+extern List *runs_to_stop(void);	/* of StopRow * */
 
 extern void run_stopping(int64 run_id, RunStatus stop_status,
 						 const char *reason, int32 remaining);

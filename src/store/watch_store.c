@@ -109,7 +109,7 @@ activities_look(int64 run_id)
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT no, name, status::text, attempt, started_at, finished_at, due_at, error"
-			  " FROM mlpipe.activity_run WHERE run_id = $1 ORDER BY no",
+			  " FROM mlpipe.activity_run WHERE run_id = $1 AND NOT internal ORDER BY no",
 			  lengthof(run_id_type), run_id_type);
 	rows = look(plan, run_id);
 	for (row = 0; row < rows; row++)

@@ -124,10 +124,10 @@ SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SE
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "wait", "duration": "1 s", "retry": {"max_retries": 1}, "transaction": "none", "reuse": true, "compute": "gpu"}]}');
 -- what this version does not have is refused by name
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "join": "any", "reuse": true, "inputs": ["t"], "outputs": ["t"], "compute": "gpu"}]}');
-SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "for_each", "items": []}, {"name": "b", "type": "sqll"}, {"name": "c", "type": "unheard of"}, {"name": "d"}]}');
+SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "train"}, {"name": "b", "type": "sqll"}, {"name": "c", "type": "unheard of"}, {"name": "d"}]}');
 -- what is wrong with an inactive activity is a warning
-SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "until", "active": false, "join": "any"}, {"name": "b", "type": "sql", "active": false, "sqll": 1}]}');
-SELECT mlpipe_create_pipeline('define_sleepy', '{"activities": [{"name": "a", "type": "until", "active": false}]}');
+SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "score", "active": false}, {"name": "b", "type": "sql", "active": false, "sqll": 1}]}');
+SELECT mlpipe_create_pipeline('define_sleepy', '{"activities": [{"name": "a", "type": "score", "active": false}]}');
 
 --
 -- Rights, as roles that are not superusers

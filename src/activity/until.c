@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * until.c
+ *	  The activity "until": its activities again and again, until a condition
+ *	  is true.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "activity/activity.h"
+#include "activity/loop.h"
+#include "activity/output.h"
+#include "engine/container.h"
+
+#define DEFAULT_TIMEOUT	(7 * USECS_PER_DAY)
+
+typedef struct UntilConfig
+{
+	const ActivityList *body;
+	int64		interval;		/* microseconds between two rounds */
+	int			max_rounds;		/* 0: any number */
+	bool		fail_on_error;
+} UntilConfig;
+
+static void *check_until(JsonReader *reader, ActivityDef *def,
+						 const TemplateScope *scope);
+static ActivityOutcome run_until(ActivityCall *call);
+static void round_ended(BodyEnd *body);
+static Jsonb *make_output(const BodyEnd *body);
+static Failure *too_many_rounds(const UntilConfig *config);
+
+const ActivityType until_activity = {
+	.kind = {
+		.name = "until",
+		.takes = TAKES_ITS_TIME,
+		.check = check_until
+	},
+	.run = run_until,
+	.when_due = DUE_TIMES_OUT,
+	.body_ended = round_ended
+};
+
+static void *
+check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
+{
+	UntilConfig *config = palloc0(sizeof(UntilConfig));
+
+	if (def->timeout == 0)
+		def->timeout = DEFAULT_TIMEOUT;
+	config->interval = reader_duration(reader, "interval", 0);
+	config->max_rounds = reader_integer(reader, "max_rounds", 0, 1,
+										PG_INT32_MAX);
+	config->fail_on_error = reader_bool(reader, "fail_on_error", false);
+	config->body = document_parse_body(reader, "activities", def, scope, NULL,
+									   &until_check.kind);
+	if (config->body == NULL)
+	{
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "activities"), NULL,
+					"a loop needs at least one activity");
+		(void) reader_has(reader, "condition");
+	}
+	return config;
+}
+
+static ActivityOutcome
+run_until(ActivityCall *call)
+{
+	const UntilConfig *config = call->def->config;
+
+	call->body = config->body;
+	return OUTCOME_BODY;
+}
+
+static void
+round_ended(BodyEnd *body)
+{
+	const UntilConfig *config = body->def->config;
+
+	if ((config->fail_on_error && !body->succeeded) ||
+		body->check != END_SUCCEEDED)
+		container_fail(body, NULL, NULL);
+	else if (loop_check_was_true(body))
+		container_succeed(body, make_output(body));
+	else if (body->scope->iteration == config->max_rounds)
+		container_fail(body, too_many_rounds(config), NULL);
+	else
+		container_repeat(body, config->interval == 0 ? 0 :
+						 GetCurrentTimestamp() + config->interval);
+}
+
+static Jsonb *
+make_output(const BodyEnd *body)
+{
+	Output		output;
+
+	output_begin(&output);
+	output_count(&output, "rounds", body->scope->iteration);
+	output_json(&output, "activities",
+				activity_outputs(body->run->run_id, body->run->document,
+								 body->scope));
+	return output_end(&output);
+}
+
+static Failure *
+too_many_rounds(const UntilConfig *config)
+{
+	return failure_create(CurrentMemoryContext, "P0001",
+						  psprintf("max_rounds: the condition was not true after %d rounds",
+								   config->max_rounds),
+						  NULL, NULL);
+}

@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * container.c
+ *	  Activities that run others: how they begin, go on and end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "activity/activity.h"
+#include "engine/container.h"
+#include "engine/guard.h"
+#include "engine/wakeup.h"
+#include "store/engine_mode.h"
+#include "store/run_store.h"
+
+static void start_items(Advance *advance, ActivityCall *call, Scope *scope,
+						int32 lanes);
+static void start_body(const RunInfo *run, Advance *advance,
+					   const ActivityRow *row, Scope *scope);
+static bool stop_and_fail(const RunInfo *run, const ActivityRow *row,
+						  const Failure *failure);
+
+void
+container_body_ended(BodyEnd *body)
+{
+	activity_type(body->def)->body_ended(body);
+}
+
+void
+container_succeed(BodyEnd *body, Jsonb *output)
+{
+	ActivityRow row;
+
+	if (activity_end(body->run->run_id, body->scope->parent_no, 0,
+					 ACTIVITY_SUCCEEDED, output, NULL, -1, -1,
+					 &row) != END_NOT_OURS)
+		advance_activity(body->advance, &row, END_SUCCEEDED);
+}
+
+void
+container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
+{
+	int64		run_id = body->run->run_id;
+	const char *error = failure != NULL ? failure->message :
+		activity_first_error(run_id, body->scope->container);
+	ActivityRow row;
+
+	if (activity_end(run_id, body->scope->parent_no, 0, ACTIVITY_FAILED,
+					 output, error != NULL ? error : "an activity in it failed",
+					 -1, -1, &row) == END_NOT_OURS)
+		return;
+	if (failure != NULL)
+		failure_insert(run_id, row.no, 0, row.attempt, failure);
+	advance_activity(body->advance, &row, END_FAILED);
+}
+
+void
+container_repeat(BodyEnd *body, TimestampTz due_at)
+{
+	int64		run_id = body->run->run_id;
+	Scope	   *next = palloc(sizeof(Scope));
+
+	*next = *body->scope;
+	next->iteration++;
+	next->first_no = run_take_numbers(run_id, next->list->nrows);
+	scope_insert(run_id, next);
+	advance_scope(body->advance, next, due_at);
+}
+
+LoopState
+container_next_item(BodyEnd *body, int32 max_failures)
+{
+	const Scope *scope = body->scope;
+	int64		run_id = body->run->run_id;
+	int32		nrows = scope->list->nrows;
+	Scope	   *next = palloc(sizeof(Scope));
+	int32		first_no = scope->first_no - (scope->iteration - 1) * nrows;
+
+	*next = *scope;
+	next->iteration = scope_begin_next(run_id, scope->parent_no,
+									   scope->iteration, first_no,
+									   scope->list, max_failures);
+	if (next->iteration == 0)
+		return loop_count_down(run_id, scope->parent_no) == 0 ?
+			LOOP_IS_OVER : LOOP_GOES_ON;
+	next->first_no = first_no + (next->iteration - 1) * nrows;
+	advance_scope(body->advance, next, 0);
+	return LOOP_GOES_ON;
+}
+
+bool
+container_start(ActivityCall *call, NextActivity *next)
+{
+	const RunInfo *run = run_info(call->run_id);
+	TimestampTz due_at = call->def->timeout == 0 ? 0 :
+		GetCurrentTimestamp() + call->def->timeout;
+	Scope	   *scope = palloc0(sizeof(Scope));
+	int32		lanes = 1;
+	ActivityRow *row;
+	Advance    *advance;
+	EngineMode	mode;
+	bool		run_ended;
+
+	guard_share(run);
+	engine_mode_enter(&mode);
+	row = activity_load(run->run_id, call->no);
+	scope->list = call->body;
+	scope->parent_no = call->no;
+	scope->iteration = 1;
+	scope->container = row->name;
+	if (call->items != NULL)
+		lanes = Min(call->max_scopes, JB_ROOT_COUNT(call->items));
+	if (!activity_park(run->run_id, call->no, call->attempt, due_at, true,
+					   lanes, NULL))
+	{
+		engine_mode_leave(&mode);
+		return activity_cancel(run, call->no, call->attempt, NULL);
+	}
+	if (due_at != 0)
+		wakeup_at(due_at);
+	wakeup_run_event(run->run_id);
+	advance = advance_begin(run, next);
+	if (call->items != NULL)
+		start_items(advance, call, scope, lanes);
+	else
+		start_body(run, advance, row, scope);
+	run_ended = advance_finish(advance);
+	engine_mode_leave(&mode);
+	return run_ended;
+}
+
+/* Numbers for all of them at once: the run's row is changed once. */
+static void
+start_items(Advance *advance, ActivityCall *call, Scope *scope, int32 lanes)
+{
+	int64		run_id = call->run_id;
+	int64		count = JB_ROOT_COUNT(call->items);
+	int32		first_no = run_take_numbers(run_id,
+											count * scope->list->nrows);
+
+	scope_items_insert(run_id, call->no, call->items);
+	for (int32 i = 1; i <= lanes; i++)
+	{
+		Scope	   *one = palloc(sizeof(Scope));
+
+		*one = *scope;
+		one->iteration = scope_begin_next(run_id, call->no, i - 1, first_no,
+										  scope->list, -1);
+		one->first_no = first_no + (i - 1) * scope->list->nrows;
+		Assert(one->iteration == i);
+		advance_scope(advance, one, 0);
+	}
+}
+
+static void
+start_body(const RunInfo *run, Advance *advance, const ActivityRow *row,
+		   Scope *scope)
+{
+	const ActivityDef *def = &run->document->activities[row->activity_no];
+
+	if (scope->list->repeated)
+		scope->first_no = run_take_numbers(run->run_id, scope->list->nrows);
+	else
+		scope->first_no = row->no - activity_place(def) +
+			scope->list->row_offset;
+	scope_insert(run->run_id, scope);
+	advance_scope(advance, scope, 0);
+}
+
+bool
+container_time_out(const RunInfo *run, int32 no, int32 attempt)
+{
+	EngineMode	mode;
+	ActivityRow *row;
+	const ActivityDef *def;
+	Failure    *failure;
+	bool		run_ended = false;
+
+	guard_alone(run);
+	engine_mode_enter(&mode);
+	row = activity_load(run->run_id, no);
+	if (row != NULL && row->status == ACTIVITY_IN_PROGRESS && row->parked &&
+		row->attempt == attempt)
+	{
+		def = &run->document->activities[row->activity_no];
+		failure = failure_create(CurrentMemoryContext, "57014",
+								 psprintf("timeout: it took longer than %g s",
+										  def->timeout / 1000000.0),
+								 NULL, NULL);
+		run_ended = def->bodies != NIL ? stop_and_fail(run, row, failure) :
+			activity_fail(run, no, attempt, failure, true, NULL);
+		if (run->document->has_children)
+			wakeup_scheduler(ERRAND_STOP);
+	}
+	engine_mode_leave(&mode);
+	return run_ended;
+}
+
+/* What executors are at is interrupted, and the end of that waited for. */
+static bool
+stop_and_fail(const RunInfo *run, const ActivityRow *row,
+			  const Failure *failure)
+{
+	List	   *detached = activities_stop_inside(run->run_id, row->no,
+												  row->name);
+	ListCell   *cell;
+
+	wakeup_run_event(run->run_id);
+	if (detached == NIL)
+		return activity_fail(run, row->no, row->attempt, failure, false,
+							 NULL);
+	failure_insert(run->run_id, row->no, 0, row->attempt, failure);
+	activity_stopping(run->run_id, row->no, list_length(detached),
+					  failure->message);
+	foreach(cell, detached)
+		wakeup_interrupt(run->run_id, lfirst_int(cell), INTERRUPT_CONTAINER);
+	return false;
+}

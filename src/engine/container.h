@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * container.h
+ *	  Activities that run others: how they begin, go on and end.
+ *
+ * A container is an activity whose definition has bodies.  Its attempt finds
+ * out, in an executor, what to run; that becomes rows, and it is parked.  From
+ * then on it has no process of its own: whoever ends the last activity of one
+ * of its scopes asks its type what follows.  No code of the user's runs there;
+ * what has to (the condition of a loop) is an internal activity of the scope.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_CONTAINER_H
+#define MLPIPE_CONTAINER_H
+
+#include "engine/finish.h"
+#include "store/scope_store.h"
+
+/* A scope of a container has ended. */
+typedef struct BodyEnd
+{
+	Advance    *advance;
+	const RunInfo *run;
+	const ActivityDef *def;		/* the container's */
+	const Scope *scope;
+	bool		succeeded;		/* as the leaf rule says */
+	ActivityEnd check;			/* of the internal activity; END_NONE: no such */
+} BodyEnd;
+
+/* Asks the container's type what follows. */
+extern void container_body_ended(BodyEnd *body);
+
+/*
+ * For body_ended() of the types; each does one of these.  output may be NULL.
+ * failure NULL: an activity inside has failed, whose error is told.
+ */
+extern void container_succeed(BodyEnd *body, Jsonb *output);
+extern void container_fail(BodyEnd *body, const Failure *failure,
+						   Jsonb *output);
+
+/* Once more, not before due_at (0: at once). */
+extern void container_repeat(BodyEnd *body, TimestampTz due_at);
+
+/* The next item of a loop, if there is one; else one scope at a time less. */
+typedef enum LoopState
+{
+	LOOP_GOES_ON,
+	LOOP_IS_OVER
+} LoopState;
+
+extern LoopState container_next_item(BodyEnd *body, int32 max_failures);
+
+/*
+ * The attempt at a container has found call->body (and call->items): begins
+ * that and parks it.  True where the run has ended.
+ */
+extern bool container_start(ActivityCall *call, NextActivity *next);
+
+/* The time of one that is parked is over; by the scheduler. */
+extern bool container_time_out(const RunInfo *run, int32 no, int32 attempt);
+
+#endif							/* MLPIPE_CONTAINER_H */
