@@ -4,6 +4,7 @@
 #   make install       into the server of PG_CONFIG
 #   make demo          everything, from packages to the example's results
 #   make test          everything, from packages to the last test
+#   make bench         everything, from packages to the benchmarks' table
 #   make installcheck  the SQL and isolation tests, on a running server that has
 #                      shared_preload_libraries = 'mlpipe'
 #   make check-cassert the tests, on a server built with assertions
@@ -102,11 +103,13 @@ output_iso/expected:
 	@ln -s ../test/specs $@
 
 # The packages bring the headers that this file itself needs, hence another make.
-demo test: packages-build-install
+demo test bench: packages-build-install
 demo:
 	@scripts/run-demo
 test:
 	@scripts/run-tests
+bench:
+	@bench/run --short
 
 packages-build-install:
 	@scripts/install-packages
@@ -122,5 +125,5 @@ indent:
 lint:
 	@scripts/lint $(SOURCES)
 
-.PHONY: demo test packages-build-install check-cassert indent lint FORCE
+.PHONY: demo test bench packages-build-install check-cassert indent lint FORCE
 FORCE:
