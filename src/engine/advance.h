@@ -27,6 +27,7 @@ typedef struct RunInfo
 typedef struct NextActivity
 {
 	bool		claimed;
+	bool		taken;			/* from the queue, and not a dependent */
 	WorkOrder	order;
 	int32		attempt;
 } NextActivity;

@@ -41,6 +41,7 @@
 #define CLAIM_AGAIN_AFTER	(1 * USECS_PER_SEC)
 #define MIN_TIME_LIMIT		(USECS_PER_SEC / 100)
 
+static int32 claim(const WorkOrder *order);
 static void let_cancels_in(void);
 static void give_up_role(void);
 static void start_run_if_first(const RunInfo *run, int32 activity_no);
@@ -56,6 +57,7 @@ static bool finish_outcome(ActivityCall *call, ActivityOutcome outcome,
 static void store_variables(ActivityCall *call);
 static int	compare_variables(const ListCell *a, const ListCell *b);
 static bool park(ActivityCall *call, NextActivity *next);
+static void claim_from_queue(NextActivity *next);
 static void publish_step(int64 run_id, int32 no);
 static void record_failure(const WorkOrder *order, int32 attempt,
 						   const Failure *failure, NextActivity *next);
@@ -64,7 +66,6 @@ static void attempt_context(void *arg);
 int32
 attempt_claim(const WorkOrder *order)
 {
-	EngineMode	mode;
 	int32		attempt;
 
 	slot_work_on(order, 0, NULL);
@@ -75,6 +76,23 @@ attempt_claim(const WorkOrder *order)
 		give_up_role();
 		return 0;
 	}
+	attempt = claim(order);
+	work_commit(false);
+	if (attempt > 0 && must_flush_claims())
+		flush_claim();
+	let_cancels_in();
+	if (attempt == 0)
+		(void) slot_work_done();
+	return attempt;
+}
+
+/* In a transaction that may have ended another run's activity. */
+static int32
+claim(const WorkOrder *order)
+{
+	EngineMode	mode;
+	int32		attempt;
+
 	engine_mode_enter(&mode);
 
 	/* The run may never have been committed, or be purged by now. */
@@ -95,12 +113,6 @@ attempt_claim(const WorkOrder *order)
 		wakeup_scheduler(ERRAND_REFILL);
 	}
 	engine_mode_leave(&mode);
-	work_commit(false);
-	if (attempt > 0 && must_flush_claims())
-		flush_claim();
-	let_cancels_in();
-	if (attempt == 0)
-		(void) slot_work_done();
 	return attempt;
 }
 
@@ -163,6 +175,7 @@ attempt_run(const WorkOrder *order, int32 attempt, NextActivity *next)
 														  ALLOCSET_SMALL_SIZES);
 
 	next->claimed = false;
+	next->taken = false;
 	PG_TRY();
 	{
 		work_begin();
@@ -177,7 +190,11 @@ attempt_run(const WorkOrder *order, int32 attempt, NextActivity *next)
 	PG_END_TRY();
 
 	if (failure != NULL)
+	{
+		if (next->taken)
+			executor_put_back(&next->order);
 		record_failure(order, attempt, failure, next);
+	}
 	MemoryContextDelete(failure_context);
 	call_end();
 	if (!next->claimed)
@@ -205,6 +222,8 @@ work(ActivityCall *call, NextActivity *next)
 	outcome = run_user_part(call);
 	run_ended = finish_outcome(call, outcome, next);
 	error_context_stack = callback.previous;
+	if (!next->claimed && outcome != OUTCOME_STEP)
+		claim_from_queue(next);
 
 	work_commit(run_ended || flushes_each_end(call->document));
 	if (next->claimed && must_flush_claims())
@@ -356,6 +375,21 @@ park(ActivityCall *call, NextActivity *next)
 		wakeup_at(Min(call->due_at, limit));
 	wakeup_run_event(call->run_id);
 	return false;
+}
+
+/*
+ * What is first in the queue is claimed along with the end of what we did: a
+ * commit less.  It does not put that end at risk, for a claim waits for no lock.
+ */
+static void
+claim_from_queue(NextActivity *next)
+{
+	next->taken = role_is_still_allowed() &&
+		executor_take_activity(&next->order);
+	if (!next->taken)
+		return;
+	next->attempt = claim(&next->order);
+	next->claimed = next->attempt > 0;
 }
 
 /*

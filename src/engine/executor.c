@@ -52,8 +52,10 @@ typedef struct Work
 static uint32 wait_event;
 
 static void work_until_idle(void);
+static void reload_config_if_asked(void);
 static void do_activity(const WorkOrder *order);
 static void take_work(Work *work);
+static void take_first(Lane *lane, WorkOrder *order);
 static StepState *best_step(Lane *lane);
 static bool activity_goes_first(const WorkOrder *activity,
 								const StepState *step);
@@ -101,12 +103,7 @@ work_until_idle(void)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
-
+		reload_config_if_asked();
 		take_work(&work);
 		switch (work.kind)
 		{
@@ -126,7 +123,16 @@ work_until_idle(void)
 	}
 }
 
-/* One activity, and those that follow it directly. */
+static void
+reload_config_if_asked(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+}
+
+/* One activity, and all that is claimed along with the end of one. */
 static void
 do_activity(const WorkOrder *order)
 {
@@ -138,7 +144,9 @@ do_activity(const WorkOrder *order)
 	{
 		WorkOrder	current = next.order;
 
+		reload_config_if_asked();
 		attempt_run(&current, next.attempt, &next);
+		run_cache_trim();
 	}
 }
 
@@ -163,9 +171,7 @@ take_work(Work *work)
 	else if (activity != NULL && activity_goes_first(activity, work->step))
 	{
 		work->kind = WORK_ACTIVITY;
-		(void) ready_pop(lane, &work->order);
-		note_taken(lane);
-		ask_for_refill(lane);
+		take_first(lane, &work->order);
 	}
 	else
 	{
@@ -174,6 +180,42 @@ take_work(Work *work)
 		note_taken(lane);
 	}
 	control_unlock();
+}
+
+bool
+executor_take_activity(WorkOrder *order)
+{
+	Lane	   *lane = MySlot->lane;
+	const WorkOrder *activity;
+	bool		taken;
+
+	control_lock();
+	activity = ready_first(lane);
+	taken = activity != NULL && mlpipe_enabled && !ConfigReloadPending &&
+		!MySlot->retire && activity_goes_first(activity, best_step(lane));
+	if (taken)
+		take_first(lane, order);
+	control_unlock();
+	return taken;
+}
+
+/* Nobody is woken: this executor is about to look for work. */
+void
+executor_put_back(const WorkOrder *order)
+{
+	control_lock();
+	if (!ready_push(MySlot->lane, order))
+		database_find(MyDatabaseId)->overflowed = true;
+	control_unlock();
+}
+
+/* caller holds the control lock */
+static void
+take_first(Lane *lane, WorkOrder *order)
+{
+	(void) ready_pop(lane, order);
+	note_taken(lane);
+	ask_for_refill(lane);
 }
 
 /* caller holds the control lock */

@@ -14,6 +14,14 @@
 extern PGDLLEXPORT void mlpipe_executor_main(Datum arg);
 
 /*
+ * Takes the activity that this executor should do next from the queue; false
+ * where there is none, or something else goes first.  Who does not claim it
+ * puts it back, and looks for work again.
+ */
+extern bool executor_take_activity(WorkOrder *order);
+extern void executor_put_back(const WorkOrder *order);
+
+/*
  * Should a worker of this step look for other work now?  True where something
  * of a better order is ready, where another step of equal order has markedly
  * fewer workers, or where this executor was asked to retire.

@@ -45,6 +45,8 @@
 /* Code that caught a cancel is interrupted again after so long. */
 #define INTERRUPT_AGAIN_MS		1000
 #define PURGE_EVERY				(1 * USECS_PER_HOUR)
+/* Of writers that commit one after the other, each would have us look. */
+#define LOOK_AT_CHANGES_EVERY	(10 * INT64CONST(1000)) /* microseconds */
 
 typedef struct Errands
 {
@@ -58,6 +60,7 @@ typedef struct Errands
 static Oid	my_database;
 static bool had_error = false;
 static TimestampTz next_purge_at = 0;
+static TimestampTz next_changes_at = 0;
 
 static void attach(void);
 static void detach(int code, Datum arg);
@@ -151,22 +154,27 @@ work_once(void)
 static Errands
 take_errands(void)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	DatabaseState *database;
 	Errands		errands;
 
 	control_lock();
 	database = database_find(my_database);
 	errands.admit = database->admit;
-	errands.changes = database->changes;
+	errands.changes = database->changes && next_changes_at <= now;
 	errands.sweep = database->sweep;
 	errands.stop = database->stop;
 	errands.refill = (database->refill &&
 					  database->refill_at <= GetCurrentTimestamp()) ||
 		(database->overflowed && control->nready <= REFILL_BELOW);
 	database->admit = false;
-	database->changes = false;
 	database->sweep = false;
 	database->stop = false;
+	if (errands.changes)
+	{
+		database->changes = false;
+		next_changes_at = now + LOOK_AT_CHANGES_EVERY;
+	}
 	if (errands.refill)
 	{
 		database->refill = false;
@@ -204,13 +212,17 @@ sleep_until_asked(long timeout)
 	DatabaseState *database;
 	TimestampTz due;
 	TimestampTz refill_at;
+	bool		changes;
 
 	control_lock_shared();
 	database = database_find(my_database);
 	/* What failed is due still. */
 	due = had_error ? 0 : database->next_due;
 	refill_at = database->refill ? database->refill_at : 0;
+	changes = database->changes;
 	control_unlock();
+	if (changes)
+		timeout = sooner(timeout, pause_until(next_changes_at));
 	if (due != 0)
 		timeout = sooner(timeout, pause_until(due));
 	if (refill_at != 0)

@@ -283,18 +283,22 @@ static void
 deliver_errands(void)
 {
 	DatabaseState *database;
+	bool		known;
 
 	if (pending_errands == 0 && pending_due == 0)
 		return;
 	database = database_find_or_add(MyDatabaseId);
 	if (database == NULL)
 		return;
+
+	/* Who set it has woken the scheduler, which may be taking its time. */
+	known = pending_errands == ERRAND_CHANGES && database->changes;
 	database->admit |= (pending_errands & ERRAND_ADMIT) != 0;
 	database->changes |= (pending_errands & ERRAND_CHANGES) != 0;
 	database->sweep |= (pending_errands & ERRAND_SWEEP) != 0;
 	database->refill |= (pending_errands & ERRAND_REFILL) != 0;
 	database->stop |= (pending_errands & ERRAND_STOP) != 0;
-	if (pending_errands != 0)
+	if (pending_errands != 0 && !known)
 		scheduler_wake(database);
 
 	if (pending_due != 0 &&
