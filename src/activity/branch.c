@@ -178,7 +178,11 @@ branch_ended(BodyEnd *body)
 	}
 	activities = activity_outputs(body->run->run_id, body->run->document,
 								  body->scope);
-	container_succeed(body, make_output(body->scope->list->label, activities));
+	if (activities == NULL)
+		container_fail_output(body);
+	else
+		container_succeed(body, make_output(body->scope->list->label,
+											activities));
 }
 
 static Jsonb *

@@ -167,7 +167,9 @@ loop_ended(BodyEnd *body, const ForEachConfig *config)
 	if (config->collect >= 0)
 		outputs = loop_outputs(run_id, no, config->collect);
 	output = make_output(count, succeeded, failed, outputs);
-	if (failed == 0)
+	if (config->collect >= 0 && outputs == NULL)
+		container_fail_output(body);
+	else if (failed == 0)
 		container_succeed(body, output);
 	else
 		container_fail(body, NULL, output);
