@@ -86,8 +86,8 @@ check_body(JsonReader *reader, ActivityDef *def, const TemplateScope *scope,
 	inside.loops = lcons(def->name, list_copy(scope->loops));
 	inside.variables = list_concat_copy(variables, scope->variables);
 	body = unconstify(ActivityList *,
-					  document_parse_body(reader, "activities", def, &inside,
-										  NULL, config->has_break ?
+					  document_parse_body(reader, NULL, "activities", def,
+										  &inside, NULL, config->has_break ?
 										  &break_check.kind : NULL));
 	if (body == NULL)
 	{

@@ -54,8 +54,8 @@ check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	config->max_rounds = reader_integer(reader, "max_rounds", 0, 1,
 										PG_INT32_MAX);
 	config->fail_on_error = reader_bool(reader, "fail_on_error", false);
-	config->body = document_parse_body(reader, "activities", def, scope, NULL,
-									   &until_check.kind);
+	config->body = document_parse_body(reader, NULL, "activities", def,
+									   scope, NULL, &until_check.kind);
 	if (config->body == NULL)
 	{
 		problem_add(reader->problems, PROBLEM_ERROR,
