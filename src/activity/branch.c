@@ -70,11 +70,12 @@ check_if(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 		problem_add(reader->problems, PROBLEM_ERROR, reader->path, NULL,
 					"must have one of the keys \"then\", \"else\"");
 	config->bodies = list_make1(unconstify(ActivityList *,
-										   document_parse_body(reader, "then",
+										   document_parse_body(reader, NULL,
+															   "then",
 															   def, scope,
 															   "then", NULL)));
-	config->otherwise = document_parse_body(reader, "else", def, scope,
-											"else", NULL);
+	config->otherwise = document_parse_body(reader, NULL, "else", def,
+											scope, "else", NULL);
 	return config;
 }
 
@@ -88,8 +89,8 @@ check_switch(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	config->has_default = reader_has(reader, DEFAULT_LABEL);
 	if (cases != NULL)
 		check_cases(cases, def, scope, config);
-	config->otherwise = document_parse_body(reader, DEFAULT_LABEL, def, scope,
-											DEFAULT_LABEL, NULL);
+	config->otherwise = document_parse_body(reader, NULL, DEFAULT_LABEL, def,
+											scope, DEFAULT_LABEL, NULL);
 	return config;
 }
 
@@ -116,7 +117,8 @@ check_cases(JsonReader *cases, ActivityDef *def, const TemplateScope *scope,
 		config->labels = lappend(config->labels, label);
 		config->bodies = lappend(config->bodies,
 								 unconstify(ActivityList *,
-											document_parse_body(cases, label,
+											document_parse_body(cases, "cases",
+																label,
 																def, scope,
 																label,
 																NULL)));
@@ -178,7 +180,11 @@ branch_ended(BodyEnd *body)
 	}
 	activities = activity_outputs(body->run->run_id, body->run->document,
 								  body->scope);
-	container_succeed(body, make_output(body->scope->list->label, activities));
+	if (activities == NULL)
+		container_fail_output(body);
+	else
+		container_succeed(body, make_output(body->scope->list->label,
+											activities));
 }
 
 static Jsonb *

@@ -160,6 +160,10 @@ only_value(ActivityCall *call, const char *sql)
 	statement_run(sql, &receiver->pub, &result);
 	row = getIthJsonbValueFromContainer(&json_receiver_value(receiver)->root,
 										0);
+	if (row == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("an expression must have one value, and this one has none")));
 	return getKeyJsonValueFromContainer(row->val.binary.data, VALUE_COLUMN,
 										strlen(VALUE_COLUMN), NULL);
 }

@@ -86,8 +86,8 @@ check_body(JsonReader *reader, ActivityDef *def, const TemplateScope *scope,
 	inside.loops = lcons(def->name, list_copy(scope->loops));
 	inside.variables = list_concat_copy(variables, scope->variables);
 	body = unconstify(ActivityList *,
-					  document_parse_body(reader, "activities", def, &inside,
-										  NULL, config->has_break ?
+					  document_parse_body(reader, NULL, "activities", def,
+										  &inside, NULL, config->has_break ?
 										  &break_check.kind : NULL));
 	if (body == NULL)
 	{
@@ -167,7 +167,9 @@ loop_ended(BodyEnd *body, const ForEachConfig *config)
 	if (config->collect >= 0)
 		outputs = loop_outputs(run_id, no, config->collect);
 	output = make_output(count, succeeded, failed, outputs);
-	if (failed == 0)
+	if (config->collect >= 0 && outputs == NULL)
+		container_fail_output(body);
+	else if (failed == 0)
 		container_succeed(body, output);
 	else
 		container_fail(body, NULL, output);

@@ -29,7 +29,7 @@ static void *check_until(JsonReader *reader, ActivityDef *def,
 						 const TemplateScope *scope);
 static ActivityOutcome run_until(ActivityCall *call);
 static void round_ended(BodyEnd *body);
-static Jsonb *make_output(const BodyEnd *body);
+static void succeed(BodyEnd *body);
 static Failure *too_many_rounds(const UntilConfig *config);
 
 const ActivityType until_activity = {
@@ -54,8 +54,8 @@ check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	config->max_rounds = reader_integer(reader, "max_rounds", 0, 1,
 										PG_INT32_MAX);
 	config->fail_on_error = reader_bool(reader, "fail_on_error", false);
-	config->body = document_parse_body(reader, "activities", def, scope, NULL,
-									   &until_check.kind);
+	config->body = document_parse_body(reader, NULL, "activities", def,
+									   scope, NULL, &until_check.kind);
 	if (config->body == NULL)
 	{
 		problem_add(reader->problems, PROBLEM_ERROR,
@@ -84,7 +84,7 @@ round_ended(BodyEnd *body)
 		body->check != END_SUCCEEDED)
 		container_fail(body, NULL, NULL);
 	else if (loop_check_was_true(body))
-		container_succeed(body, make_output(body));
+		succeed(body);
 	else if (body->scope->iteration == config->max_rounds)
 		container_fail(body, too_many_rounds(config), NULL);
 	else
@@ -92,17 +92,23 @@ round_ended(BodyEnd *body)
 						 GetCurrentTimestamp() + config->interval);
 }
 
-static Jsonb *
-make_output(const BodyEnd *body)
+static void
+succeed(BodyEnd *body)
 {
+	Jsonb	   *activities = activity_outputs(body->run->run_id,
+											  body->run->document,
+											  body->scope);
 	Output		output;
 
+	if (activities == NULL)
+	{
+		container_fail_output(body);
+		return;
+	}
 	output_begin(&output);
 	output_count(&output, "rounds", body->scope->iteration);
-	output_json(&output, "activities",
-				activity_outputs(body->run->run_id, body->run->document,
-								 body->scope));
-	return output_end(&output);
+	output_json(&output, "activities", activities);
+	container_succeed(body, output_end(&output));
 }
 
 static Failure *

@@ -96,6 +96,8 @@ typedef struct ActivityList
 	int			depth;			/* containers around it */
 	int			container;		/* the number of the nearest; -1: none */
 	const char *label;			/* of a branch, in names of its activities */
+	const char *section;		/* of its container, that has its key; or NULL */
+	const char *key;			/* in the JSON of that */
 	bool		repeated;		/* a loop's */
 	bool		has_items;		/* a for_each's */
 	int			nrows;			/* of activity_run, for one execution of it */
@@ -165,9 +167,11 @@ extern Document *document_parse(Jsonb *json, const ActivityKind *const *kinds,
  * its own activities.  label NULL: it is repeated.  check, where not NULL, is
  * the kind of an internal activity that follows all others of the list: its
  * check() gets the container's reader, and all of the list is upstream of it.
- * NULL where there is no activity.
+ * section: the key of an object in the container that reader reads, or NULL
+ * where that is the container itself.  NULL where there is no activity.
  */
 extern const ActivityList *document_parse_body(JsonReader *reader,
+											   const char *section,
 											   const char *key,
 											   ActivityDef *def,
 											   const TemplateScope *scope,

@@ -21,8 +21,9 @@ static DeclaredValue *parse_declared(JsonReader *section, const char *name,
 									 JsonbValue *json);
 static void parse_type(JsonReader *reader, DeclaredValue *declared);
 static void parse_default(JsonReader *reader, DeclaredValue *declared);
-static Jsonb *bind_types(Jsonb *json, const char *section, List *declared);
-static Jsonb *set_type(Jsonb *json, const char *section,
+static List *path_of(const Document *document, int no);
+static Jsonb *bind_types(Jsonb *json, List *path, List *declared);
+static Jsonb *set_type(Jsonb *json, List *section,
 					   const DeclaredValue *declared);
 
 List *
@@ -113,12 +114,44 @@ parse_default(JsonReader *reader, DeclaredValue *declared)
 Jsonb *
 document_bind_types(Jsonb *json, const Document *document)
 {
-	json = bind_types(json, "parameters", document->parameters);
-	return bind_types(json, "variables", document->variables);
+	json = bind_types(json, list_make1("parameters"), document->parameters);
+	json = bind_types(json, list_make1("variables"), document->variables);
+	for (int no = 0; no < document->nactivities; no++)
+	{
+		ListCell   *cell;
+
+		foreach(cell, document->activities[no].bodies)
+		{
+			const ActivityList *body = lfirst(cell);
+
+			if (body->variables != NIL)
+				json = bind_types(json,
+								  lappend(path_of(document, no), "variables"),
+								  body->variables);
+		}
+	}
+	return json;
+}
+
+/* The keys and places that lead to an activity; a list of char *. */
+static List *
+path_of(const Document *document, int no)
+{
+	const ActivityDef *def = &document->activities[no];
+	const ActivityList *list = def->list;
+	List	   *path = NIL;
+
+	if (list->container >= 0)
+		path = path_of(document, list->container);
+	if (list->section != NULL)
+		path = lappend(path, unconstify(char *, list->section));
+	path = lappend(path, list->container < 0 ? "activities" :
+				   unconstify(char *, list->key));
+	return lappend(path, psprintf("%d", def->position));
 }
 
 static Jsonb *
-bind_types(Jsonb *json, const char *section, List *declared)
+bind_types(Jsonb *json, List *path, List *declared)
 {
 	ListCell   *cell;
 
@@ -129,24 +162,27 @@ bind_types(Jsonb *json, const char *section, List *declared)
 
 		if (value->type >= FirstNormalObjectId ||
 			element >= FirstNormalObjectId)
-			json = set_type(json, section, value);
+			json = set_type(json, path, value);
 	}
 	return json;
 }
 
 static Jsonb *
-set_type(Jsonb *json, const char *section, const DeclaredValue *declared)
+set_type(Jsonb *json, List *section, const DeclaredValue *declared)
 {
 	JsonbValue	type = {.type = jbvString};
-	Datum		steps[3];
+	int			count = list_length(section);
+	Datum	   *steps = palloc((count + 2) * sizeof(Datum));
 	ArrayType  *path;
+	ListCell   *cell;
 
 	type.val.string.val = declared->type_name;
 	type.val.string.len = strlen(declared->type_name);
-	steps[0] = CStringGetTextDatum(section);
-	steps[1] = CStringGetTextDatum(declared->name);
-	steps[2] = CStringGetTextDatum("type");
-	path = construct_array(steps, lengthof(steps), TEXTOID, -1, false,
+	foreach(cell, section)
+		steps[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
+	steps[count] = CStringGetTextDatum(declared->name);
+	steps[count + 1] = CStringGetTextDatum("type");
+	path = construct_array(steps, count + 2, TEXTOID, -1, false,
 						   TYPALIGN_INT);
 	return DatumGetJsonbP(DirectFunctionCall4(jsonb_set, JsonbPGetDatum(json),
 											  PointerGetDatum(path),

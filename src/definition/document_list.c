@@ -197,9 +197,9 @@ holds_secret(const ActivityDef *def, const Document *document)
 }
 
 const ActivityList *
-document_parse_body(JsonReader *reader, const char *key, ActivityDef *def,
-					const TemplateScope *scope, const char *label,
-					const ActivityKind *check)
+document_parse_body(JsonReader *reader, const char *section, const char *key,
+					ActivityDef *def, const TemplateScope *scope,
+					const char *label, const ActivityKind *check)
 {
 	List	   *readers = reader_objects(reader, key, false);
 	ActivityList *list;
@@ -217,6 +217,8 @@ document_parse_body(JsonReader *reader, const char *key, ActivityDef *def,
 	list->container = def->no;
 	list->depth = def->list->depth + 1;
 	list->label = label;
+	list->section = section;
+	list->key = pstrdup(key);
 	list->repeated = label == NULL;
 	body.list = list;
 	body.scope.outer = scope;

@@ -58,6 +58,18 @@ container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 }
 
 void
+container_fail_output(BodyEnd *body)
+{
+	container_fail(body,
+				   failure_create(CurrentMemoryContext, "54000",
+								  psprintf("output of activity \"%s\" is too large",
+										   body->def->name),
+								  "The outputs inside of it have more than 64 MB together.",
+								  "Write large results to a table."),
+				   NULL);
+}
+
+void
 container_repeat(BodyEnd *body, TimestampTz due_at)
 {
 	int64		run_id = body->run->run_id;

@@ -39,6 +39,9 @@ extern void container_succeed(BodyEnd *body, Jsonb *output);
 extern void container_fail(BodyEnd *body, const Failure *failure,
 						   Jsonb *output);
 
+/* The same, since the outputs of what is inside are too large together. */
+extern void container_fail_output(BodyEnd *body);
+
 /* Once more, not before due_at (0: at once). */
 extern void container_repeat(BodyEnd *body, TimestampTz due_at);
 

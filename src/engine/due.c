@@ -31,6 +31,7 @@
 static void list_due(void *arg);
 static void run_is_due(void *arg);
 static void activity_is_due(void *arg);
+static bool still_waits(const DueRow *row);
 static void start_again(const RunInfo *run, const DueRow *row);
 static void look_again(const RunInfo *run, const DueRow *row);
 static bool fail_waiting(const RunInfo *run, const DueRow *row);
@@ -111,6 +112,8 @@ activity_is_due(void *arg)
 		start_again(run, row);
 		return;
 	}
+	if (!still_waits(row))
+		return;
 	switch (activity_type(def)->when_due)
 	{
 		case DUE_SUCCEEDS:
@@ -127,6 +130,20 @@ activity_is_due(void *arg)
 				ForceSyncCommit();
 			break;
 	}
+}
+
+/* It may have been cancelled since the list was made, or its container ended. */
+static bool
+still_waits(const DueRow *row)
+{
+	EngineMode	mode;
+	ActivityRow *now;
+
+	engine_mode_enter(&mode);
+	now = activity_load(row->run_id, row->no);
+	engine_mode_leave(&mode);
+	return now != NULL && now->status == ACTIVITY_IN_PROGRESS && now->parked &&
+		now->attempt == row->attempt;
 }
 
 static void

@@ -183,6 +183,11 @@ end_of(ActivityStatus status, const ActivityDef *def)
 	return END_NONE;
 }
 
+/* What a container hands on: as much as an activity may. */
+#define IF_NOT_TOO_LARGE(value) \
+	" SELECT CASE WHEN (SELECT coalesce(sum(octet_length(output::text)), 0) FROM o) <= 64 * 1024 * 1024" \
+	" THEN (SELECT " value " FROM o) END"
+
 /* In the last part of a path there is no dot. */
 #define LOCAL_NAME	"substring(a.name FROM '[^.]*$')"
 
@@ -198,8 +203,9 @@ activity_outputs(int64 run_id, const Document *document, const Scope *scope)
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT coalesce(jsonb_object_agg(" LOCAL_NAME ", CASE WHEN a.status = 'succeeded' THEN a.output END), '{}')"
-			  " FROM mlpipe.activity_run a WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND NOT internal",
+			  "WITH o AS MATERIALIZED (SELECT " LOCAL_NAME " AS name, CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
+			  " FROM mlpipe.activity_run a WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND NOT internal)"
+			  IF_NOT_TOO_LARGE("coalesce(jsonb_object_agg(name, output), '{}')"),
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	outputs = column_jsonb(0, 1);
@@ -415,10 +421,11 @@ loop_outputs(int64 run_id, int32 no, int place)
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT coalesce(jsonb_agg(o.output ORDER BY s.iteration), '[]') FROM mlpipe.scope s"
+			  "WITH o AS MATERIALIZED (SELECT s.iteration, a.output FROM mlpipe.scope s"
 			  " LEFT JOIN LATERAL (SELECT CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-			  " FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.first_no + $3 OFFSET 0) o ON true"
-			  " WHERE s.run_id = $1 AND s.no = $2",
+			  " FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.first_no + $3 OFFSET 0) a ON true"
+			  " WHERE s.run_id = $1 AND s.no = $2)"
+			  IF_NOT_TOO_LARGE("coalesce(jsonb_agg(output ORDER BY iteration), '[]')"),
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	outputs = column_jsonb(0, 1);

@@ -40,7 +40,10 @@ extern void activities_insert(int64 run_id, const Document *document,
 extern void activity_ends(int64 run_id, const Document *document,
 						  const Scope *scope, ActivityEnd *ends);
 
-/* The outputs of those that succeeded; an object by their names. */
+/*
+ * The outputs of those that succeeded; an object by their names.  NULL where
+ * they are too large to be one.
+ */
 extern Jsonb *activity_outputs(int64 run_id, const Document *document,
 							   const Scope *scope);
 
@@ -81,7 +84,10 @@ extern void loop_break(int64 run_id, int32 no);
 extern void loop_totals(int64 run_id, int32 no, int64 *count,
 						int64 *succeeded, int64 *failed);
 
-/* The outputs of the activity at that place, in order of the iterations. */
+/*
+ * The outputs of the activity at that place, in order of the iterations; NULL
+ * where they are too large to be one array.
+ */
 extern Jsonb *loop_outputs(int64 run_id, int32 no, int place);
 
 /* NULL where it has none. */

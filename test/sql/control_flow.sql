@@ -101,7 +101,7 @@ SELECT activity, output FROM mlpipe_activities JOIN last USING (run_id) WHERE ty
 SELECT string_agg(what, ' ' ORDER BY n) FROM trail;
 TRUNCATE trail;
 -- all items run, then it fails where one failed
-CALL run('{"activities": [{"name": "each", "type": "for_each", "items": [1, 0, 2, 0], "collect": "div", "activities": [{"name": "div", "type": "sql", "sql": "SELECT 10 / ${{ item }} AS q"}]}]}');
+CALL run('{"activities": [{"name": "each", "type": "for_each", "items": [1, 0, 2, 0], "sequential": true, "collect": "div", "activities": [{"name": "div", "type": "sql", "sql": "SELECT 10 / ${{ item }} AS q"}]}]}');
 SELECT * FROM rows;
 SELECT * FROM run;
 SELECT activity, output FROM mlpipe_activities JOIN last USING (run_id) WHERE type = 'for_each';
@@ -126,6 +126,12 @@ CALL run('{"variables": {"v": {"type": "text", "default": "outer"}, "all": {"typ
 		{"name": "count", "type": "append_variable", "variable": "numbers", "expression": "${{ index }} * 10"}]}],
 	"output": {"v": "${{ variables.v }}", "all": "${{ variables.all }}", "numbers": "${{ variables.numbers }}"}}');
 SELECT status, (SELECT jsonb_agg(x ORDER BY x) FROM jsonb_array_elements(output->'all') x) AS all, (SELECT jsonb_agg(x ORDER BY x) FROM jsonb_array_elements(output->'numbers') x) AS numbers, output->'v' AS v FROM run;
+-- their types are found where the document was written, not where it runs
+CREATE TYPE mood AS ENUM ('fine', 'bad');
+CALL run('{"activities": [{"name": "s", "type": "switch", "on": "1", "cases": {"1": [
+	{"name": "each", "type": "for_each", "items": ["fine", "awful"], "variables": {"m": {"type": "mood"}}, "activities": [
+		{"name": "set", "type": "set_variable", "variable": "m", "value": "${{ item }}"}, {"name": "type", "type": "sql", "sql": "SELECT pg_typeof(${{ variables.m }}) AS t", "depends_on": ["set"]}]}]}}]}');
+SELECT * FROM rows;
 -- loops in loops, with branches in them
 CALL run('{"activities": [
 	{"name": "rows", "type": "for_each", "items": [1, 2], "activities": [
