@@ -33,7 +33,6 @@
 #define DEFAULT_SIZE	"10 MB"
 
 static ActivityOutcome split_input(ActivityCall *call);
-static char *input_query(ActivityCall *call);
 static void split_by_number(ActivityCall *call, Split *split);
 static bool split_table_input(ActivityCall *call, const BatchSize *size,
 							  Split *split);
@@ -65,7 +64,7 @@ split_input(ActivityCall *call)
 	double		seconds;
 
 	if (config->partition_keys != NIL)
-		split_partitions(input_query(call), config->partition_keys,
+		split_partitions(parallel_input_query(call), config->partition_keys,
 						 call->run_id, call->no, &split);
 	else
 		split_by_number(call, &split);
@@ -81,9 +80,8 @@ split_input(ActivityCall *call)
 	return OUTCOME_STEP;
 }
 
-/* All rows of the input. */
-static char *
-input_query(ActivityCall *call)
+char *
+parallel_input_query(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
 	Select		query;
@@ -107,7 +105,7 @@ split_by_number(ActivityCall *call, Split *split)
 	batch_size_of(config->size != NULL ? call_render(call, config->size) :
 				  DEFAULT_SIZE, &size);
 	if (config->table == NULL || !split_table_input(call, &size, split))
-		split_query(input_query(call), call->run_id, call->no, &size, split);
+		split_query(parallel_input_query(call), call->run_id, call->no, &size, split);
 }
 
 /* False where its rows have to be copied. */

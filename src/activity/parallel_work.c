@@ -61,6 +61,7 @@ static char *render(ParallelWorker *worker, const Template *tmpl);
 static void set_log_level(const char *level);
 static void prepare(ParallelWorker *worker);
 static Failure *try_to_prepare(ParallelWorker *worker);
+static bool restage(ParallelWorker *worker);
 static bool run_init(ParallelWorker *worker);
 static bool make_plan(ParallelWorker *worker);
 static Failure *in_limited_transaction(ParallelWorker *worker,
@@ -266,6 +267,12 @@ try_to_prepare(ParallelWorker *worker)
 {
 	Failure    *failure;
 
+	if (OidIsValid(worker->split.key_relation))
+	{
+		failure = in_transaction(worker, restage);
+		if (failure != NULL)
+			return failure;
+	}
 	if (worker->init_text != NULL && !worker->initialized)
 	{
 		failure = in_limited_transaction(worker, run_init, "\"init\"");
@@ -279,6 +286,13 @@ try_to_prepare(ParallelWorker *worker)
 		pgstat_report_activity(STATE_RUNNING,
 							   template_source(worker->config->run));
 	return failure;
+}
+
+static bool
+restage(ParallelWorker *worker)
+{
+	parallel_restage(worker->call, &worker->split);
+	return false;
 }
 
 static bool
