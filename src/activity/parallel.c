@@ -31,6 +31,7 @@
 #include "store/engine_mode.h"
 
 #define DEFAULT_SIZE	"10 MB"
+#define DEFAULT_FILES	"10 files"
 
 static ActivityOutcome split_input(ActivityCall *call);
 static void split_by_number(ActivityCall *call, Split *split);
@@ -89,6 +90,9 @@ parallel_input_query(ActivityCall *call)
 	if (config->table != NULL)
 		return psprintf("SELECT * FROM %s",
 						table_name(call_render(call, config->table)));
+	if (config->files != NULL)
+		return psprintf("SELECT path, bytes, modified FROM mlpipe.list_files(%s)",
+						quote_literal_cstr(call_render(call, config->files)));
 
 	/* One query, or the rows of the last one alone would be kept. */
 	select_parse(call_render(call, config->query), &query);
@@ -103,7 +107,8 @@ split_by_number(ActivityCall *call, Split *split)
 	BatchSize	size;
 
 	batch_size_of(config->size != NULL ? call_render(call, config->size) :
-				  DEFAULT_SIZE, &size);
+				  config->files != NULL ? DEFAULT_FILES : DEFAULT_SIZE,
+				  config->files != NULL, &size);
 	if (config->table == NULL || !split_table_input(call, &size, split))
 		split_query(parallel_input_query(call), call->run_id, call->no, &size, split);
 }
