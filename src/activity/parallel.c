@@ -26,6 +26,7 @@
 #include "utils/varlena.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_columns.h"
 #include "activity/select.h"
 #include "activity/sql_name.h"
 #include "store/engine_mode.h"
@@ -34,6 +35,7 @@
 #define DEFAULT_FILES	"10 files"
 
 static ActivityOutcome split_input(ActivityCall *call);
+static char *all_of_input(ActivityCall *call);
 static void split_by_number(ActivityCall *call, Split *split);
 static bool split_table_input(ActivityCall *call, const BatchSize *size,
 							  Split *split);
@@ -83,6 +85,17 @@ split_input(ActivityCall *call)
 
 char *
 parallel_input_query(ActivityCall *call)
+{
+	const ParallelConfig *config = call->def->config;
+	char	   *query = all_of_input(call);
+
+	if (config->columns != NIL)
+		query = columns_query(query, config->partition_keys, config->columns);
+	return query;
+}
+
+static char *
+all_of_input(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
 	Select		query;
@@ -142,6 +155,7 @@ static void
 prepare_target(ActivityCall *call, const Split *split)
 {
 	const ParallelConfig *config = call->def->config;
+	Oid			relation = parallel_batch_relation(config, &split->row);
 	char	   *append_to;
 	char	   *text;
 
@@ -151,9 +165,8 @@ prepare_target(ActivityCall *call, const Split *split)
 	append_to = config->append_to == NULL ? NULL :
 		call_render(call, config->append_to);
 	if (append_to != NULL)
-		append_target_prepare(text, split->row.relation, append_to);
-	DropCachedPlan(batch_plan_create(text, split->row.relation, append_to,
-									 false));
+		append_target_prepare(text, relation, append_to);
+	DropCachedPlan(batch_plan_create(text, relation, append_to, false));
 }
 
 static void

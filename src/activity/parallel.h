@@ -89,7 +89,7 @@ extern void parallel_drop_orphaned_stages(void);
  * parallel.c
  */
 
-/* The query for all rows of the input, checked. */
+/* The query for the rows of the input that are to be staged, checked. */
 extern char *parallel_input_query(ActivityCall *call);
 
 /*
@@ -136,7 +136,14 @@ extern void batch_statement_append_to(RawStmt *raw, RangeVar *target);
  * parallel_plan.c
  */
 
-/* A statement, ready to be run again and again; unsaved: of this transaction. */
+/* What mini_batch is read from; invalid where there is no such relation. */
+extern Oid	parallel_batch_relation(const ParallelConfig *config,
+									const StepRow *split);
+
+/*
+ * A statement, ready to be run again and again; unsaved: of this transaction.
+ * The relation is that of parallel_batch_relation().
+ */
 extern CachedPlanSource *batch_plan_create(const char *text, Oid relation,
 										   const char *append_to, bool save);
 

@@ -46,6 +46,7 @@ static void check_files(const Template *files, JsonReader *input);
 static void read_division(ParallelConfig *config, const Place *place);
 static void read_size(ParallelConfig *config, const Place *place);
 static void read_keys(ParallelConfig *config, JsonReader *reader);
+static List *read_columns(JsonReader *reader, const char *key);
 static void read_statements(ParallelConfig *config, const Place *place);
 static void check_run(const ParallelConfig *config, const Place *place);
 static void parse_run(void *arg);
@@ -147,25 +148,36 @@ read_size(ParallelConfig *config, const Place *place)
 static void
 read_keys(ParallelConfig *config, JsonReader *reader)
 {
-	ListCell   *cell;
-	ListCell   *other;
-
-	config->partition_keys = reader_texts(reader, "partition_keys", false);
-	if (reader_has(reader, "partition_keys") && config->partition_keys == NIL)
+	config->partition_keys = read_columns(reader, "partition_keys");
+	config->columns = read_columns(reader, "columns");
+	if (reader_has(reader, "columns") && config->partition_keys == NIL)
 		problem_add(reader->problems, PROBLEM_ERROR,
-					reader_path(reader, "partition_keys"), NULL,
-					"must name a column");
+					reader_path(reader, "columns"), NULL,
+					"needs \"partition_keys\"");
 	if (list_length(config->partition_keys) > MAX_BATCH_KEYS)
 		problem_add(reader->problems, PROBLEM_ERROR,
 					reader_path(reader, "partition_keys"), NULL,
 					"must be %d columns at most", MAX_BATCH_KEYS);
-	foreach(cell, config->partition_keys)
-		for_each_cell(other, config->partition_keys,
-					  lnext(config->partition_keys, cell))
+}
+
+/* Names, each there once; NIL where there are none. */
+static List *
+read_columns(JsonReader *reader, const char *key)
+{
+	List	   *names = reader_texts(reader, key, false);
+	ListCell   *cell;
+	ListCell   *other;
+
+	if (reader_has(reader, key) && names == NIL)
+		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
+					NULL, "must name a column");
+	foreach(cell, names)
+		for_each_cell(other, names, lnext(names, cell))
 			if (strcmp(lfirst(cell), lfirst(other)) == 0)
 				problem_add(reader->problems, PROBLEM_ERROR,
-							reader_path(reader, "partition_keys"), NULL,
+							reader_path(reader, key), NULL,
 							"\"%s\" is there twice", (char *) lfirst(cell));
+	return names;
 }
 
 static void
@@ -287,7 +299,6 @@ read_logging(ParallelConfig *config, JsonReader *reader)
 static void
 refuse_missing_features(JsonReader *reader)
 {
-	refuse(reader, "columns");
 	refuse(reader, "resource_monitor_interval");
 }
 

@@ -32,6 +32,7 @@ typedef struct ParallelConfig
 	Template   *files;			/* a pattern */
 	Template   *size;			/* as text; NULL: the default */
 	List	   *partition_keys; /* of char *, instead of a size; or NIL */
+	List	   *columns;		/* of char *, to be packed; or NIL */
 	Template   *init;			/* NULL where there is none, like the next */
 	Template   *shutdown;
 	Template   *run;

@@ -35,6 +35,7 @@
 #include "utils/wait_event.h"
 
 #include "activity/parallel_scatter.h"
+#include "mlpipe.h"
 
 #define NBUCKETS		256
 #define BUCKET_BITS		8
@@ -176,7 +177,7 @@ scatter_begin(Relation relation, BatchKeys *keys, KeyTable *key_table,
 	scatter->key_table = key_table;
 	scatter->partitions = partitions;
 	scatter->file = -1;
-	scatter->memory = (Size) maintenance_work_mem * 1024;
+	scatter->memory = (Size) mlpipe_pack_mem * 1024;
 	scatter->context = CurrentMemoryContext;
 	scatter->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "mlpipe scattered rows",

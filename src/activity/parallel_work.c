@@ -313,6 +313,8 @@ run_init(ParallelWorker *worker)
 static bool
 make_plan(ParallelWorker *worker)
 {
+	Oid			relation = parallel_batch_relation(worker->config,
+												   &worker->split);
 	CurrentBatch batch;
 	EngineMode	mode;
 	char	   *text;
@@ -327,15 +329,14 @@ make_plan(ParallelWorker *worker)
 		engine_mode_enter(&mode);
 		step_lock(worker->order.run_id, worker->order.no);
 		engine_mode_leave(&mode);
-		append_target_prepare(text, worker->split.relation,
-							  worker->append_to);
+		append_target_prepare(text, relation, worker->append_to);
 	}
 	if (worker->run_text != NULL)
-		worker->plan = batch_plan_create(text, worker->split.relation,
-										 worker->append_to, true);
+		worker->plan = batch_plan_create(text, relation, worker->append_to,
+										 true);
 	else
-		DropCachedPlan(batch_plan_create(text, worker->split.relation,
-										 worker->append_to, false));
+		DropCachedPlan(batch_plan_create(text, relation, worker->append_to,
+										 false));
 	MyBatch = NULL;
 	return false;
 }

@@ -15,7 +15,7 @@ use lib "$FindBin::RealBin/..";
 use Mlpipe;
 
 my $node = new_node('parallel_keys', 'restart_after_crash' => 'on', 'mlpipe.max_executors' => 3,
-	'maintenance_work_mem' => '1MB');
+	'mlpipe.pack_mem' => '1MB');
 my $directory = 'base/' . $node->safe_psql('postgres', 'SELECT oid FROM pg_database WHERE datname = current_database()');
 
 sub stages
