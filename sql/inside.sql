@@ -58,6 +58,11 @@ CREATE FUNCTION @extschema@.mlpipe_batch() RETURNS jsonb
 COMMENT ON FUNCTION @extschema@.mlpipe_batch()
 	IS 'inside a mini-batch: its number, its items, and its partition''s keys';
 
+CREATE FUNCTION @extschema@.mlpipe_column(name text) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.mlpipe_column(text)
+	IS 'inside a mini-batch of a parallel activity with "columns": a column of the partition as a buffer of little-endian float64, NULL as NaN';
+
 -- Numbers to NumPy and back --------------------------------------------------
 
 CREATE FUNCTION mlpipe.pack_add(internal, double precision) RETURNS internal

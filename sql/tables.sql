@@ -201,8 +201,9 @@ CREATE TABLE mlpipe.step (
 	blocks_per_batch integer,			-- where it was split by size
 	snapshot bytea,						-- with which a table is read; NULL: whatever is there
 	partitioned boolean NOT NULL,		-- was it split by partition keys?
+	key_relation oid,					-- where the keys of its partitions are
 	boundaries bytea,	-- first tuple of each mini-batch, where it was split by rows; of
-						-- each partition also what follows its last one, and its rows
+						-- each partition also what follows its last one, its rows, and its keys
 	split_seconds double precision NOT NULL,
 	PRIMARY KEY (run_id, no)
 );

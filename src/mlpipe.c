@@ -30,6 +30,7 @@ int			mlpipe_max_executors = 8;
 int			mlpipe_executor_idle_timeout = 60;
 int			mlpipe_durability = DURABILITY_RUN;
 int			mlpipe_retention = 0;
+int			mlpipe_pack_mem = 512 * 1024;
 bool		mlpipe_notify = false;
 int			mlpipe_log_min_level = INFO;
 
@@ -108,6 +109,11 @@ define_settings(void)
 							"Deletes finished runs that are older than this.",
 							"Zero keeps them.", &mlpipe_retention, 0, 0,
 							INT_MAX, PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("mlpipe.pack_mem",
+							"Sets the memory for the rows of an input while they are brought together by partition keys.",
+							NULL, &mlpipe_pack_mem, 512 * 1024, 1024,
+							MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 }
 

@@ -17,6 +17,7 @@ extern int	mlpipe_max_executors;
 extern int	mlpipe_executor_idle_timeout;	/* seconds */
 extern int	mlpipe_durability;	/* a Durability of document.h */
 extern int	mlpipe_retention;	/* seconds; 0: keep */
+extern int	mlpipe_pack_mem;	/* kilobytes */
 extern bool mlpipe_notify;
 extern int	mlpipe_log_min_level;	/* an elog level */
 

@@ -28,6 +28,8 @@ typedef struct CurrentBatch
 	Jsonb	   *keys;			/* of its partition, an object; NULL: none */
 	int64		items_read;		/* by the scan that read most of them */
 	List	   *failed_items;	/* of FailedItem *, in context */
+	struct varlena **columns;	/* of mlpipe_column(); NULL: not made yet */
+	MemoryContext columns_context;	/* that they live in */
 	MemoryContext context;
 } CurrentBatch;
 

@@ -26,14 +26,16 @@
 #include "utils/varlena.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_columns.h"
 #include "activity/select.h"
 #include "activity/sql_name.h"
 #include "store/engine_mode.h"
 
 #define DEFAULT_SIZE	"10 MB"
+#define DEFAULT_FILES	"10 files"
 
 static ActivityOutcome split_input(ActivityCall *call);
-static char *input_query(ActivityCall *call);
+static char *all_of_input(ActivityCall *call);
 static void split_by_number(ActivityCall *call, Split *split);
 static bool split_table_input(ActivityCall *call, const BatchSize *size,
 							  Split *split);
@@ -65,7 +67,7 @@ split_input(ActivityCall *call)
 	double		seconds;
 
 	if (config->partition_keys != NIL)
-		split_partitions(input_query(call), config->partition_keys,
+		split_partitions(parallel_input_query(call), config->partition_keys,
 						 call->run_id, call->no, &split);
 	else
 		split_by_number(call, &split);
@@ -81,9 +83,19 @@ split_input(ActivityCall *call)
 	return OUTCOME_STEP;
 }
 
-/* All rows of the input. */
+char *
+parallel_input_query(ActivityCall *call)
+{
+	const ParallelConfig *config = call->def->config;
+	char	   *query = all_of_input(call);
+
+	if (config->columns != NIL)
+		query = columns_query(query, config->partition_keys, config->columns);
+	return query;
+}
+
 static char *
-input_query(ActivityCall *call)
+all_of_input(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
 	Select		query;
@@ -91,6 +103,9 @@ input_query(ActivityCall *call)
 	if (config->table != NULL)
 		return psprintf("SELECT * FROM %s",
 						table_name(call_render(call, config->table)));
+	if (config->files != NULL)
+		return psprintf("SELECT path, bytes, modified FROM mlpipe.list_files(%s)",
+						quote_literal_cstr(call_render(call, config->files)));
 
 	/* One query, or the rows of the last one alone would be kept. */
 	select_parse(call_render(call, config->query), &query);
@@ -105,9 +120,10 @@ split_by_number(ActivityCall *call, Split *split)
 	BatchSize	size;
 
 	batch_size_of(config->size != NULL ? call_render(call, config->size) :
-				  DEFAULT_SIZE, &size);
+				  config->files != NULL ? DEFAULT_FILES : DEFAULT_SIZE,
+				  config->files != NULL, &size);
 	if (config->table == NULL || !split_table_input(call, &size, split))
-		split_query(input_query(call), call->run_id, call->no, &size, split);
+		split_query(parallel_input_query(call), call->run_id, call->no, &size, split);
 }
 
 /* False where its rows have to be copied. */
@@ -139,6 +155,7 @@ static void
 prepare_target(ActivityCall *call, const Split *split)
 {
 	const ParallelConfig *config = call->def->config;
+	Oid			relation = parallel_batch_relation(config, &split->row);
 	char	   *append_to;
 	char	   *text;
 
@@ -148,9 +165,8 @@ prepare_target(ActivityCall *call, const Split *split)
 	append_to = config->append_to == NULL ? NULL :
 		call_render(call, config->append_to);
 	if (append_to != NULL)
-		append_target_prepare(text, split->row.relation, append_to);
-	DropCachedPlan(batch_plan_create(text, split->row.relation, append_to,
-									 false));
+		append_target_prepare(text, relation, append_to);
+	DropCachedPlan(batch_plan_create(text, relation, append_to, false));
 }
 
 static void

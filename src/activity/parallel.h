@@ -5,6 +5,9 @@
  *
  * parallel_check.c reads its keys; parallel.c splits its input with the help of
  * parallel_split.c and parallel_stage.c; parallel_restore.c publishes the step;
+ * parallel_keys.c, parallel_scatter.c, parallel_partition.c,
+ * parallel_key_table.c and stage_pages.c stage partitions, and
+ * parallel_restage.c does it again after a crash;
  * parallel_work.c is a worker's way through it, parallel_group.c one of its
  * transactions, parallel_watch.c its clock; parallel_locate.c,
  * parallel_rewrite.c, parallel_plan.c and parallel_sampler.c run one statement
@@ -24,6 +27,7 @@
 #include "activity/batch.h"
 #include "activity/parallel_config.h"
 #include "activity/parallel_keys.h"
+#include "activity/parallel_partition.h"
 #include "engine/failure.h"
 #include "store/batch_store.h"
 #include "store/step_store.h"
@@ -57,6 +61,18 @@ extern void split_query(const char *query, int64 run_id, int32 no,
 extern void split_partitions(const char *query, List *keys, int64 run_id,
 							 int32 no, Split *split);
 
+/* A split by partition keys whose rows a crash took away. */
+typedef struct LostStage
+{
+	const StepRow *row;
+	PartitionList partitions;	/* by their number; only keys are known */
+	List	   *missing;		/* of BatchAttempt *: not done */
+} LostStage;
+
+/* Again, for the partitions that there were the first time. */
+extern void split_partitions_again(const char *query, List *keys,
+								   const LostStage *lost, Split *split);
+
 /* Sets the number of mini-batches of the counted blocks. */
 extern void split_by_size(const BatchSize *size, Split *split);
 
@@ -68,6 +84,23 @@ extern void parallel_drop_stage(int64 run_id, int32 no);
 
 /* Drops those that no unfinished activity needs; in engine mode or not. */
 extern void parallel_drop_orphaned_stages(void);
+
+/*
+ * parallel.c
+ */
+
+/* The query for the rows of the input that are to be staged, checked. */
+extern char *parallel_input_query(ActivityCall *call);
+
+/*
+ * parallel_restage.c
+ */
+
+/*
+ * Where a crash has taken the staged rows of partitions, stages them again, if
+ * no other worker has done it yet; in a transaction.  Changes *split.
+ */
+extern void parallel_restage(ActivityCall *call, StepRow *split);
 
 /*
  * parallel_snapshot.c
@@ -103,7 +136,14 @@ extern void batch_statement_append_to(RawStmt *raw, RangeVar *target);
  * parallel_plan.c
  */
 
-/* A statement, ready to be run again and again; unsaved: of this transaction. */
+/* What mini_batch is read from; invalid where there is no such relation. */
+extern Oid	parallel_batch_relation(const ParallelConfig *config,
+									const StepRow *split);
+
+/*
+ * A statement, ready to be run again and again; unsaved: of this transaction.
+ * The relation is that of parallel_batch_relation().
+ */
 extern CachedPlanSource *batch_plan_create(const char *text, Oid relation,
 										   const char *append_to, bool save);
 

@@ -42,9 +42,11 @@ typedef struct SizeInput
 } SizeInput;
 
 static void read_input(ParallelConfig *config, const Place *place);
+static void check_files(const Template *files, JsonReader *input);
 static void read_division(ParallelConfig *config, const Place *place);
 static void read_size(ParallelConfig *config, const Place *place);
 static void read_keys(ParallelConfig *config, JsonReader *reader);
+static List *read_columns(JsonReader *reader, const char *key);
 static void read_statements(ParallelConfig *config, const Place *place);
 static void check_run(const ParallelConfig *config, const Place *place);
 static void parse_run(void *arg);
@@ -55,10 +57,11 @@ static void read_thresholds(ParallelConfig *config, JsonReader *reader);
 static void read_logging(ParallelConfig *config, JsonReader *reader);
 static void refuse_missing_features(JsonReader *reader);
 static void refuse(JsonReader *reader, const char *key);
+static const char *size_hint(bool of_files);
 static int64 read_seconds(JsonReader *reader, const char *key,
 						  int64 fallback);
 static int	count_cores(void);
-static bool parse_rows(const char *text, int64 *rows);
+static bool parse_count(const char *text, const char *unit, int64 *count);
 static void parse_bytes(void *arg);
 
 void *
@@ -87,7 +90,6 @@ read_input(ParallelConfig *config, const Place *place)
 
 	if (input == NULL)
 		return;
-	refuse(input, "files");
 	config->table = config_template(input, "table", TEMPLATE_TEXT, place->scope,
 									false);
 	table_name_check(config->table, input->problems,
@@ -95,11 +97,24 @@ read_input(ParallelConfig *config, const Place *place)
 	config->query = config_template(input, "query", TEMPLATE_SQL, place->scope,
 									false);
 	select_check(config->query, input->problems, reader_path(input, "query"));
+	config->files = config_template(input, "files", TEMPLATE_TEXT,
+									place->scope, false);
+	check_files(config->files, input);
 	if (reader_has(input, "table") + reader_has(input, "query") +
 		reader_has(input, "files") != 1)
 		problem_add(input->problems, PROBLEM_ERROR, input->path, NULL,
-					"needs either \"table\" or \"query\"");
+					"needs either \"table\", \"query\" or \"files\"");
 	reader_close(input);
+}
+
+static void
+check_files(const Template *files, JsonReader *input)
+{
+	if (files != NULL && template_is_constant(files) &&
+		!is_absolute_path(template_source(files)))
+		problem_add(input->problems, PROBLEM_ERROR,
+					reader_path(input, "files"), NULL,
+					"must be an absolute path, with wildcards");
 }
 
 static void
@@ -123,35 +138,46 @@ read_size(ParallelConfig *config, const Place *place)
 								   TEMPLATE_TEXT, place->scope, false);
 	if (config->size == NULL || !template_is_constant(config->size))
 		return;
-	if (!batch_size_parse(template_source(config->size), &size, &message))
+	if (!batch_size_parse(template_source(config->size),
+						  config->files != NULL, &size, &message))
 		problem_add(place->reader->problems, PROBLEM_ERROR,
 					reader_path(place->reader, "mini_batch_size"),
-					"Say a number of rows (\"1000 rows\") or a size (\"10 MB\").",
-					"%s", message);
+					size_hint(config->files != NULL), "%s", message);
 }
 
 static void
 read_keys(ParallelConfig *config, JsonReader *reader)
 {
-	ListCell   *cell;
-	ListCell   *other;
-
-	config->partition_keys = reader_texts(reader, "partition_keys", false);
-	if (reader_has(reader, "partition_keys") && config->partition_keys == NIL)
+	config->partition_keys = read_columns(reader, "partition_keys");
+	config->columns = read_columns(reader, "columns");
+	if (reader_has(reader, "columns") && config->partition_keys == NIL)
 		problem_add(reader->problems, PROBLEM_ERROR,
-					reader_path(reader, "partition_keys"), NULL,
-					"must name a column");
+					reader_path(reader, "columns"), NULL,
+					"needs \"partition_keys\"");
 	if (list_length(config->partition_keys) > MAX_BATCH_KEYS)
 		problem_add(reader->problems, PROBLEM_ERROR,
 					reader_path(reader, "partition_keys"), NULL,
 					"must be %d columns at most", MAX_BATCH_KEYS);
-	foreach(cell, config->partition_keys)
-		for_each_cell(other, config->partition_keys,
-					  lnext(config->partition_keys, cell))
+}
+
+/* Names, each there once; NIL where there are none. */
+static List *
+read_columns(JsonReader *reader, const char *key)
+{
+	List	   *names = reader_texts(reader, key, false);
+	ListCell   *cell;
+	ListCell   *other;
+
+	if (reader_has(reader, key) && names == NIL)
+		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
+					NULL, "must name a column");
+	foreach(cell, names)
+		for_each_cell(other, names, lnext(names, cell))
 			if (strcmp(lfirst(cell), lfirst(other)) == 0)
 				problem_add(reader->problems, PROBLEM_ERROR,
-							reader_path(reader, "partition_keys"), NULL,
+							reader_path(reader, key), NULL,
 							"\"%s\" is there twice", (char *) lfirst(cell));
+	return names;
 }
 
 static void
@@ -273,7 +299,6 @@ read_logging(ParallelConfig *config, JsonReader *reader)
 static void
 refuse_missing_features(JsonReader *reader)
 {
-	refuse(reader, "columns");
 	refuse(reader, "resource_monitor_interval");
 }
 
@@ -296,28 +321,43 @@ read_seconds(JsonReader *reader, const char *key, int64 fallback)
 }
 
 void
-batch_size_of(const char *text, BatchSize *size)
+batch_size_of(const char *text, bool of_files, BatchSize *size)
 {
 	char	   *message;
 
-	if (!batch_size_parse(text, size, &message))
+	if (!batch_size_parse(text, of_files, size, &message))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"mini_batch_size\" %s", message),
-				 errhint("Say a number of rows (\"1000 rows\") or a size (\"10 MB\").")));
+				 errhint("%s", size_hint(of_files))));
+}
+
+static const char *
+size_hint(bool of_files)
+{
+	if (of_files)
+		return "Say a number of files (\"10 files\").";
+	return "Say a number of rows (\"1000 rows\") or a size (\"10 MB\").";
 }
 
 bool
-batch_size_parse(const char *text, BatchSize *size, char **message)
+batch_size_parse(const char *text, bool of_files, BatchSize *size,
+				 char **message)
 {
 	SizeInput	input = {text, 0};
+	const char *unit = of_files ? "file" : "row";
 
 	memset(size, 0, sizeof(*size));
-	if (parse_rows(text, &size->rows))
+	if (parse_count(text, unit, &size->rows))
 	{
 		if (size->rows > 0)
 			return true;
-		*message = pstrdup("must be at least one row");
+		*message = psprintf("must be at least one %s", unit);
+		return false;
+	}
+	if (of_files)
+	{
+		*message = pstrdup("must be a number of files");
 		return false;
 	}
 
@@ -336,28 +376,30 @@ batch_size_parse(const char *text, BatchSize *size, char **message)
 	return false;
 }
 
-/* A number and "row" or "rows"; 0, and false, where it is something else. */
+/* A number and its unit, or units; 0, and false, where it is something else. */
 static bool
-parse_rows(const char *text, int64 *rows)
+parse_count(const char *text, const char *unit, int64 *count)
 {
 	char	   *end;
 	size_t		length;
 	int64		number;
 
-	*rows = 0;
+	*count = 0;
 	errno = 0;
 	number = strtoll(text, &end, 10);
 	if (end == text)
 		return false;
 	while (isspace((unsigned char) *end))
 		end++;
+	if (pg_strncasecmp(end, unit, strlen(unit)) != 0)
+		return false;
+	end += strlen(unit);
 	length = strlen(end);
 	while (length > 0 && isspace((unsigned char) end[length - 1]))
 		length--;
-	if (!(length == 3 && pg_strncasecmp(end, "row", 3) == 0) &&
-		!(length == 4 && pg_strncasecmp(end, "rows", 4) == 0))
+	if (length > 1 || (length == 1 && pg_tolower((unsigned char) *end) != 's'))
 		return false;
-	*rows = errno == ERANGE ? PG_INT64_MAX : number;
+	*count = errno == ERANGE ? PG_INT64_MAX : number;
 	return true;
 }
 

@@ -10,7 +10,7 @@
 
 #include "definition/document.h"
 
-/* How large a mini-batch is; one of the two is 0. */
+/* How large a mini-batch is; one of the two is 0.  Files are rows. */
 typedef struct BatchSize
 {
 	int64		rows;
@@ -27,10 +27,12 @@ typedef struct Thresholds
 
 typedef struct ParallelConfig
 {
-	Template   *table;			/* one of table and query is NULL */
+	Template   *table;			/* all but one of these three are NULL */
 	Template   *query;
+	Template   *files;			/* a pattern */
 	Template   *size;			/* as text; NULL: the default */
 	List	   *partition_keys; /* of char *, instead of a size; or NIL */
+	List	   *columns;		/* of char *, to be packed; or NIL */
 	Template   *init;			/* NULL where there is none, like the next */
 	Template   *shutdown;
 	Template   *run;
@@ -52,13 +54,13 @@ extern void *parallel_check(JsonReader *reader, ActivityDef *def,
 							const TemplateScope *scope);
 
 /*
- * Reads "1000 rows" or "10 MB"; false, and what is wrong with it, where it is
- * neither.
+ * Reads "1000 rows" or "10 MB", or where the input is files "10 files"; false,
+ * and what is wrong with it, where it is neither.
  */
-extern bool batch_size_parse(const char *text, BatchSize *size,
+extern bool batch_size_parse(const char *text, bool of_files, BatchSize *size,
 							 char **message);
 
 /* Of config->size, when a step is split.  Raises 22023. */
-extern void batch_size_of(const char *text, BatchSize *size);
+extern void batch_size_of(const char *text, bool of_files, BatchSize *size);
 
 #endif							/* MLPIPE_PARALLEL_CONFIG_H */

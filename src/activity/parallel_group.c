@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_columns.h"
 #include "activity/parallel_judge.h"
 #include "definition/catch.h"
 #include "engine/horizon.h"
@@ -280,6 +281,7 @@ try_batch(ParallelWorker *worker, BatchResult *result)
 		result->final = result->succeeded ||
 			result->attempt > worker->config->max_retries;
 		count_items(result, &batch);
+		columns_forget(&batch);
 		MyBatch = NULL;
 	}
 	result->finished_at = GetCurrentTimestamp();
@@ -352,7 +354,9 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 	else
 	{
 		CachedPlanSource *plan =
-			batch_plan_create(parallel_run_text(worker), batch->relation,
+			batch_plan_create(parallel_run_text(worker),
+							  parallel_batch_relation(worker->config,
+													  &worker->split),
 							  worker->append_to, false);
 
 		rows = batch_plan_run(plan);

@@ -15,9 +15,9 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_key_table.h"
 #include "activity/parallel_partition.h"
 #include "store/engine_mode.h"
 
@@ -81,28 +81,29 @@ locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 	batch->keys = keys_of(worker, &partition);
 }
 
-/* Those of its first row. */
+/* From their table; where there is none, from the first of its rows. */
 static Jsonb *
 keys_of(ParallelWorker *worker, Partition *partition)
 {
-	Relation	stage = table_open(worker->split.relation, AccessShareLock);
-	TupleTableSlot *row = table_slot_create(stage, NULL);
+	bool		in_table = OidIsValid(worker->split.key_relation);
+	Relation	relation = table_open(in_table ? worker->split.key_relation :
+									  worker->split.relation, AccessShareLock);
+	TupleTableSlot *row = table_slot_create(relation, NULL);
 	Jsonb	   *keys;
 
 	if (worker->keys == NULL)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(worker->context);
 
-		worker->keys = batch_keys_create(RelationGetDescr(stage),
-											 worker->config->partition_keys);
+		worker->keys = batch_keys_create(RelationGetDescr(relation),
+										 worker->config->partition_keys);
 		MemoryContextSwitchTo(previous);
 	}
-	if (!table_tuple_fetch_row_version(stage, &partition->begin,
-									   GetActiveSnapshot(), row))
-		elog(ERROR, "a partition of the step is missing");
+	key_table_read(relation, in_table ? &partition->keys : &partition->begin,
+				   row);
 	keys = batch_keys_jsonb(worker->keys, row);
 	ExecDropSingleTupleTableSlot(row);
-	table_close(stage, NoLock);
+	table_close(relation, NoLock);
 	return keys;
 }
 

@@ -35,24 +35,11 @@ partition_add(PartitionList *list)
 }
 
 void
-partitions_write(PartitionList *list, StringInfo boundaries)
+partitions_sort(PartitionList *list)
 {
-	int32		i;
-
-	if (list->n > MaxAllocSize / 2 / PARTITION_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the input has %d partitions, and may have %d",
-						list->n, (int) (MaxAllocSize / 2 / PARTITION_SIZE))));
 	if (list->n > 0)
 		qsort(list->partitions, list->n, sizeof(Partition),
 			  compare_partitions);
-	for (i = 0; i < list->n; i++)
-	{
-		boundary_append(boundaries, &list->partitions[i].begin);
-		boundary_append(boundaries, &list->partitions[i].end);
-		pq_sendint64(boundaries, list->partitions[i].items);
-	}
 }
 
 /* Of the same size, in physical order. */
@@ -69,6 +56,26 @@ compare_partitions(const void *a, const void *b)
 }
 
 void
+partitions_write(const PartitionList *list, StringInfo boundaries)
+{
+	int32		i;
+
+	if (list->n > MaxAllocSize / 2 / PARTITION_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the input has %d partitions, and may have %d",
+						list->n, (int) (MaxAllocSize / 2 / PARTITION_SIZE))));
+	enlargeStringInfo(boundaries, list->n * PARTITION_SIZE);
+	for (i = 0; i < list->n; i++)
+	{
+		boundary_append(boundaries, &list->partitions[i].begin);
+		boundary_append(boundaries, &list->partitions[i].end);
+		pq_sendint64(boundaries, list->partitions[i].items);
+		boundary_append(boundaries, &list->partitions[i].keys);
+	}
+}
+
+void
 partition_read(const char *entry, Partition *partition)
 {
 	uint64		items;
@@ -77,6 +84,8 @@ partition_read(const char *entry, Partition *partition)
 	boundary_read(entry + BOUNDARY_SIZE, &partition->end);
 	memcpy(&items, entry + 2 * BOUNDARY_SIZE, sizeof(items));
 	partition->items = (int64) pg_ntoh64(items);
+	boundary_read(entry + 2 * BOUNDARY_SIZE + sizeof(items),
+				  &partition->keys);
 }
 
 void

@@ -17,6 +17,7 @@ typedef struct Partition
 	ItemPointerData begin;
 	ItemPointerData end;		/* behind the last one */
 	int64		items;
+	ItemPointerData keys;		/* in the key table; invalid: see its first row */
 } Partition;
 
 /* As many as there are keys; starts as zeros. */
@@ -31,10 +32,13 @@ typedef struct PartitionList
 extern Partition *partition_add(PartitionList *list);
 
 /*
- * Appends what mlpipe.step keeps of them, largest first: in that order they
- * are numbered and handed out, so that no large one is left for the end.
+ * Largest first: in that order they are numbered and handed out, so that no
+ * large one is left for the end.
  */
-extern void partitions_write(PartitionList *list, StringInfo boundaries);
+extern void partitions_sort(PartitionList *list);
+
+/* Appends what mlpipe.step keeps of them. */
+extern void partitions_write(const PartitionList *list, StringInfo boundaries);
 
 /* Reads one of these entries. */
 extern void partition_read(const char *entry, Partition *partition);

@@ -43,11 +43,18 @@
 
 static CachedPlanSource *make_source(const char *text, Oid relation,
 									 RangeVar *append_to);
+static void read_from(RawStmt *raw, Oid relation);
 static RangeVar *name_of(const char *name);
 static void create_target(const char *text, Oid relation,
 						  const char *append_to);
 static void add_column(StringInfo sql, Form_pg_attribute column);
 static void check_may_insert(Oid target);
+
+Oid
+parallel_batch_relation(const ParallelConfig *config, const StepRow *split)
+{
+	return config->columns == NIL ? split->relation : InvalidOid;
+}
 
 CachedPlanSource *
 batch_plan_create(const char *text, Oid relation, const char *append_to,
@@ -66,16 +73,11 @@ static CachedPlanSource *
 make_source(const char *text, Oid relation, RangeVar *append_to)
 {
 	RawStmt    *raw = batch_statement_parse(text);
-	char	   *schema = get_namespace_name(get_rel_namespace(relation));
-	char	   *table = get_rel_name(relation);
 	CachedPlanSource *source;
 	List	   *queries;
 
-	if (schema == NULL || table == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the input of the step was dropped")));
-	batch_statement_read_from(raw, schema, table);
+	if (OidIsValid(relation))
+		read_from(raw, relation);
 	if (append_to != NULL)
 		batch_statement_append_to(raw, append_to);
 
@@ -85,6 +87,19 @@ make_source(const char *text, Oid relation, RangeVar *append_to)
 	CompleteCachedPlan(source, queries, NULL, NULL, 0, NULL, NULL,
 					   CURSOR_OPT_GENERIC_PLAN, false);
 	return source;
+}
+
+static void
+read_from(RawStmt *raw, Oid relation)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(relation));
+	char	   *table = get_rel_name(relation);
+
+	if (schema == NULL || table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the input of the step was dropped")));
+	batch_statement_read_from(raw, schema, table);
 }
 
 static RangeVar *

@@ -35,11 +35,11 @@
 #include "utils/wait_event.h"
 
 #include "activity/parallel_scatter.h"
+#include "mlpipe.h"
 
 #define NBUCKETS		256
 #define BUCKET_BITS		8
 #define CHUNK_SIZE		16384
-#define TOAST_OPTIONS	(HEAP_INSERT_SKIP_FSM | HEAP_INSERT_FROZEN)
 
 /*
  * A row in a bucket: of its tuple's header only what does not depend on where
@@ -50,11 +50,18 @@ typedef struct RowHeader
 {
 	uint32		length;			/* of the tuple */
 	uint32		hash;			/* of its keys */
-	uint16		unused;
+	uint16		expected;		/* no row: an ExpectedKeys ends it */
 } RowHeader;
 
+/* The keys in such a tuple are those of a partition that was known before. */
+typedef struct ExpectedKeys
+{
+	int32		index;			/* in the list of partitions */
+	int32		unused;
+} ExpectedKeys;
+
 #define AFTER_CTID			offsetof(HeapTupleHeaderData, t_infomask2)
-#define ROW_HEADER_SIZE		(offsetof(RowHeader, unused) + sizeof(uint16))
+#define ROW_HEADER_SIZE		(offsetof(RowHeader, expected) + sizeof(uint16))
 #define ROW_SIZE(length)	MAXALIGN(ROW_HEADER_SIZE + (length) - AFTER_CTID)
 #define ROW_TUPLE(row)		((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE - AFTER_CTID))
 
@@ -85,6 +92,7 @@ struct Scatter
 {
 	Relation	relation;
 	BatchKeys  *keys;
+	KeyTable   *key_table;		/* NULL: the partitions are known before */
 	PartitionList *partitions;
 	StagePages	pages;
 	Size		memory;			/* for the rows of a bucket */
@@ -92,7 +100,6 @@ struct Scatter
 	MemoryContext row_context;	/* reset for each row, or bucket */
 	TupleDesc	compared;		/* has been compared with the table's */
 	bool		same_layout;	/* and is laid out like that */
-	int64		rows;
 	File		file;			/* of the buckets' chunks; -1: none yet */
 	int			nchunks;		/* in it */
 	Bucket		buckets[NBUCKETS];
@@ -105,6 +112,7 @@ typedef struct Group
 	int64		rows;
 	Size		size;			/* of these rows, in a large bucket */
 	int64		next;			/* while they are put in order */
+	int32		index;			/* in the list of partitions; -1: not yet */
 	int			pass;
 } Group;
 
@@ -121,6 +129,7 @@ typedef struct GroupTable
 	uint32		mask;
 } GroupTable;
 
+static Bucket *bucket_of(Scatter *scatter, uint64 hash);
 static void add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash,
 						   HeapTuple tuple);
 static bool is_plain_tuple(Scatter *scatter, TupleTableSlot *row,
@@ -130,8 +139,8 @@ static void add_values(Scatter *scatter, Bucket *bucket, uint32 hash,
 					   TupleTableSlot *row);
 static void add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash,
 						TupleTableSlot *row);
-static HeapTupleHeader reserve(Scatter *scatter, Bucket *bucket, uint32 hash,
-							   uint32 length);
+static RowHeader *reserve(Scatter *scatter, Bucket *bucket, uint32 hash,
+						  uint32 length);
 static void write_chunk(Scatter *scatter, Bucket *bucket);
 static void empty_bucket(Scatter *scatter, Bucket *bucket);
 static List *read_bucket(Scatter *scatter, const Bucket *bucket);
@@ -143,9 +152,10 @@ static void measure_groups(Scatter *scatter, const Bucket *bucket,
 static int	plan_passes(Scatter *scatter, GroupTable *table);
 static void make_pass(Scatter *scatter, const Bucket *bucket,
 					  GroupTable *table, int pass);
-static bool is_too_large(Scatter *scatter, const GroupTable *table, int pass);
+static int	large_group(Scatter *scatter, const GroupTable *table, int pass);
 static List *keep_row(List *chunks, const RowHeader *row);
-static Partition *new_partition(Scatter *scatter);
+static void note_row(Group *group, const RowHeader *row);
+static Partition *partition_of(Scatter *scatter, GroupTable *table, int g);
 static void add_to_partition(Scatter *scatter, Partition *partition,
 							 const RowHeader *row);
 static void group_table_begin(GroupTable *table, Scatter *scatter,
@@ -157,15 +167,17 @@ static Group *add_group(GroupTable *table, const RowHeader *row, Datum *values,
 						bool *nulls);
 
 Scatter *
-scatter_begin(Relation relation, BatchKeys *keys, PartitionList *partitions)
+scatter_begin(Relation relation, BatchKeys *keys, KeyTable *key_table,
+			  PartitionList *partitions)
 {
 	Scatter    *scatter = palloc0(sizeof(Scatter));
 
 	scatter->relation = relation;
 	scatter->keys = keys;
+	scatter->key_table = key_table;
 	scatter->partitions = partitions;
 	scatter->file = -1;
-	scatter->memory = (Size) maintenance_work_mem * 1024;
+	scatter->memory = (Size) mlpipe_pack_mem * 1024;
 	scatter->context = CurrentMemoryContext;
 	scatter->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "mlpipe scattered rows",
@@ -175,18 +187,61 @@ scatter_begin(Relation relation, BatchKeys *keys, PartitionList *partitions)
 }
 
 void
+scatter_expect(Scatter *scatter, int32 index, Datum *values, bool *nulls)
+{
+	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
+	TupleDesc	columns = RelationGetDescr(scatter->relation);
+	TupleTableSlot *row = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
+	ExpectedKeys expected = {index, 0};
+	RowHeader  *header;
+	HeapTuple	tuple;
+	uint64		hash;
+	Size		length;
+	int			k;
+
+	ExecStoreAllNullTuple(row);
+	for (k = 0; k < scatter->keys->n; k++)
+	{
+		AttrNumber	column = scatter->keys->keys[k].column;
+
+		row->tts_values[column - 1] = values[k];
+		row->tts_isnull[column - 1] = nulls[k];
+	}
+	hash = batch_keys_hash(scatter->keys, row);
+	tuple = stage_toast(scatter->relation,
+						heap_form_tuple(columns, row->tts_values,
+										row->tts_isnull));
+
+	length = MAXALIGN(tuple->t_len);
+	header = reserve(scatter, bucket_of(scatter, hash), (uint32) hash,
+					 length + sizeof(expected));
+	header->expected = true;
+	memcpy((char *) ROW_TUPLE(header) + AFTER_CTID,
+		   (char *) tuple->t_data + AFTER_CTID, tuple->t_len - AFTER_CTID);
+	memcpy((char *) ROW_TUPLE(header) + length, &expected, sizeof(expected));
+	ExecDropSingleTupleTableSlot(row);
+	MemoryContextSwitchTo(previous);
+	MemoryContextReset(scatter->row_context);
+}
+
+static Bucket *
+bucket_of(Scatter *scatter, uint64 hash)
+{
+	return &scatter->buckets[hash >> (64 - BUCKET_BITS)];
+}
+
+void
 scatter_add(Scatter *scatter, TupleTableSlot *row)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
 	uint64		hash = batch_keys_hash(scatter->keys, row);
-	Bucket	   *bucket = &scatter->buckets[hash >> (64 - BUCKET_BITS)];
+	Bucket	   *bucket = bucket_of(scatter, hash);
 	HeapTuple	tuple;
 
 	if (is_plain_tuple(scatter, row, &tuple))
 		add_heap_tuple(scatter, bucket, (uint32) hash, tuple);
 	else
 		add_values(scatter, bucket, (uint32) hash, row);
-	scatter->rows++;
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(scatter->row_context);
 }
@@ -194,9 +249,9 @@ scatter_add(Scatter *scatter, TupleTableSlot *row)
 static void
 add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash, HeapTuple tuple)
 {
-	HeapTupleHeader copy = reserve(scatter, bucket, hash, tuple->t_len);
+	RowHeader  *row = reserve(scatter, bucket, hash, tuple->t_len);
 
-	memcpy((char *) copy + AFTER_CTID, (char *) tuple->t_data + AFTER_CTID,
+	memcpy((char *) ROW_TUPLE(row) + AFTER_CTID, (char *) tuple->t_data + AFTER_CTID,
 		   tuple->t_len - AFTER_CTID);
 }
 
@@ -268,7 +323,7 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 		return;
 	}
 
-	tuple = reserve(scatter, bucket, hash, offset + length);
+	tuple = ROW_TUPLE(reserve(scatter, bucket, hash, offset + length));
 	memset((char *) tuple + AFTER_CTID, 0, offset - AFTER_CTID);
 	HeapTupleHeaderSetNatts(tuple, columns->natts);
 	tuple->t_hoff = offset;
@@ -290,20 +345,12 @@ add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(scatter->relation),
 										row->tts_values, row->tts_isnull);
 
-	tuple->t_tableOid = RelationGetRelid(scatter->relation);
-	if (OidIsValid(scatter->relation->rd_rel->reltoastrelid))
-		tuple = heap_toast_insert_or_update(scatter->relation, tuple, NULL,
-											TOAST_OPTIONS);
-	if (MAXALIGN(tuple->t_len) > MaxHeapTupleSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("row is too big: size %zu, maximum size %zu",
-						(Size) tuple->t_len, (Size) MaxHeapTupleSize)));
+	tuple = stage_toast(scatter->relation, tuple);
 	add_heap_tuple(scatter, bucket, hash, tuple);
 }
 
 /* Room for a tuple at the end of the bucket. */
-static HeapTupleHeader
+static RowHeader *
 reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 {
 	RowHeader  *row;
@@ -318,9 +365,10 @@ reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 	row = (RowHeader *) ((char *) bucket->chunk + bucket->chunk->used);
 	row->length = length;
 	row->hash = hash;
+	row->expected = false;
 	bucket->chunk->used += ROW_SIZE(length);
 	bucket->rows++;
-	return ROW_TUPLE(row);
+	return row;
 }
 
 /* All chunks share one file, so that it is written from its begin to its end. */
@@ -351,13 +399,15 @@ write_chunk(Scatter *scatter, Bucket *bucket)
 int64
 scatter_end(Scatter *scatter)
 {
-	int64		rows = scatter->rows;
+	int64		rows = 0;
 	int			i;
 
 	for (i = 0; i < NBUCKETS; i++)
 		if (scatter->buckets[i].chunk != NULL)
 			empty_bucket(scatter, &scatter->buckets[i]);
 	stage_pages_end(&scatter->pages);
+	for (i = 0; i < scatter->partitions->n; i++)
+		rows += scatter->partitions->partitions[i].items;
 	if (scatter->file >= 0)
 		FileClose(scatter->file);
 	MemoryContextDelete(scatter->row_context);
@@ -430,8 +480,8 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 		{
 			Group	   *group = group_of(&table, row);
 
-			group->rows++;
-			numbers[i++] = group - table.groups;
+			note_row(group, row);
+			numbers[i++] = row->expected ? -1 : group - table.groups;
 		}
 
 	for (g = 0; g < table.n; g++)
@@ -442,15 +492,21 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 	i = 0;
 	foreach(cell, chunks)
 		for_each_row(row, (Chunk *) lfirst(cell))
-			rows[table.groups[numbers[i++]].next++] = row;
+		{
+			int			number = numbers[i++];
+
+			if (number >= 0)
+				rows[table.groups[number].next++] = row;
+		}
 
 	i = 0;
 	for (g = 0; g < table.n; g++)
 	{
-		Partition  *partition = new_partition(scatter);
+		Partition  *partition = partition_of(scatter, &table, g);
 
 		for (; i < table.groups[g].next; i++)
-			add_to_partition(scatter, partition, rows[i]);
+			if (partition != NULL)
+				add_to_partition(scatter, partition, rows[i]);
 	}
 }
 
@@ -479,11 +535,22 @@ measure_groups(Scatter *scatter, const Bucket *bucket, GroupTable *table)
 	{
 		read_chunk(scatter, lfirst_int(cell), buffer);
 		for_each_row(row, buffer)
-			group_of(table, row)->size += ROW_SIZE(row->length);
+			note_row(group_of(table, row), row);
 	}
 	for_each_row(row, bucket->chunk)
-		group_of(table, row)->size += ROW_SIZE(row->length);
+		note_row(group_of(table, row), row);
 	pfree(buffer);
+}
+
+static void
+note_row(Group *group, const RowHeader *row)
+{
+	group->size += ROW_SIZE(row->length);
+	if (row->expected)
+		group->index = ((ExpectedKeys *) ((char *) ROW_TUPLE(row) +
+										  row->length))[-1].index;
+	else
+		group->rows++;
 }
 
 /* As many groups in a pass as fit into memory, or one that does not. */
@@ -516,8 +583,9 @@ make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
 												  "mlpipe large bucket",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(context);
-	Partition  *partition = is_too_large(scatter, table, pass) ?
-		new_partition(scatter) : NULL;
+	int			large = large_group(scatter, table, pass);
+	Partition  *partition = large < 0 ? NULL :
+		partition_of(scatter, table, large);
 	Chunk	   *buffer = palloc(CHUNK_SIZE);
 	List	   *chunks = NIL;
 	int64		nrows = 0;
@@ -537,30 +605,30 @@ make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
 		{
 			if (group_of(table, row)->pass != pass)
 				continue;
-			if (partition != NULL)
-				add_to_partition(scatter, partition, row);
-			else
+			if (large < 0)
 				chunks = keep_row(chunks, row);
+			else if (partition != NULL && !row->expected)
+				add_to_partition(scatter, partition, row);
 			nrows++;
 		}
 	}
-	if (partition == NULL)
+	if (large < 0)
 		place_rows(scatter, chunks, nrows);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(context);
 }
 
-/* One group, then. */
-static bool
-is_too_large(Scatter *scatter, const GroupTable *table, int pass)
+/* The one that is too large for the memory, alone in its pass; or -1. */
+static int
+large_group(Scatter *scatter, const GroupTable *table, int pass)
 {
-	Size		size = 0;
 	int			i;
 
 	for (i = 0; i < table->n; i++)
-		if (table->groups[i].pass == pass)
-			size += table->groups[i].size;
-	return size > scatter->memory;
+		if (table->groups[i].pass == pass &&
+			table->groups[i].size > scatter->memory)
+			return i;
+	return -1;
 }
 
 static List *
@@ -579,15 +647,26 @@ keep_row(List *chunks, const RowHeader *row)
 	return chunks;
 }
 
-/* Valid until the next one. */
+/* Valid until the next one.  NULL where it is none that is expected. */
 static Partition *
-new_partition(Scatter *scatter)
+partition_of(Scatter *scatter, GroupTable *table, int g)
 {
-	MemoryContext previous = MemoryContextSwitchTo(scatter->context);
-	Partition  *partition = partition_add(scatter->partitions);
+	Group	   *group = &table->groups[g];
+	Partition  *partition;
+	MemoryContext previous;
 
-	partition->items = 0;
+	if (group->index >= 0)
+		return &scatter->partitions->partitions[group->index];
+	if (scatter->key_table == NULL)
+		return NULL;
+
+	previous = MemoryContextSwitchTo(scatter->context);
+	group->index = scatter->partitions->n;
+	partition = partition_add(scatter->partitions);
+	memset(partition, 0, sizeof(*partition));
 	MemoryContextSwitchTo(previous);
+	key_table_add(scatter->key_table, &table->values[g * scatter->keys->n],
+				  &table->nulls[g * scatter->keys->n], &partition->keys);
 	return partition;
 }
 
@@ -727,6 +806,7 @@ add_group(GroupTable *table, const RowHeader *row, Datum *values, bool *nulls)
 	group = &table->groups[table->n++];
 	memset(group, 0, sizeof(*group));
 	group->hash = row->hash;
+	group->index = -1;
 	if (table->n > table->mask / 2)
 	{
 		group_table_rehash(table, (table->mask + 1) * 2);

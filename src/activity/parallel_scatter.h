@@ -8,6 +8,7 @@
 #ifndef MLPIPE_PARALLEL_SCATTER_H
 #define MLPIPE_PARALLEL_SCATTER_H
 
+#include "activity/parallel_key_table.h"
 #include "activity/parallel_keys.h"
 #include "activity/parallel_partition.h"
 #include "activity/stage_pages.h"
@@ -16,15 +17,24 @@ typedef struct Scatter Scatter;
 
 /*
  * The rows go into a new table (stage_pages.h); where each partition lies there
- * is added to the list.  The keys are columns of the table, and can be hashed.
+ * is added to the list, and its keys to their table.  The keys are columns of
+ * the first table, and can be hashed.
  */
 extern Scatter *scatter_begin(Relation relation, BatchKeys *keys,
-							  PartitionList *partitions);
+							  KeyTable *key_table, PartitionList *partitions);
+
+/*
+ * Without a key table, the partitions are those of the list, and rows of others
+ * are left out.  Their keys are told before the first row comes; where they lie
+ * is noted in the list, in its order.  index: in the list.
+ */
+extern void scatter_expect(Scatter *scatter, int32 index, Datum *values,
+						   bool *nulls);
 
 /* A row of the table's columns. */
 extern void scatter_add(Scatter *scatter, TupleTableSlot *row);
 
-/* Writes the table.  Returns the number of rows. */
+/* Writes the table.  Returns the number of rows in it. */
 extern int64 scatter_end(Scatter *scatter);
 
 #endif							/* MLPIPE_PARALLEL_SCATTER_H */

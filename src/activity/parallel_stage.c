@@ -5,10 +5,15 @@
  *	  split into mini-batches.
  *
  * The table mlpipe.stage_RUN_NO is made in the transaction that splits the
- * activity and dropped in the one that ends it.  It is logged, other than a
- * table that could be made again from the query: the query need not return the
- * same rows a second time, and after a crash the mini-batches that are done
- * must be the same rows that they were before.
+ * activity and dropped in the one that ends it.  It is logged where mini-batches
+ * are so many rows or bytes: the query need not return the same rows a second
+ * time, and after a crash the mini-batches that are done must be the same rows
+ * that they were before.
+ *
+ * Of partitions the rows are not logged.  What a crash takes away is staged
+ * again, as the input is then, for the partitions that were not done; which
+ * partitions there are and how they are numbered stands in a logged table,
+ * mlpipe.keys_RUN_NO.
  *
  * The table belongs to the extension's owner, so that nobody else can change
  * it; the query runs as the user, whose rights it needs, and the user may read
@@ -77,14 +82,18 @@ typedef struct StageReceiver
 	/* of partitions */
 	BatchKeys  *keys;
 	Scatter    *scatter;		/* NULL: the rows come in order of the keys */
+	KeyTable   *key_table;
 	PartitionList partitions;
+	const LostStage *lost;		/* NULL: staged for the first time */
 	TupleTableSlot *before;		/* the last row of the slots before */
 } StageReceiver;
 
-static char *stage_name(int64 run_id, int32 no);
+static char *stage_name(const char *kind, int64 run_id, int32 no);
 static void stage_query(StageReceiver *stage, const char *query,
 						Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
+static void start_scatter(StageReceiver *stage, TupleDesc rows);
+static void expect_partitions(StageReceiver *stage);
 static bool stage_receive(TupleTableSlot *slot, DestReceiver *self);
 static void stage_flush(StageReceiver *stage);
 static void add_to_partition(StageReceiver *stage, int i);
@@ -93,16 +102,16 @@ static bool same_partition(BatchKeys *keys, TupleTableSlot *a,
 static void stage_shutdown(DestReceiver *self);
 static void stage_finish_inserts(StageReceiver *stage);
 static void stage_destroy(DestReceiver *self);
-static Oid	create_stage(const char *name, TupleDesc rows, char persistence,
-						 Oid reader);
+static Relation create_stage(const StageReceiver *stage, const char *kind,
+							 TupleDesc rows, char persistence);
 static List *stage_columns(TupleDesc rows);
 static void grant_select(const char *name, Oid reader);
 static void drop_stage(const char *name);
 
 static char *
-stage_name(int64 run_id, int32 no)
+stage_name(const char *kind, int64 run_id, int32 no)
 {
-	return psprintf("stage_" INT64_FORMAT "_%d", run_id, no);
+	return psprintf("%s_" INT64_FORMAT "_%d", kind, run_id, no);
 }
 
 void
@@ -115,6 +124,27 @@ split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 		.size = size
 	};
 
+	stage_query(&stage, query, split);
+}
+
+/*
+ * Again, for the partitions that there were the first time.
+ */
+void
+split_partitions_again(const char *query, List *keys, const LostStage *lost,
+					   Split *split)
+{
+	BatchSize	none = {0};
+	StageReceiver stage = {
+		.run_id = lost->row->run_id,
+		.no = lost->row->no,
+		.size = &none,
+		.keys = batch_keys_create(select_rows(query), keys),
+		.partitions = lost->partitions,
+		.lost = lost
+	};
+
+	drop_stage(stage_name("stage", stage.run_id, stage.no));
 	stage_query(&stage, query, split);
 }
 
@@ -159,28 +189,64 @@ static void
 stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 {
 	StageReceiver *stage = (StageReceiver *) self;
-	Oid			reader = GetUserId();
-	EngineMode	mode;
-	Oid			table;
+	bool		scatter = stage->keys != NULL && stage->keys->can_hash;
 
-	engine_mode_enter(&mode);
-	table = create_stage(stage_name(stage->run_id, stage->no), rows,
-						 RELPERSISTENCE_PERMANENT, reader);
-	engine_mode_leave(&mode);
-
-	stage->relation = table_open(table, AccessExclusiveLock);
-	stage->split->row.relation = table;
+	stage->relation = create_stage(stage, "stage", rows,
+								   scatter ? RELPERSISTENCE_UNLOGGED :
+								   RELPERSISTENCE_PERMANENT);
+	stage->split->row.relation = RelationGetRelid(stage->relation);
 	stage->split->row.staged = true;
-	if (stage->keys != NULL && stage->keys->can_hash)
+	if (scatter)
 	{
-		stage->scatter = scatter_begin(stage->relation, stage->keys,
-									   &stage->partitions);
+		start_scatter(stage, rows);
 		return;
 	}
 	stage->cid = GetCurrentCommandId(true);
 	stage->bulk = GetBulkInsertState();
 	if (stage->keys != NULL)
 		stage->before = table_slot_create(stage->relation, NULL);
+}
+
+static void
+start_scatter(StageReceiver *stage, TupleDesc rows)
+{
+	Relation	relation;
+
+	if (stage->lost == NULL)
+	{
+		relation = create_stage(stage, "keys",
+								key_table_columns(rows, stage->keys),
+								RELPERSISTENCE_PERMANENT);
+		stage->split->row.key_relation = RelationGetRelid(relation);
+		stage->key_table = key_table_begin(relation);
+	}
+	stage->scatter = scatter_begin(stage->relation, stage->keys,
+								   stage->key_table, &stage->partitions);
+	if (stage->lost != NULL)
+		expect_partitions(stage);
+}
+
+/* Those that are not done yet. */
+static void
+expect_partitions(StageReceiver *stage)
+{
+	Relation	relation = table_open(stage->lost->row->key_relation,
+									  AccessShareLock);
+	TupleTableSlot *keys = table_slot_create(relation, NULL);
+	ListCell   *cell;
+
+	foreach(cell, stage->lost->missing)
+	{
+		BatchAttempt *batch = lfirst(cell);
+		Partition  *partition = &stage->partitions.partitions[batch->batch - 1];
+
+		key_table_read(relation, &partition->keys, keys);
+		slot_getallattrs(keys);
+		scatter_expect(stage->scatter, batch->batch - 1, keys->tts_values,
+					   keys->tts_isnull);
+	}
+	ExecDropSingleTupleTableSlot(keys);
+	table_close(relation, NoLock);
 }
 
 static bool
@@ -254,8 +320,8 @@ add_to_partition(StageReceiver *stage, int i)
 	if (list->n == 0 || !same_partition(stage->keys, before, row))
 	{
 		partition = partition_add(list);
+		memset(partition, 0, sizeof(*partition));
 		partition->begin = row->tts_tid;
-		partition->items = 0;
 	}
 	partition = &list->partitions[list->n - 1];
 	partition->items++;
@@ -290,7 +356,9 @@ stage_shutdown(DestReceiver *self)
 
 	if (stage->scatter != NULL)
 		row->items = scatter_end(stage->scatter);
-	else
+	if (stage->key_table != NULL)
+		key_table_end(stage->key_table);
+	if (stage->scatter == NULL)
 		stage_finish_inserts(stage);
 
 	row->filenode = stage->relation->rd_rel->relfilenode;
@@ -300,6 +368,8 @@ stage_shutdown(DestReceiver *self)
 	{
 		row->partitioned = true;
 		row->batches = stage->partitions.n;
+		if (stage->lost == NULL)
+			partitions_sort(&stage->partitions);
 		partitions_write(&stage->partitions, &stage->split->boundaries);
 	}
 	else if (stage->size->rows == 0)
@@ -331,13 +401,18 @@ stage_destroy(DestReceiver *self)
  * Without the commands' own machinery, so that no event trigger of the
  * database sees it with our rights.
  */
-static Oid
-create_stage(const char *name, TupleDesc rows, char persistence, Oid reader)
+static Relation
+create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
+			 char persistence)
 {
+	char	   *name = stage_name(kind, stage->run_id, stage->no);
+	Oid			reader = GetUserId();
 	CreateStmt *create = makeNode(CreateStmt);
+	EngineMode	mode;
 	ObjectAddress table;
 	ObjectAddress extension;
 
+	engine_mode_enter(&mode);
 	create->relation = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
 	create->relation->relpersistence = persistence;
 	create->tableElts = stage_columns(rows);
@@ -353,7 +428,8 @@ create_stage(const char *name, TupleDesc rows, char persistence, Oid reader)
 	recordDependencyOn(&table, &extension, DEPENDENCY_EXTENSION);
 	grant_select(name, reader);
 	CommandCounterIncrement();
-	return table.objectId;
+	engine_mode_leave(&mode);
+	return table_open(table.objectId, AccessExclusiveLock);
 }
 
 static List *
@@ -397,7 +473,8 @@ grant_select(const char *name, Oid reader)
 void
 parallel_drop_stage(int64 run_id, int32 no)
 {
-	drop_stage(stage_name(run_id, no));
+	drop_stage(stage_name("stage", run_id, no));
+	drop_stage(stage_name("keys", run_id, no));
 }
 
 void

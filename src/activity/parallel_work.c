@@ -61,6 +61,7 @@ static char *render(ParallelWorker *worker, const Template *tmpl);
 static void set_log_level(const char *level);
 static void prepare(ParallelWorker *worker);
 static Failure *try_to_prepare(ParallelWorker *worker);
+static bool restage(ParallelWorker *worker);
 static bool run_init(ParallelWorker *worker);
 static bool make_plan(ParallelWorker *worker);
 static Failure *in_limited_transaction(ParallelWorker *worker,
@@ -266,6 +267,12 @@ try_to_prepare(ParallelWorker *worker)
 {
 	Failure    *failure;
 
+	if (OidIsValid(worker->split.key_relation))
+	{
+		failure = in_transaction(worker, restage);
+		if (failure != NULL)
+			return failure;
+	}
 	if (worker->init_text != NULL && !worker->initialized)
 	{
 		failure = in_limited_transaction(worker, run_init, "\"init\"");
@@ -279,6 +286,13 @@ try_to_prepare(ParallelWorker *worker)
 		pgstat_report_activity(STATE_RUNNING,
 							   template_source(worker->config->run));
 	return failure;
+}
+
+static bool
+restage(ParallelWorker *worker)
+{
+	parallel_restage(worker->call, &worker->split);
+	return false;
 }
 
 static bool
@@ -299,6 +313,8 @@ run_init(ParallelWorker *worker)
 static bool
 make_plan(ParallelWorker *worker)
 {
+	Oid			relation = parallel_batch_relation(worker->config,
+												   &worker->split);
 	CurrentBatch batch;
 	EngineMode	mode;
 	char	   *text;
@@ -313,15 +329,14 @@ make_plan(ParallelWorker *worker)
 		engine_mode_enter(&mode);
 		step_lock(worker->order.run_id, worker->order.no);
 		engine_mode_leave(&mode);
-		append_target_prepare(text, worker->split.relation,
-							  worker->append_to);
+		append_target_prepare(text, relation, worker->append_to);
 	}
 	if (worker->run_text != NULL)
-		worker->plan = batch_plan_create(text, worker->split.relation,
-										 worker->append_to, true);
+		worker->plan = batch_plan_create(text, relation, worker->append_to,
+										 true);
 	else
-		DropCachedPlan(batch_plan_create(text, worker->split.relation,
-										 worker->append_to, false));
+		DropCachedPlan(batch_plan_create(text, relation, worker->append_to,
+										 false));
 	MyBatch = NULL;
 	return false;
 }

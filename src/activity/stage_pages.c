@@ -18,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "miscadmin.h"
@@ -60,11 +62,7 @@ stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
 {
 	PageHeader	page = (PageHeader) pages->page;
 
-	if (MAXALIGN(length) > MaxHeapTupleSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("row is too big: size %zu, maximum size %zu",
-						(Size) length, (Size) MaxHeapTupleSize)));
+	Assert(MAXALIGN(length) <= MaxHeapTupleSize);
 	if (pages->nrows > 0 &&
 		(pages->nrows == MaxHeapTuplesPerPage ||
 		 page->pd_upper - page->pd_lower <
@@ -133,4 +131,20 @@ stage_pages_end(StagePages *pages)
 		write_page(pages, true);
 	if (RelationNeedsWAL(pages->relation) && pages->block > 0)
 		smgrimmedsync(RelationGetSmgr(pages->relation), MAIN_FORKNUM);
+}
+
+HeapTuple
+stage_toast(Relation relation, HeapTuple tuple)
+{
+	if (OidIsValid(relation->rd_rel->reltoastrelid) &&
+		(HeapTupleHasExternal(tuple) || tuple->t_len > TOAST_TUPLE_THRESHOLD))
+		tuple = heap_toast_insert_or_update(relation, tuple, NULL,
+											HEAP_INSERT_SKIP_FSM |
+											HEAP_INSERT_FROZEN);
+	if (MAXALIGN(tuple->t_len) > MaxHeapTupleSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row is too big: size %zu, maximum size %zu",
+						(Size) tuple->t_len, (Size) MaxHeapTupleSize)));
+	return tuple;
 }

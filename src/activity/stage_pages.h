@@ -37,4 +37,10 @@ extern void stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
 
 extern void stage_pages_end(StagePages *pages);
 
+/*
+ * The tuple as it can stand in a page of the table: what is too long, or lies
+ * in another table, goes to the toast table.  The same tuple or a new one.
+ */
+extern HeapTuple stage_toast(Relation relation, HeapTuple tuple);
+
 #endif							/* MLPIPE_STAGE_PAGES_H */

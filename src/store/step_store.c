@@ -25,9 +25,9 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, BOOLOID,
 		INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID, FLOAT8OID,
-	BYTEAOID, BOOLOID};
-	char		nulls[] = "              ";
-	Datum		values[14];
+	BYTEAOID, BOOLOID, OIDOID};
+	char		nulls[] = "               ";
+	Datum		values[15];
 
 	values[0] = Int64GetDatum(step->run_id);
 	values[1] = Int32GetDatum(step->no);
@@ -43,6 +43,8 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	values[11] = Float8GetDatum(step->split_seconds);
 	values[12] = PointerGetDatum(snapshot);
 	values[13] = BoolGetDatum(step->partitioned);
+	values[14] = ObjectIdGetDatum(step->key_relation);
+	nulls[14] = OidIsValid(step->key_relation) ? ' ' : 'n';
 	nulls[12] = snapshot == NULL ? 'n' : ' ';
 	nulls[6] = step->items < 0 ? 'n' : ' ';
 	nulls[7] = step->rows_per_batch == 0 ? 'n' : ' ';
@@ -53,9 +55,9 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
 			  " batches, items, rows_per_batch, blocks, blocks_per_batch,"
-			  " boundaries, split_seconds, snapshot, partitioned)"
+			  " boundaries, split_seconds, snapshot, partitioned, key_relation)"
 			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-			  " $14)",
+			  " $14, $15)",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
@@ -72,7 +74,7 @@ step_load(int64 run_id, int32 no, StepRow *step)
 	plan_keep(&plan,
 			  "SELECT relation, filenode, staged, batches,"
 			  " coalesce(items, -1), rows_per_batch, blocks,"
-			  " blocks_per_batch, split_seconds, partitioned"
+			  " blocks_per_batch, split_seconds, partitioned, key_relation"
 			  " FROM mlpipe.step WHERE run_id = $1 AND no = $2",
 			  lengthof(key_types), key_types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
@@ -90,6 +92,7 @@ step_load(int64 run_id, int32 no, StepRow *step)
 		step->blocks_per_batch = column_int32(0, 8);
 		step->split_seconds = column_double(0, 9);
 		step->partitioned = column_bool(0, 10);
+		step->key_relation = column_oid(0, 11);
 	}
 	store_end();
 	return found;
@@ -146,6 +149,30 @@ step_boundaries(int64 run_id, int32 no, int32 start, int32 length)
 	memcpy(boundaries, slice, VARSIZE(slice));
 	store_end();
 	return boundaries;
+}
+
+void
+step_move(const StepRow *step, const char *boundaries, Size length)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, INT8OID,
+		BYTEAOID};
+	Datum		values[] = {
+		Int64GetDatum(step->run_id),
+		Int32GetDatum(step->no),
+		ObjectIdGetDatum(step->relation),
+		ObjectIdGetDatum(step->filenode),
+		Int64GetDatum(step->blocks),
+		PointerGetDatum(cstring_to_text_with_len(boundaries, length))
+	};
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.step SET relation = $3, filenode = $4,"
+			  " blocks = $5, boundaries = $6 WHERE run_id = $1 AND no = $2",
+			  lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
 }
 
 void
@@ -223,7 +250,7 @@ step_orphaned_stages(void)
 	plan_keep(&plan,
 			  "SELECT c.relname::text"
 			  " FROM pg_catalog.pg_class c,"
-			  " pg_catalog.regexp_match(c.relname, '^stage_(\\d{1,18})_(\\d{1,9})$') m"
+			  " pg_catalog.regexp_match(c.relname, '^(?:stage|keys)_(\\d{1,18})_(\\d{1,9})$') m"
 			  " WHERE c.relnamespace = 'mlpipe'::regnamespace"
 			  " AND c.relkind = 'r' AND m IS NOT NULL"
 			  " AND NOT EXISTS (SELECT FROM mlpipe.activity_run a"

@@ -26,6 +26,7 @@ typedef struct StepRow
 	Oid			filenode;		/* of the relation when it was split */
 	bool		staged;
 	bool		partitioned;	/* split by partition keys */
+	Oid			key_relation;	/* the table of these; invalid: there is none */
 	int32		batches;
 	int64		items;			/* -1: not counted */
 	int64		rows_per_batch; /* 0: split by size */
@@ -47,10 +48,11 @@ typedef struct StepActivity
 /*
  * What boundaries hold for each mini-batch, all of it big-endian: the block and
  * offset of its first tuple; of a partition after that the block and offset
- * before which it ends, and the number of its rows.
+ * before which it ends, the number of its rows, and where its keys stand in
+ * their table.
  */
 #define BOUNDARY_SIZE	6
-#define PARTITION_SIZE	(2 * BOUNDARY_SIZE + 8)
+#define PARTITION_SIZE	(3 * BOUNDARY_SIZE + 8)
 
 /* snapshot: NULL where there is none. */
 extern void step_insert(const StepRow *step, const char *boundaries,
@@ -69,6 +71,10 @@ extern bool step_load(int64 run_id, int32 no, StepRow *step);
 extern bytea *step_boundaries(int64 run_id, int32 no, int32 start,
 							  int32 length);
 
+/* The same mini-batches are elsewhere from now on. */
+extern void step_move(const StepRow *step, const char *boundaries,
+					  Size length);
+
 /* The step has ended: its boundaries are of no more use. */
 extern void step_forget_boundaries(int64 run_id, int32 no);
 
@@ -79,7 +85,7 @@ extern void step_lock(int64 run_id, int32 no);
 extern bool step_activity(int64 run_id, int32 no, bool lock,
 						  StepActivity *activity);
 
-/* Of names "stage_RUN_NO", those whose activity has ended or never was. */
+/* Of names "stage_RUN_NO" and "keys_RUN_NO", those whose activity has ended or never was. */
 extern List *step_orphaned_stages(void);	/* of char * */
 
 /* A log line; no < 0: of the run itself. */

@@ -249,7 +249,7 @@ SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\
 --
 SELECT path, message FROM problems('{}');
 SELECT path, message FROM problems('{"input": {"table": "a", "query": "SELECT 1"}, "run": "SELECT 1"}');
-SELECT path, message FROM problems('{"input": {"files": "*.csv"}, "run": "SELECT 1", "columns": ["b"], "resource_monitor_interval": 5}');
+SELECT path, message FROM problems('{"input": {"files": "*.csv"}, "run": "SELECT 1", "resource_monitor_interval": 5}');
 SELECT path, message, hint FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "10"}');
 SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "0 rows"}');
 SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "10 sheep"}');

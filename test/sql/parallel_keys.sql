@@ -92,17 +92,19 @@ CALL step('{"input": {"table": "sales"}, "partition_keys": ["store", "shop"], "r
 SELECT e.message, e.hint FROM mlpipe_errors e WHERE run_id = last_run();
 
 -- Equal is what the column's type and collation say
-RESET ROLE;
-SELECT count(*) > 0 AS has_icu FROM pg_collation WHERE collprovider = 'i' \gset
-SET ROLE regress_mlpipe_keys;
-\if :has_icu
-CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-CREATE TABLE cased AS SELECT i, (ARRAY['ab', 'AB', 'aB', 'c'])[i % 4 + 1] COLLATE ignore_case AS k FROM generate_series(1, 100) i;
+DO $$
+BEGIN
+	-- A server that was built without ICU has no such collation.
+	IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
+		CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+		CREATE TABLE cased AS SELECT i, (ARRAY['ab', 'AB', 'aB', 'c'])[i % 4 + 1] COLLATE ignore_case AS k FROM generate_series(1, 100) i;
+	ELSE
+		CREATE TABLE cased AS SELECT i, (ARRAY['ab', 'ab', 'ab', 'c'])[i % 4 + 1] AS k FROM generate_series(1, 100) i;
+	END IF;
+END
+$$;
 CALL step('{"input": {"table": "cased"}, "partition_keys": ["k"], "run": "SELECT lower(min(k)) AS k, count(*) AS n FROM mini_batch", "append_row_to": "uncased"}');
 SELECT * FROM uncased ORDER BY n;
-\else
-SELECT k, n FROM (VALUES ('c', 25), ('ab', 75)) v (k, n);
-\endif
 
 --
 -- Inputs of every kind, with the rights of the role

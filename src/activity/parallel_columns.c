@@ -1,0 +1,217 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_columns.c
+ *	  Numeric columns of a partition as buffers, instead of its rows.
+ *
+ * The rows that are brought together (parallel_scatter.c) are narrow ones, so
+ * that it costs as little as can be; the first mlpipe_column() in a mini-batch
+ * reads the partition's range of them once and packs all columns.  Values have
+ * the same place in the buffer of each column.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "parser/parse_coerce.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "activity/parallel_columns.h"
+#include "activity/select.h"
+
+PG_FUNCTION_INFO_V1(mlpipe_column);
+
+static Form_pg_attribute find_column(TupleDesc rows, const char *name);
+static void check_is_number(Form_pg_attribute column);
+static int	column_index(List *columns, const char *name);
+static void pack_columns(CurrentBatch *batch, int nkeys, int ncolumns);
+static bytea *create_buffer(int64 items);
+static void put_number(bytea *buffer, int64 place, double number);
+
+char *
+columns_query(const char *query, List *keys, List *columns)
+{
+	TupleDesc	rows = select_rows(query);
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "SELECT ");
+	foreach(cell, keys)
+		appendStringInfo(&text, "%s, ", quote_identifier(lfirst(cell)));
+	foreach(cell, columns)
+	{
+		check_is_number(find_column(rows, lfirst(cell)));
+		appendStringInfo(&text, "%s%s::pg_catalog.float8 AS \"packed %d\"",
+						 foreach_current_index(cell) > 0 ? ", " : "",
+						 quote_identifier(lfirst(cell)),
+						 foreach_current_index(cell) + 1);
+	}
+	appendStringInfo(&text, " FROM (%s\n) AS input", query);
+	return text.data;
+}
+
+static Form_pg_attribute
+find_column(TupleDesc rows, const char *name)
+{
+	int			i;
+
+	for (i = 0; i < rows->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(rows, i)->attname), name) == 0)
+			return TupleDescAttr(rows, i);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of \"columns\" is no column of the input",
+					name)));
+}
+
+static void
+check_is_number(Form_pg_attribute column)
+{
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(getBaseType(column->atttypid), &category,
+								&preferred);
+	if (category != TYPCATEGORY_NUMERIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of \"columns\" is of type %s, which is no type of numbers",
+						NameStr(column->attname),
+						format_type_be(column->atttypid))));
+}
+
+Datum
+mlpipe_column(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const ParallelConfig *config;
+	int			index;
+
+	if (MyBatch == NULL || MyCall == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no mini-batch is being run"),
+				 errhint("The function \"%s\" is for the statement \"run\" of parallel activities with \"columns\".",
+						 "mlpipe_column")));
+	config = MyCall->def->config;
+	index = column_index(config->columns, name);
+	if (MyBatch->columns == NULL)
+		pack_columns(MyBatch, list_length(config->partition_keys),
+					 list_length(config->columns));
+	PG_RETURN_BYTEA_P(MyBatch->columns[index]);
+}
+
+static int
+column_index(List *columns, const char *name)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, columns)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return foreach_current_index(cell);
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+						 (char *) lfirst(cell));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("no column \"%s\" is packed", name),
+			 columns == NIL ?
+			 errhint("The activity has no \"columns\".") :
+			 errhint("The \"columns\" of the activity are: %s.",
+					 names.data)));
+}
+
+static void
+pack_columns(CurrentBatch *batch, int nkeys, int ncolumns)
+{
+	Relation	relation = table_open(batch->relation, AccessShareLock);
+	TupleTableSlot *row = table_slot_create(relation, NULL);
+	MemoryContext context = AllocSetContextCreate(batch->context,
+												  "mlpipe columns",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(context);
+	bytea	  **buffers = palloc(ncolumns * sizeof(bytea *));
+	ItemPointerData last = batch->end;
+	TableScanDesc scan;
+	int64		items = 0;
+	int			i;
+
+	for (i = 0; i < ncolumns; i++)
+		buffers[i] = create_buffer(batch->items);
+	MemoryContextSwitchTo(previous);
+
+	/* The range is inclusive there; offset 0 is before all tuples. */
+	ItemPointerSetOffsetNumber(&last,
+							   ItemPointerGetOffsetNumber(&batch->end) - 1);
+	scan = table_beginscan_tidrange(relation, GetActiveSnapshot(),
+									&batch->begin, &last);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (items == batch->items)
+			elog(ERROR, "a partition has more rows than were staged");
+		slot_getallattrs(row);
+		for (i = 0; i < ncolumns; i++)
+			put_number(buffers[i], items, row->tts_isnull[nkeys + i] ?
+					   get_float8_nan() :
+					   DatumGetFloat8(row->tts_values[nkeys + i]));
+		items++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(relation, NoLock);
+	if (items != batch->items)
+		elog(ERROR, "a partition has fewer rows than were staged");
+	batch->columns_context = context;
+	batch->columns = buffers;
+}
+
+static bytea *
+create_buffer(int64 items)
+{
+	bytea	   *buffer;
+
+	if (items > (MaxAllocSize - VARHDRSZ) / sizeof(double))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a partition of " INT64_FORMAT " rows is too large to be packed",
+						items)));
+	buffer = palloc(VARHDRSZ + items * sizeof(double));
+	SET_VARSIZE(buffer, VARHDRSZ + items * sizeof(double));
+	return buffer;
+}
+
+/* Little-endian, as mlpipe_pack() does it. */
+static void
+put_number(bytea *buffer, int64 place, double number)
+{
+	uint64		bits;
+
+	memcpy(&bits, &number, sizeof(bits));
+#ifdef WORDS_BIGENDIAN
+	bits = pg_bswap64(bits);
+#endif
+	memcpy(VARDATA(buffer) + place * sizeof(bits), &bits, sizeof(bits));
+}
+
+void
+columns_forget(CurrentBatch *batch)
+{
+	if (batch->columns == NULL)
+		return;
+	batch->columns = NULL;
+	MemoryContextDelete(batch->columns_context);
+}

@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_restage.c
+ *	  Stages a step's partitions again after a crash of the server.
+ *
+ * The staged rows are unlogged, so a crash empties their table.  Which
+ * partitions the step has, and their numbers, stand in a logged one; those that
+ * are done have their final rows.  The first worker that comes by reads the
+ * input again, for the other partitions: rows of keys that were not there the
+ * first time are in no mini-batch, and a key that is there no more has an empty
+ * one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "activity/parallel.h"
+#include "engine/journal.h"
+#include "store/engine_mode.h"
+
+static bool is_lost(const StepRow *split);
+static void load_lost(const StepRow *split, LostStage *lost);
+static void read_partitions(const StepRow *split, PartitionList *list);
+static void store_again(const Split *split, StepRow *row);
+
+void
+parallel_restage(ActivityCall *call, StepRow *row)
+{
+	const ParallelConfig *config = call->def->config;
+	TimestampTz started_at = GetCurrentTimestamp();
+	LostStage	lost;
+	Split		split;
+	EngineMode	mode;
+
+	engine_mode_enter(&mode);
+	step_lock(row->run_id, row->no);
+	(void) step_load(row->run_id, row->no, row);
+	engine_mode_leave(&mode);
+	if (!is_lost(row))
+		return;
+
+	load_lost(row, &lost);
+	split_partitions_again(parallel_input_query(call), config->partition_keys,
+						   &lost, &split);
+	store_again(&split, row);
+	call_log(WARNING, psprintf("staged %d partitions again in %.3f s: a crash of the server had taken their rows",
+							   list_length(lost.missing),
+							   (GetCurrentTimestamp() - started_at) / 1000000.0));
+	journal_write(row->run_id, row->no, 0);
+	journal_reset();
+}
+
+/*
+ * As a crash leaves it, or dropped meanwhile by the one that stages it again.
+ */
+static bool
+is_lost(const StepRow *split)
+{
+	Relation	relation;
+	bool		lost;
+
+	relation = try_relation_open(split->relation, AccessShareLock);
+	lost = relation == NULL ||
+		RelationGetNumberOfBlocks(relation) < split->blocks;
+	if (relation != NULL)
+		relation_close(relation, NoLock);
+	return lost;
+}
+
+static void
+load_lost(const StepRow *split, LostStage *lost)
+{
+	EngineMode	mode;
+
+	memset(lost, 0, sizeof(*lost));
+	lost->row = split;
+	engine_mode_enter(&mode);
+	lost->missing = batch_missing(split->run_id, split->no, split->batches,
+								  NULL, 0, split->batches);
+	read_partitions(split, &lost->partitions);
+	engine_mode_leave(&mode);
+}
+
+static void
+read_partitions(const StepRow *split, PartitionList *list)
+{
+	bytea	   *boundaries = step_boundaries(split->run_id, split->no, 0,
+											 split->batches * PARTITION_SIZE);
+	int			i;
+
+	for (i = 0; i < split->batches; i++)
+	{
+		Partition  *partition = partition_add(list);
+
+		partition_read(VARDATA_ANY(boundaries) + i * PARTITION_SIZE,
+					   partition);
+		partition->items = 0;
+		ItemPointerSet(&partition->begin, 0, FirstOffsetNumber);
+		partition->end = partition->begin;
+	}
+	pfree(boundaries);
+}
+
+static void
+store_again(const Split *split, StepRow *row)
+{
+	EngineMode	mode;
+
+	row->relation = split->row.relation;
+	row->filenode = split->row.filenode;
+	row->blocks = split->row.blocks;
+	XactReadOnly = false;
+	engine_mode_enter(&mode);
+	step_move(row, split->boundaries.data, split->boundaries.len);
+	engine_mode_leave(&mode);
+}
