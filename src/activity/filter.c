@@ -67,7 +67,6 @@ run_filter(ActivityCall *call)
 												  ALLOCSET_DEFAULT_SIZES);
 	JsonbParseState *state = NULL;
 	JsonbIterator *it = JsonbIteratorInit(&items->root);
-	JsonbIteratorToken token;
 	JsonbValue	item;
 	int64		total = 0;
 	int64		count = 0;
@@ -75,7 +74,7 @@ run_filter(ActivityCall *call)
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	(void) JsonbIteratorNext(&it, &item, false);
-	while ((token = JsonbIteratorNext(&it, &item, true)) == WJB_ELEM)
+	while (JsonbIteratorNext(&it, &item, true) == WJB_ELEM)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(scratch);
 		bool		kept;

@@ -49,10 +49,9 @@ check_given(const Document *document, Jsonb *given, ProblemList *problems)
 	JsonbIterator *it = JsonbIteratorInit(&given->root);
 	JsonbValue	key;
 	JsonbValue	value;
-	JsonbIteratorToken token;
 
 	(void) JsonbIteratorNext(&it, &key, true);
-	while ((token = JsonbIteratorNext(&it, &key, true)) == WJB_KEY)
+	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&it, &value, true);
 		check_one(document, pnstrdup(key.val.string.val, key.val.string.len),
