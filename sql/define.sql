@@ -48,3 +48,12 @@ RETURNS boolean LANGUAGE C STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'mlpipe_may_see';
 COMMENT ON FUNCTION mlpipe.may_see(integer, oid, oid) IS
 	'may the current user see this run? The filter of the views';
+
+CREATE FUNCTION @extschema@.mlpipe_graph(
+	name text,
+	version integer DEFAULT NULL,
+	format text DEFAULT 'mermaid',
+	run_id bigint DEFAULT NULL)
+RETURNS text LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_graph';
+COMMENT ON FUNCTION @extschema@.mlpipe_graph(text, integer, text, bigint) IS
+	'a pipeline''s graph as text for mermaid or dot, or as an svg; with run_id how that run stands';

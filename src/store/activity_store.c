@@ -668,6 +668,32 @@ failure_first_sqlstate(int64 run_id)
 	return sqlstate;
 }
 
+int *
+activity_statuses(int64 run_id, int count)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(run_id)};
+	int		   *statuses = palloc(count * sizeof(int));
+	uint64		rows;
+	uint64		i;
+
+	memset(statuses, -1, count * sizeof(int));
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT DISTINCT ON (activity_no) activity_no, now FROM mlpipe.activity_run,"
+			  " LATERAL (SELECT CASE WHEN parked THEN 'in_progress' ELSE status::text END AS now OFFSET 0) n"
+			  " WHERE run_id = $1 ORDER BY activity_no, array_position("
+			  "'{in_progress,failed,queued,waiting,cancelled,succeeded,inactive,skipped}'::text[], now)",
+			  lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+		statuses[column_int32(i, 1)] =
+			activity_status_parse(column_text(i, 2));
+	store_end();
+	return statuses;
+}
+
 static Datum
 text_datum(const char *text)
 {

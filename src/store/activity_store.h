@@ -164,4 +164,10 @@ extern char *failure_first_sqlstate(int64 run_id);
 /* The activity that views show by that name; NULL where there is none. */
 extern ActivityRow *activity_find(int64 run_id, const char *name);
 
+/*
+ * How the activities of a run stand, by number in the document: of several
+ * rows what most needs a look.  -1 of those that have no row.
+ */
+extern int *activity_statuses(int64 run_id, int count);
+
 #endif							/* MLPIPE_ACTIVITY_STORE_H */
