@@ -205,6 +205,7 @@ CREATE TABLE mlpipe.step (
 	boundaries bytea,	-- first tuple of each mini-batch, where it was split by rows; of
 						-- each partition also what follows its last one, its rows, and its keys
 	split_seconds double precision NOT NULL,
+	attempts_before integer NOT NULL DEFAULT 0, -- at its mini-batches, in earlier attempts at the activity
 	PRIMARY KEY (run_id, no)
 );
 -- Not compressed, so that a worker can read the part that it needs.

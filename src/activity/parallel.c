@@ -45,14 +45,14 @@ static void finish_empty(ActivityCall *call, const Split *split,
 						 double seconds);
 
 /*
- * The activity's own retry is not offered: what its mini-batches have done is
- * committed, and to start over would do it twice.  They have retries of their
- * own (retry_settings).
+ * Its own retry, when the step has failed, repeats the mini-batches that have
+ * not succeeded (parallel_end.c); until the input is split it is any
+ * activity's.
  */
 const ActivityType parallel_activity = {
 	.kind = {
 		.name = "parallel",
-		.takes = TAKES_REUSE | TAKES_COMPUTE,
+		.takes = TAKES_RETRY | TAKES_REUSE | TAKES_COMPUTE,
 		.check = parallel_check
 	},
 	.run = split_input

@@ -199,6 +199,7 @@ typedef enum StepEnd
 	STEP_ENDED,
 	STEP_ENDED_RUN,				/* and its run: commit synchronously */
 	STEP_GONE,					/* the activity had ended before */
+	STEP_TRIED_AGAIN,			/* another attempt at it begins, after a pause */
 	STEP_UNFINISHED				/* some mini-batches have to be done still */
 } StepEnd;
 
@@ -239,6 +240,7 @@ typedef struct ParallelWorker
 	Failure    *failure;		/* in context */
 	bool		exceeded;
 	StepEnd		end;			/* what became of it */
+	int64		pause;			/* of STEP_TRIED_AGAIN, in microseconds */
 } ParallelWorker;
 
 /*
@@ -265,9 +267,21 @@ extern Failure *parallel_alarm_failure(const ParallelWorker *worker,
 
 /*
  * Ends the activity in the open transaction, as its tables say, or as failed
- * where a failure is given.
+ * where a failure is given.  Where pause is not NULL, a failure may lead to
+ * another attempt (STEP_TRIED_AGAIN), which is to begin so much later.
  */
-extern StepEnd parallel_end(int64 run_id, int32 no, const Failure *failure);
+extern StepEnd parallel_end(int64 run_id, int32 no, const Failure *failure,
+							int64 *pause);
+
+/*
+ * parallel_restore.c
+ */
+
+/*
+ * Lets a stopped step go on from what its tables say; in a transaction.  What
+ * another process has let go on already is left alone.
+ */
+extern void parallel_restart(int64 run_id, int32 no);
 
 /* The output of a step: its summary. */
 extern Jsonb *parallel_summary(int32 batches, const BatchTotals *totals,

@@ -45,6 +45,7 @@ static void lock_all(int64 run_id);
 static bool load_ending(Ending *ending);
 static Failure *failed_verdict(const Ending *ending);
 static StepEnd end_cancelled(Ending *ending);
+static bool try_again(Ending *ending, int64 *pause);
 static StepEnd end_failed(Ending *ending);
 static StepEnd end_succeeded(Ending *ending);
 static void clean_up(const Ending *ending, bool cancel_rest);
@@ -53,7 +54,7 @@ static void push_pair(JsonbParseState **state, char *key, Numeric number);
 static Numeric rounded(double number, int digits);
 
 StepEnd
-parallel_end(int64 run_id, int32 no, const Failure *failure)
+parallel_end(int64 run_id, int32 no, const Failure *failure, int64 *pause)
 {
 	Ending		ending = {
 		.run_id = run_id,
@@ -76,6 +77,8 @@ parallel_end(int64 run_id, int32 no, const Failure *failure)
 		return end_cancelled(&ending);
 	if (ending.failure == NULL)
 		ending.failure = failed_verdict(&ending);
+	if (ending.failure != NULL && pause != NULL && try_again(&ending, pause))
+		return STEP_TRIED_AGAIN;
 	if (ending.failure != NULL)
 		return end_failed(&ending);
 	if (ending.totals.succeeded + ending.totals.failed < ending.split.batches)
@@ -170,6 +173,21 @@ end_cancelled(Ending *ending)
 	clean_up(ending, true);
 	return activity_cancel(ending->run, ending->no, ending->activity.attempt,
 						   NULL) ? STEP_ENDED_RUN : STEP_ENDED;
+}
+
+/* What is staged, and where mini-batches are, stays for the next attempt. */
+static bool
+try_again(Ending *ending, int64 *pause)
+{
+	EngineMode	mode;
+
+	if (!activity_try_again(ending->run, ending->no, ending->activity.attempt,
+							ending->failure, pause))
+		return false;
+	engine_mode_enter(&mode);
+	step_begin_again(ending->run_id, ending->no);
+	engine_mode_leave(&mode);
+	return true;
 }
 
 static StepEnd

@@ -50,7 +50,7 @@
 typedef struct BatchResult
 {
 	int32		batch;
-	int16		attempt;
+	int32		attempt;
 	bool		tried;
 	bool		succeeded;
 	bool		final;
@@ -71,6 +71,7 @@ static void run_one_by_one(ParallelWorker *worker, BatchResult *results,
 static void run_alone(ParallelWorker *worker, BatchResult *result);
 static void record_failure(ParallelWorker *worker, BatchResult *result,
 						   Failure *failure);
+static int	tries(const ParallelWorker *worker, const BatchResult *result);
 static void try_all(ParallelWorker *worker, BatchResult *results, int n);
 static void try_batch(ParallelWorker *worker, BatchResult *result);
 static bool attempts_were_lost(ParallelWorker *worker, BatchResult *result);
@@ -221,7 +222,7 @@ record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
 	}
 	result->tried = true;
 	result->succeeded = false;
-	result->final = result->attempt > worker->config->max_retries;
+	result->final = tries(worker, result) > worker->config->max_retries;
 	result->failure = failure;
 	result->items_out = 0;
 	if (result->finished_at == 0)
@@ -245,6 +246,13 @@ record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
 		count_ends(worker, result, 1);
 	else if (again->interrupt == INTERRUPT_NONE)
 		worker->failure = again;
+}
+
+/* This one included, in this attempt at the activity. */
+static int
+tries(const ParallelWorker *worker, const BatchResult *result)
+{
+	return result->attempt - worker->split.attempts_before;
 }
 
 static void
@@ -279,7 +287,7 @@ try_batch(ParallelWorker *worker, BatchResult *result)
 		run_in_subtransaction(worker, result, &batch);
 		result->failed_items = batch.failed_items;
 		result->final = result->succeeded ||
-			result->attempt > worker->config->max_retries;
+			tries(worker, result) > worker->config->max_retries;
 		count_items(result, &batch);
 		columns_forget(&batch);
 		MyBatch = NULL;
@@ -291,7 +299,7 @@ try_batch(ParallelWorker *worker, BatchResult *result)
 static bool
 attempts_were_lost(ParallelWorker *worker, BatchResult *result)
 {
-	if (result->attempt <= worker->config->max_retries + MAX_LOST_ATTEMPTS)
+	if (tries(worker, result) <= worker->config->max_retries + MAX_LOST_ATTEMPTS)
 		return false;
 	result->tried = true;
 	result->final = true;

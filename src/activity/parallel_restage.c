@@ -83,7 +83,8 @@ load_lost(const StepRow *split, LostStage *lost)
 	lost->row = split;
 	engine_mode_enter(&mode);
 	lost->missing = batch_missing(split->run_id, split->no, split->batches,
-								  NULL, 0, split->batches);
+								  split->attempts_before, NULL, 0,
+								  split->batches);
 	read_partitions(split, &lost->partitions);
 	engine_mode_leave(&mode);
 }

@@ -29,8 +29,9 @@
 #include "store/run_store.h"
 
 static bool load_state(const RunInfo *run, int32 no, StepState *state);
-static void load_progress(const RunInfo *run, int32 no, StepState *state);
-static void load_retries(int64 run_id, int32 no, int32 highest,
+static void load_progress(const RunInfo *run, const StepRow *split,
+						  StepState *state);
+static void load_retries(const StepRow *split, int32 highest,
 						 StepState *state);
 static bool end_where_done(int64 run_id, int32 no);
 
@@ -44,12 +45,12 @@ parallel_publish(int64 run_id, int32 no)
 
 	if (run->document->problem != NULL)
 		return end_where_done(run_id, no);
+	if (end_where_done(run_id, no))
+		return true;
 	engine_mode_enter(&mode);
 	found = load_state(run, no, &state);
 	engine_mode_leave(&mode);
-	if (!found || end_where_done(run_id, no))
-		return true;
-	return step_publish(run->run_as, &state);
+	return !found || step_publish(run->run_as, &state);
 }
 
 /* False where there is nothing to publish. */
@@ -79,17 +80,18 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 		InvalidTransactionId;
 	state->started_at = activity.started_at;
 	state->suspended = run_load(run->run_id, false)->status == RUN_SUSPENDED;
-	load_progress(run, no, state);
+	state->attempts_before = split.attempts_before;
+	load_progress(run, &split, state);
 	return true;
 }
 
 static void
-load_progress(const RunInfo *run, int32 no, StepState *state)
+load_progress(const RunInfo *run, const StepRow *split, StepState *state)
 {
-	const ParallelConfig *config = run_activity(run, no)->config;
+	const ParallelConfig *config = run_activity(run, split->no)->config;
 	BatchTotals totals;
 
-	batch_totals(run->run_id, no, config->compare_items, &totals);
+	batch_totals(split->run_id, split->no, config->compare_items, &totals);
 	state->succeeded = totals.succeeded;
 	state->failed = totals.failed;
 	state->retried = totals.retried;
@@ -100,14 +102,15 @@ load_progress(const RunInfo *run, int32 no, StepState *state)
 	{
 		state->first_batch_at = state->started_at;
 		state->last_batch_at = GetCurrentTimestamp();
-		load_retries(run->run_id, no, totals.highest, state);
+		load_retries(split, totals.highest, state);
 	}
 }
 
 static void
-load_retries(int64 run_id, int32 no, int32 highest, StepState *state)
+load_retries(const StepRow *split, int32 highest, StepState *state)
 {
-	List	   *missing = batch_missing(run_id, no, highest, NULL, 0,
+	List	   *missing = batch_missing(split->run_id, split->no, highest,
+										split->attempts_before, NULL, 0,
 										MAX_STEP_RETRIES + 1);
 	ListCell   *cell;
 
@@ -130,28 +133,37 @@ load_retries(int64 run_id, int32 no, int32 highest, StepState *state)
 static bool
 end_where_done(int64 run_id, int32 no)
 {
-	StepEnd		end = parallel_end(run_id, no, NULL);
+	int64		pause;
+	StepEnd		end = parallel_end(run_id, no, NULL, &pause);
 
 	if (end == STEP_ENDED_RUN)
 		ForceSyncCommit();
-	return end != STEP_UNFINISHED;
+	return end != STEP_UNFINISHED && end != STEP_TRIED_AGAIN;
+}
+
+void
+parallel_restart(int64 run_id, int32 no)
+{
+	StepActivity activity;
+	StepState	state;
+	EngineMode	mode;
+	bool		found;
+
+	/* Locked, so that who stops the run meanwhile stops the step after this. */
+	engine_mode_enter(&mode);
+	found = step_activity(run_id, no, true, &activity) && !activity.detached &&
+		load_state(run_info(run_id), no, &state);
+	engine_mode_leave(&mode);
+	if (found)
+		step_restart(&state);
 }
 
 void
 parallel_end_idle(int64 run_id, int32 no)
 {
-	StepState  *step;
-
 	if (end_where_done(run_id, no))
-	{
 		wakeup_remove_step(run_id, no);
-		return;
-	}
-
-	/* Whoever stopped it died before saying why. */
-	control_lock_shared();
-	step = step_find(MyDatabaseId, run_id, no);
-	control_unlock();
-	if (step != NULL)
-		step_reopen(step);
+	else
+		/* Whoever stopped it died before saying why. */
+		parallel_restart(run_id, no);
 }

@@ -44,6 +44,8 @@
 
 #define MAX_END_ATTEMPTS		3
 
+#define MAX_WAIT_MS				60000
+
 /* One transaction of the worker; true: it has to be on disk when committed. */
 typedef bool (*WorkerTransaction) (ParallelWorker *worker);
 
@@ -80,6 +82,9 @@ static void run_shutdown(ParallelWorker *worker);
 static bool shutdown_transaction(ParallelWorker *worker);
 static bool write_journal(ParallelWorker *worker);
 static void end_activity(ParallelWorker *worker);
+static void wait_for_retry(ParallelWorker *worker);
+static bool restart(ParallelWorker *worker);
+static Failure *try_to_end(ParallelWorker *worker);
 static bool end_transaction(ParallelWorker *worker);
 static void leave_end_to_scheduler(const ParallelWorker *worker,
 								   const Failure *failure);
@@ -477,7 +482,8 @@ look_for_missing(ParallelWorker *worker)
 		return false;
 	engine_mode_enter(&mode);
 	missing = batch_missing(worker->order.run_id, worker->order.no,
-							worker->split.batches, taken, ntaken,
+							worker->split.batches,
+							worker->split.attempts_before, taken, ntaken,
 							MAX_STEP_RETRIES + 1);
 	engine_mode_leave(&mode);
 	foreach(cell, missing)
@@ -569,30 +575,83 @@ static void
 end_activity(ParallelWorker *worker)
 {
 	int32		attempt = worker->call != NULL ? worker->call->attempt : 0;
-	Failure    *failure = NULL;
-	int			i;
+	bool		again = false;
+	Failure    *failure;
 
 	/* Still at work for the activity, though not in the step any more. */
 	slot_work_on(&worker->order, attempt, NULL);
+	for (;;)
+	{
+		failure = try_to_end(worker);
+		if (failure != NULL || worker->end != STEP_TRIED_AGAIN)
+			break;
+		again = true;
+		worker->failure = NULL;
+		wait_for_retry(worker);
+	}
+	if (failure == NULL && worker->end == STEP_UNFINISHED && again)
+		failure = in_transaction(worker, restart);
+	else if (failure == NULL && worker->end == STEP_UNFINISHED)
+		step_reopen(worker->step);
+	else if (failure == NULL)
+		step_remove(worker->order.run_id, worker->order.no);
+	if (failure != NULL)
+		leave_end_to_scheduler(worker, failure);
+}
+
+/* Cut short where the run is stopped. */
+static void
+wait_for_retry(ParallelWorker *worker)
+{
+	TimestampTz end = GetCurrentTimestamp() + worker->pause;
+	long		left;
+
+	PG_TRY();
+	{
+		while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   end)) > 0)
+		{
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 Min(left, MAX_WAIT_MS), PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_CATCH();
+	{
+		(void) failure_catch(worker->scratch);
+	}
+	PG_END_TRY();
+}
+
+static bool
+restart(ParallelWorker *worker)
+{
+	parallel_restart(worker->order.run_id, worker->order.no);
+	return false;
+}
+
+static Failure *
+try_to_end(ParallelWorker *worker)
+{
+	Failure    *failure = NULL;
+	int			i;
+
 	for (i = 0; i < MAX_END_ATTEMPTS; i++)
 	{
 		failure = in_transaction(worker, end_transaction);
 		if (failure == NULL)
 			break;
 	}
-	if (failure != NULL)
-		leave_end_to_scheduler(worker, failure);
-	else if (worker->end == STEP_UNFINISHED)
-		step_reopen(worker->step);
-	else
-		step_remove(worker->order.run_id, worker->order.no);
+	return failure;
 }
 
 static bool
 end_transaction(ParallelWorker *worker)
 {
 	worker->end = parallel_end(worker->order.run_id, worker->order.no,
-							   worker->failure);
+							   worker->failure, &worker->pause);
 	return worker->end == STEP_ENDED_RUN ||
 		(worker->call != NULL &&
 		 worker->call->document->durability == DURABILITY_ACTIVITY);

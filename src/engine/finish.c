@@ -87,6 +87,26 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 	return ended;
 }
 
+bool
+activity_try_again(const RunInfo *run, int32 no, int32 attempt,
+				   const Failure *failure, int64 *pause)
+{
+	const ActivityDef *def = run_activity(run, no);
+	EngineMode	mode;
+	int32		lost;
+	bool		again;
+
+	engine_mode_enter(&mode);
+	lost = activity_lost(run->run_id, no);
+	again = is_worth_retry(def, attempt, lost, failure) &&
+		activity_next_attempt(run->run_id, no, attempt);
+	if (again)
+		failure_insert(run->run_id, no, 0, attempt, failure);
+	engine_mode_leave(&mode);
+	*pause = again ? pause_before_retry(&def->retry, attempt - lost) : 0;
+	return again;
+}
+
 /*
  * Losing a worker is not the activity's fault as a rule, so it is tried again
  * also without a retry policy; but not for ever, for it might be.

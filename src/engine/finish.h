@@ -34,6 +34,14 @@ extern bool activity_fail(const RunInfo *run, int32 no, int32 attempt,
 						  NextActivity *next);
 
 /*
+ * Where the policy has another attempt, records the failure and makes the next
+ * one begin, without the activity leaving its state in progress; *pause
+ * (microseconds) is the caller's to wait.  False where this was the last one.
+ */
+extern bool activity_try_again(const RunInfo *run, int32 no, int32 attempt,
+							   const Failure *failure, int64 *pause);
+
+/*
  * The attempt died with its worker or with the server: it is tried again, as
  * the policy says and at least twice, or has failed.
  */

@@ -110,7 +110,7 @@ typedef struct ExecutorSlot
 	bool		has_hold;		/* on a snapshot, for a step it is splitting */
 	int32		nbatches;		/* in its hands, uncommitted */
 	int32		batches[MAX_BATCH_GROUP];
-	int16		batch_attempts[MAX_BATCH_GROUP];
+	int32		batch_attempts[MAX_BATCH_GROUP];
 	TimestampTz since;
 	bool		waiting;		/* in mlpipe_wait(), for another run */
 	Interrupt	interrupt;		/* why it was signalled */
@@ -127,12 +127,13 @@ typedef struct StepState
 	WorkOrder	order;
 	int32		batches;		/* 1..batches */
 	int32		next_batch;		/* the next number never handed out */
+	int32		attempts_before;	/* at mini-batches, in earlier attempts */
 	TransactionId snapshot_xmin;	/* of its snapshot; invalid: it has none */
 	int32		max_workers;
 	int32		nworkers;
 	int32		nretries;		/* in the two arrays below */
 	int32		retry_batches[MAX_STEP_RETRIES];
-	int16		retry_attempts[MAX_STEP_RETRIES];	/* that will be made */
+	int32		retry_attempts[MAX_STEP_RETRIES];	/* that will be made */
 	bool		rescan;			/* more to retry than the arrays hold */
 	bool		stopping;		/* hand out nothing more */
 	bool		suspended;		/* hand out nothing for now */

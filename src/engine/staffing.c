@@ -332,7 +332,8 @@ fail_lane(Oid role, const Failure *failure)
 	{
 		if (!is_step)
 			fail_ready(&order, failure);
-		else if (parallel_end(order.run_id, order.no, failure) == STEP_ENDED_RUN)
+		else if (parallel_end(order.run_id, order.no, failure,
+							  NULL) == STEP_ENDED_RUN)
 			ForceSyncCommit();
 	}
 }

@@ -38,9 +38,9 @@ static StepState *free_step(void);
 static bool is_mine(const StepState *step);
 static int	take_retry(StepState *step);
 static int	take_new(StepState *step, int max);
-static void hold(int32 batch, int16 attempt);
+static void hold(int32 batch, int32 attempt);
 static void let_go(int32 batch);
-static void push_retry(StepState *step, int32 batch, int16 attempt);
+static void push_retry(StepState *step, int32 batch, int32 attempt);
 static bool has_work(const StepState *step);
 static void worker_left(StepState *step);
 static void release(StepState *step);
@@ -166,12 +166,12 @@ take_new(StepState *step, int max)
 	max = Min(Min(max, MAX_BATCH_GROUP), Max(share, 1));
 	max = Min(max, left);
 	for (i = 0; i < max; i++)
-		hold(step->next_batch++, 1);
+		hold(step->next_batch++, step->attempts_before + 1);
 	return Max(max, 0);
 }
 
 static void
-hold(int32 batch, int16 attempt)
+hold(int32 batch, int32 attempt)
 {
 	MySlot->batches[MySlot->nbatches] = batch;
 	MySlot->batch_attempts[MySlot->nbatches] = attempt;
@@ -195,7 +195,7 @@ let_go(int32 batch)
 }
 
 static void
-push_retry(StepState *step, int32 batch, int16 attempt)
+push_retry(StepState *step, int32 batch, int32 attempt)
 {
 	if (step->nretries == MAX_STEP_RETRIES)
 	{
@@ -208,7 +208,7 @@ push_retry(StepState *step, int32 batch, int16 attempt)
 }
 
 void
-step_batch_ended(StepState *step, int32 batch, int16 attempt, BatchEnd end,
+step_batch_ended(StepState *step, int32 batch, int32 attempt, BatchEnd end,
 				 int64 items, int64 items_done, double seconds)
 {
 	control_lock();
@@ -277,7 +277,7 @@ step_give_back(ExecutorSlot *slot)
 	{
 		for (i = 0; i < slot->nbatches; i++)
 			push_retry(step, slot->batches[i],
-					   Min(slot->batch_attempts[i] + 1, PG_INT16_MAX));
+					   slot->batch_attempts[i] + 1);
 		worker_left(step);
 		if (step->lane != NULL && step_is_joinable(step))
 			lane_wake(step->lane);
@@ -308,6 +308,26 @@ step_reopen(StepState *step)
 	{
 		step->stopping = false;
 		step->rescan = true;
+		lane_wake(step->lane);
+	}
+	control_unlock();
+}
+
+void
+step_restart(const StepState *fresh)
+{
+	StepState  *step;
+
+	control_lock();
+	step = step_find(MyDatabaseId, fresh->order.run_id, fresh->order.no);
+	if (step != NULL && step->nworkers == 0)
+	{
+		StepState	before = *step;
+
+		*step = *fresh;
+		step->node = before.node;
+		step->lane = before.lane;
+		step->batch_seconds = before.batch_seconds;
 		lane_wake(step->lane);
 	}
 	control_unlock();
@@ -393,7 +413,7 @@ collect_held(const StepState *step, int32 *numbers)
 }
 
 bool
-step_rescan_add(StepState *step, int32 batch, int16 attempt)
+step_rescan_add(StepState *step, int32 batch, int32 attempt)
 {
 	bool		room;
 

@@ -49,7 +49,7 @@ typedef enum BatchEnd
  * Counts an end that has been committed.  items_done are the items that do not
  * count towards error_threshold.
  */
-extern void step_batch_ended(StepState *step, int32 batch, int16 attempt,
+extern void step_batch_ended(StepState *step, int32 batch, int32 attempt,
 							 BatchEnd end, int64 items, int64 items_done,
 							 double seconds);
 
@@ -70,6 +70,12 @@ extern void step_give_back(ExecutorSlot *slot);
  * False where it was stopping already: then somebody else sees to its end.
  */
 extern bool step_stop(StepState *step);
+
+/*
+ * Lets a stopping step go on from the given state; nothing where it is not
+ * stopping any more, or gone.
+ */
+extern void step_restart(const StepState *fresh);
 
 /*
  * Hand out again: nobody knows why the step was stopping, or mini-batches are
@@ -104,7 +110,7 @@ extern void step_counts(StepState *step, StepCounts *counts);
 extern bool step_rescan_begin(StepState *step, int32 **taken, int *ntaken);
 
 /* Adds a missing one; false where the list is full: rescan later. */
-extern bool step_rescan_add(StepState *step, int32 batch, int16 attempt);
+extern bool step_rescan_add(StepState *step, int32 batch, int32 attempt);
 
 /*
  * Leaves the step.  True where the caller is its last worker and nothing is

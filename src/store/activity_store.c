@@ -294,6 +294,25 @@ activity_requeue(int64 run_id, int32 no, int32 attempt, int64 pause,
 	return requeued;
 }
 
+bool
+activity_next_attempt(int64 run_id, int32 no, int32 attempt)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+		Int32GetDatum(attempt)};
+	bool		found;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.activity_run SET attempt = attempt + 1, started_at = clock_timestamp()"
+			  " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
+			  lengthof(types), types);
+	found = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return found;
+}
+
 void
 activity_set_inactive(int64 run_id, int32 no)
 {

@@ -76,6 +76,9 @@ extern bool activity_resume(int64 run_id, int32 no, int32 attempt);
 /* Attempts that were lost with their worker or a crash so far. */
 extern int32 activity_lost(int64 run_id, int32 no);
 
+/* Of one in progress, which stays that.  False where it is not this attempt's. */
+extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt);
+
 /*
  * Back to queued, after a pause in microseconds; lost: the attempt died with
  * its worker.  False where it is not that attempt's any more, or detached.

@@ -154,19 +154,20 @@ batch_totals(int64 run_id, int32 no, bool compare_items, BatchTotals *totals)
  * up_to + 1 that is added here closes the last gap.
  */
 List *
-batch_missing(int64 run_id, int32 no, int32 up_to, const int32 *exclude,
-			  int nexclude, int limit)
+batch_missing(int64 run_id, int32 no, int32 up_to, int32 before,
+			  const int32 *exclude, int nexclude, int limit)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4ARRAYOID,
-		INT4OID};
+		INT4OID, INT4OID};
 	MemoryContext context = CurrentMemoryContext;
 	Datum		values[] = {
 		Int64GetDatum(run_id),
 		Int32GetDatum(no),
 		Int32GetDatum(up_to),
 		int4_array(exclude, nexclude),
-		Int32GetDatum(limit)
+		Int32GetDatum(limit),
+		Int32GetDatum(before)
 	};
 	List	   *missing = NIL;
 	uint64		n;
@@ -182,9 +183,10 @@ batch_missing(int64 run_id, int32 no, int32 up_to, const int32 *exclude,
 			  " gap AS (SELECT lag(batch, 1, 0::bigint) OVER (ORDER BY batch) + 1 AS low,"
 			  " batch - 1 AS high FROM seen)"
 			  " SELECT batch::integer, attempt FROM ("
-			  " SELECT batch, attempt + 1 AS attempt FROM seen WHERE NOT final"
+			  " SELECT batch, greatest(attempt, $6) + 1 AS attempt"
+			  " FROM seen WHERE NOT final"
 			  " UNION ALL"
-			  " SELECT g, 1 FROM gap, generate_series(low, high) g"
+			  " SELECT g, $6 + 1 FROM gap, generate_series(low, high) g"
 			  " WHERE low <= high) m"
 			  " WHERE batch <> ALL ($4) ORDER BY 1 LIMIT $5",
 			  lengthof(types), types);

@@ -78,9 +78,9 @@ extern void batch_totals(int64 run_id, int32 no, bool compare_items,
 
 /*
  * The mini-batches from 1 to up_to without a final row and not among exclude,
- * lowest first; at most limit of them.
+ * lowest first; at most limit of them.  Their attempts come after those before.
  */
-extern List *batch_missing(int64 run_id, int32 no, int32 up_to,
+extern List *batch_missing(int64 run_id, int32 no, int32 up_to, int32 before,
 						   const int32 *exclude, int nexclude, int limit);
 
 /* Gives each mini-batch that has no final row one that says cancelled. */

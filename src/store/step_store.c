@@ -74,7 +74,8 @@ step_load(int64 run_id, int32 no, StepRow *step)
 	plan_keep(&plan,
 			  "SELECT relation, filenode, staged, batches,"
 			  " coalesce(items, -1), rows_per_batch, blocks,"
-			  " blocks_per_batch, split_seconds, partitioned, key_relation"
+			  " blocks_per_batch, split_seconds, partitioned, key_relation,"
+			  " attempts_before"
 			  " FROM mlpipe.step WHERE run_id = $1 AND no = $2",
 			  lengthof(key_types), key_types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
@@ -93,6 +94,7 @@ step_load(int64 run_id, int32 no, StepRow *step)
 		step->split_seconds = column_double(0, 9);
 		step->partitioned = column_bool(0, 10);
 		step->key_relation = column_oid(0, 11);
+		step->attempts_before = column_int32(0, 12);
 	}
 	store_end();
 	return found;
@@ -149,6 +151,29 @@ step_boundaries(int64 run_id, int32 no, int32 start, int32 length)
 	memcpy(boundaries, slice, VARSIZE(slice));
 	store_end();
 	return boundaries;
+}
+
+void
+step_begin_again(int64 run_id, int32 no)
+{
+	static SPIPlanPtr reopen = NULL;
+	static SPIPlanPtr count = NULL;
+	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+
+	store_begin();
+	plan_keep(&reopen,
+			  "UPDATE mlpipe.mini_batch SET final = false"
+			  " WHERE run_id = $1 AND no = $2 AND final AND status = 'failed'",
+			  lengthof(key_types), key_types);
+	(void) plan_execute(reopen, values, NULL, false, SPI_OK_UPDATE);
+	plan_keep(&count,
+			  "UPDATE mlpipe.step SET attempts_before ="
+			  " (SELECT coalesce(max(attempt), 0) FROM mlpipe.mini_batch"
+			  " WHERE run_id = $1 AND no = $2)"
+			  " WHERE run_id = $1 AND no = $2",
+			  lengthof(key_types), key_types);
+	(void) plan_execute(count, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
 }
 
 void

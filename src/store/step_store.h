@@ -33,6 +33,7 @@ typedef struct StepRow
 	int64		blocks;
 	int32		blocks_per_batch;	/* 0: split by rows */
 	double		split_seconds;
+	int32		attempts_before;	/* at mini-batches, in earlier attempts */
 } StepRow;
 
 /* Its activity, as far as a step has to know. */
@@ -70,6 +71,12 @@ extern bool step_load(int64 run_id, int32 no, StepRow *step);
  */
 extern bytea *step_boundaries(int64 run_id, int32 no, int32 start,
 							  int32 length);
+
+/*
+ * A further attempt at the activity begins: mini-batches that have failed are
+ * not done any more, and all start with a new set of attempts.
+ */
+extern void step_begin_again(int64 run_id, int32 no);
 
 /* The same mini-batches are elsewhere from now on. */
 extern void step_move(const StepRow *step, const char *boundaries,
