@@ -69,7 +69,7 @@ static List *
 find_files(const char *pattern)
 {
 	glob_t		found = {0};
-	List	   *paths = NIL;
+	List	   *volatile paths = NIL;
 	int			failed;
 	size_t		i;
 
