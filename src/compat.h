@@ -33,7 +33,8 @@
 
 /* 18 removed ExecutorRun's execute_once argument. */
 #if PG_VERSION_NUM >= 180000
-#define executor_run(desc, direction, count) ExecutorRun(desc, direction, count)
+#define executor_run(desc, direction, count) \
+	ExecutorRun(desc, direction, count)
 #else
 #define executor_run(desc, direction, count) \
 	ExecutorRun(desc, direction, count, true)
@@ -77,4 +78,4 @@
 #define relation_file(relation) ((relation)->rd_node)
 #endif
 
-#endif							/* MLPIPE_COMPAT_H */
+#endif /* MLPIPE_COMPAT_H */

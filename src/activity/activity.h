@@ -23,48 +23,48 @@
 /* What a run of an activity came to; failures are errors. */
 typedef enum ActivityOutcome
 {
-	OUTCOME_DONE,				/* succeeded, with call->output */
-	OUTCOME_PARKED,				/* waits, until call->due_at at most (0: none) */
-	OUTCOME_BODY,				/* a container: call->body is to be run */
-	OUTCOME_STEP				/* split: its mini-batches are ready work */
+	OUTCOME_DONE,   /* succeeded, with call->output */
+	OUTCOME_PARKED, /* waits, until call->due_at at most (0: none) */
+	OUTCOME_BODY,   /* a container: call->body is to be run */
+	OUTCOME_STEP    /* split: its mini-batches are ready work */
 } ActivityOutcome;
 
 /* One attempt at one activity, in the executor that makes it. */
 typedef struct ActivityCall
 {
-	int64		run_id;
-	int32		no;
-	int32		attempt;		/* from 1 */
-	Oid			role;			/* who it runs as */
+	int64 run_id;
+	int32 no;
+	int32 attempt; /* from 1 */
+	Oid role;      /* who it runs as */
 	const Document *document;
 	const ActivityDef *def;
-	MemoryContext context;		/* lives until the attempt has ended */
-	Jsonb	   *run_context;	/* built by call_context() */
-	List	   *rows;			/* its own and those around it, when looked at */
+	MemoryContext context; /* lives until the attempt has ended */
+	Jsonb *run_context;    /* built by call_context() */
+	List *rows;            /* its own and those around it, when looked at */
 
 	/* what run() leaves for the end of the activity */
-	Jsonb	   *output;
-	TimestampTz due_at;			/* of OUTCOME_PARKED */
-	const ActivityList *body;	/* of OUTCOME_BODY */
-	Jsonb	   *items;			/* of a loop: an array, not empty; else NULL */
-	int			max_scopes;		/* of a loop: items at a time */
-	int64		items_in;		/* -1: not known */
-	int64		items_out;
-	List	   *variables;		/* of VariableChange *, in call->context */
+	Jsonb *output;
+	TimestampTz due_at;       /* of OUTCOME_PARKED */
+	const ActivityList *body; /* of OUTCOME_BODY */
+	Jsonb *items;             /* of a loop: an array, not empty; else NULL */
+	int max_scopes;           /* of a loop: items at a time */
+	int64 items_in;           /* -1: not known */
+	int64 items_out;
+	List *variables; /* of VariableChange *, in call->context */
 } ActivityCall;
 
 typedef struct VariableChange
 {
 	VariableKey key;
-	bool		append;			/* else set */
-	Jsonb	   *value;
+	bool append; /* else set */
+	Jsonb *value;
 } VariableChange;
 
 /* What happens at the due_at of one that is parked. */
 typedef enum WhenDue
 {
 	DUE_SUCCEEDS,
-	DUE_LOOKS_AGAIN,			/* run() again, in the same attempt */
+	DUE_LOOKS_AGAIN, /* run() again, in the same attempt */
 	DUE_TIMES_OUT
 } WhenDue;
 
@@ -72,10 +72,10 @@ struct BodyEnd;
 
 typedef struct ActivityType
 {
-	ActivityKind kind;			/* first: name, common keys, check() */
-	ActivityOutcome (*run) (ActivityCall *call);
-	WhenDue		when_due;		/* of one that can be parked */
-	void		(*body_ended) (struct BodyEnd *body);	/* a container's */
+	ActivityKind kind; /* first: name, common keys, check() */
+	ActivityOutcome (*run)(ActivityCall *call);
+	WhenDue when_due;                         /* of one that can be parked */
+	void (*body_ended)(struct BodyEnd *body); /* a container's */
 } ActivityType;
 
 extern const ActivityType *activity_type(const ActivityDef *def);
@@ -143,8 +143,8 @@ extern void call_log(int elevel, const char *message);
  */
 typedef struct StatementResult
 {
-	uint64		processed;		/* rows that the last statement touched */
-	bool		has_rows;		/* did the last one return a relation? */
+	uint64 processed; /* rows that the last statement touched */
+	bool has_rows;    /* did the last one return a relation? */
 } StatementResult;
 
 /*
@@ -171,17 +171,18 @@ typedef struct JsonReceiver
 {
 	DestReceiver pub;
 	MemoryContext context;
-	StringInfoData text;		/* "[{...}, {...}" : see json_receiver_text() */
-	int64		max_rows;
-	int64		max_bytes;
-	bool		strict;
-	int64		rows;			/* received, kept or not */
-	bool		truncated;
+	StringInfoData text; /* "[{...}, {...}" : see json_receiver_text() */
+	int64 max_rows;
+	int64 max_bytes;
+	bool strict;
+	int64 rows; /* received, kept or not */
+	bool truncated;
 } JsonReceiver;
 
-extern JsonReceiver *json_receiver_create(MemoryContext context, int64 max_rows,
-										  int64 max_bytes, bool strict);
+extern JsonReceiver *json_receiver_create(MemoryContext context,
+										  int64 max_rows, int64 max_bytes,
+										  bool strict);
 /* The complete array, as jsonb in the receiver's context. */
 extern Jsonb *json_receiver_value(JsonReceiver *receiver);
 
-#endif							/* MLPIPE_ACTIVITY_H */
+#endif /* MLPIPE_ACTIVITY_H */

@@ -13,23 +13,19 @@
 
 typedef struct ApprovalConfig
 {
-	Template   *message;
-	List	   *approvers;		/* of char * */
+	Template *message;
+	List *approvers; /* of char * */
 } ApprovalConfig;
 
 static void *check_approval(JsonReader *reader, ActivityDef *def,
 							const TemplateScope *scope);
 static ActivityOutcome run_approval(ActivityCall *call);
 
-const ActivityType approval_activity = {
-	.kind = {
-		.name = "approval",
-		.takes = TAKES_ITS_TIME,
-		.check = check_approval
-	},
-	.run = run_approval,
-	.when_due = DUE_TIMES_OUT
-};
+const ActivityType approval_activity = {.kind = {.name = "approval",
+												 .takes = TAKES_ITS_TIME,
+												 .check = check_approval},
+										.run = run_approval,
+										.when_due = DUE_TIMES_OUT};
 
 static void *
 check_approval(JsonReader *reader, ActivityDef *def,
@@ -48,7 +44,7 @@ static ActivityOutcome
 run_approval(ActivityCall *call)
 {
 	const ApprovalConfig *config = call->def->config;
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	if (config->message != NULL)

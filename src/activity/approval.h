@@ -11,6 +11,6 @@
 #include "activity/activity.h"
 
 /* Names of roles whose members may answer; NIL: whoever may use the run. */
-extern List *approval_approvers(const ActivityDef *def);	/* of char * */
+extern List *approval_approvers(const ActivityDef *def); /* of char * */
 
-#endif							/* MLPIPE_APPROVAL_H */
+#endif /* MLPIPE_APPROVAL_H */

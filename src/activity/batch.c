@@ -17,7 +17,7 @@
 #include "activity/batch.h"
 
 /* Longer keys and messages are cut: there may be one for each item. */
-#define MAX_ITEM_TEXT	8192	/* bytes */
+#define MAX_ITEM_TEXT 8192 /* bytes */
 
 CurrentBatch *MyBatch = NULL;
 
@@ -27,7 +27,7 @@ Jsonb *
 batch_context(void)
 {
 	JsonbParseState *state = NULL;
-	Jsonb	   *batch;
+	Jsonb *batch;
 
 	if (MyBatch == NULL)
 		return NULL;
@@ -48,7 +48,7 @@ batch_context(void)
 static void
 push_number(JsonbParseState **state, char *key, int64 number)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	value.type = jbvString;
 	value.val.string.val = key;
@@ -68,17 +68,19 @@ batch_item_failed(const char *key, const char *message)
 	FailedItem *item;
 
 	if (MyBatch == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no mini-batch is being run"),
-				 errhint("An item can be reported as failed by the statement \"run\" of a parallel activity.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no mini-batch is being run"),
+			 errhint(
+				 "An item can be reported as failed by the statement \"run\" of a parallel activity.")));
 
 	previous = MemoryContextSwitchTo(MyBatch->context);
 	item = palloc(sizeof(FailedItem));
-	item->key = pnstrdup(key, pg_mbcliplen(key, strlen(key),
-										   MAX_ITEM_TEXT));
-	item->message = pnstrdup(message, pg_mbcliplen(message, strlen(message),
-												   MAX_ITEM_TEXT));
+	item->key = pnstrdup(key, pg_mbcliplen(key, strlen(key), MAX_ITEM_TEXT));
+	item->message = pnstrdup(message,
+							 pg_mbcliplen(message, strlen(message),
+										  MAX_ITEM_TEXT));
 	MyBatch->failed_items = lappend(MyBatch->failed_items, item);
 	MemoryContextSwitchTo(previous);
 }

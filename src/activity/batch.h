@@ -18,25 +18,25 @@
  */
 typedef struct CurrentBatch
 {
-	int32		number;
-	Oid			relation;
-	Oid			filenode;		/* of the relation when it was split */
+	int32 number;
+	Oid relation;
+	Oid filenode; /* of the relation when it was split */
 	ItemPointerData begin;
 	ItemPointerData end;
-	struct SnapshotData *snapshot;	/* the step's; NULL: whatever is there */
-	int64		items;			/* -1: not counted when it was split */
-	Jsonb	   *keys;			/* of its partition, an object; NULL: none */
-	int64		items_read;		/* by the scan that read most of them */
-	List	   *failed_items;	/* of FailedItem *, in context */
-	struct varlena **columns;	/* of mlpipe_column(); NULL: not made yet */
-	MemoryContext columns_context;	/* that they live in */
+	struct SnapshotData *snapshot; /* the step's; NULL: whatever is there */
+	int64 items;                   /* -1: not counted when it was split */
+	Jsonb *keys;              /* of its partition, an object; NULL: none */
+	int64 items_read;         /* by the scan that read most of them */
+	List *failed_items;       /* of FailedItem *, in context */
+	struct varlena **columns; /* of mlpipe_column(); NULL: not made yet */
+	MemoryContext columns_context; /* that they live in */
 	MemoryContext context;
 } CurrentBatch;
 
 typedef struct FailedItem
 {
-	char	   *key;
-	char	   *message;
+	char *key;
+	char *message;
 } FailedItem;
 
 /* NULL while no mini-batch runs. */
@@ -51,4 +51,4 @@ extern Jsonb *batch_context(void);
  */
 extern void batch_item_failed(const char *key, const char *message);
 
-#endif							/* MLPIPE_BATCH_H */
+#endif /* MLPIPE_BATCH_H */

@@ -14,15 +14,15 @@
 #include "activity/output.h"
 #include "engine/container.h"
 
-#define DEFAULT_LABEL	"default"
+#define DEFAULT_LABEL "default"
 
 typedef struct BranchConfig
 {
-	Template   *expression;
-	List	   *labels;			/* of char *: values of a switch */
-	List	   *bodies;			/* of ActivityList *, NULL where empty */
-	bool		has_default;
-	const ActivityList *otherwise;	/* "else", or "default" */
+	Template *expression;
+	List *labels; /* of char *: values of a switch */
+	List *bodies; /* of ActivityList *, NULL where empty */
+	bool has_default;
+	const ActivityList *otherwise; /* "else", or "default" */
 } BranchConfig;
 
 static void *check_if(JsonReader *reader, ActivityDef *def,
@@ -38,27 +38,19 @@ static ActivityOutcome take_branch(ActivityCall *call, const char *label,
 static void branch_ended(BodyEnd *body);
 static Jsonb *make_output(const char *label, Jsonb *activities);
 
-const ActivityType if_activity = {
-	.kind = {
-		.name = "if",
-		.takes = TAKES_ITS_TIME,
-		.check = check_if
-	},
-	.run = run_if,
-	.when_due = DUE_TIMES_OUT,
-	.body_ended = branch_ended
-};
+const ActivityType if_activity = {.kind = {.name = "if",
+										   .takes = TAKES_ITS_TIME,
+										   .check = check_if},
+								  .run = run_if,
+								  .when_due = DUE_TIMES_OUT,
+								  .body_ended = branch_ended};
 
-const ActivityType switch_activity = {
-	.kind = {
-		.name = "switch",
-		.takes = TAKES_ITS_TIME,
-		.check = check_switch
-	},
-	.run = run_switch,
-	.when_due = DUE_TIMES_OUT,
-	.body_ended = branch_ended
-};
+const ActivityType switch_activity = {.kind = {.name = "switch",
+											   .takes = TAKES_ITS_TIME,
+											   .check = check_switch},
+									  .run = run_switch,
+									  .when_due = DUE_TIMES_OUT,
+									  .body_ended = branch_ended};
 
 static void *
 check_if(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -69,13 +61,12 @@ check_if(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	if (!reader_peek(reader, "then") && !reader_peek(reader, "else"))
 		problem_add(reader->problems, PROBLEM_ERROR, reader->path, NULL,
 					"must have one of the keys \"then\", \"else\"");
-	config->bodies = list_make1(unconstify(ActivityList *,
-										   document_parse_body(reader, NULL,
-															   "then",
-															   def, scope,
-															   "then", NULL)));
-	config->otherwise = document_parse_body(reader, NULL, "else", def,
-											scope, "else", NULL);
+	config->bodies = list_make1(
+		unconstify(ActivityList *,
+				   document_parse_body(reader, NULL, "then", def, scope,
+									   "then", NULL)));
+	config->otherwise = document_parse_body(reader, NULL, "else", def, scope,
+											"else", NULL);
 	return config;
 }
 
@@ -100,27 +91,26 @@ check_cases(JsonReader *cases, ActivityDef *def, const TemplateScope *scope,
 {
 	JsonbIterator *it = JsonbIteratorInit(cases->object);
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
-		char	   *label;
+		char *label;
 
 		if (token != WJB_KEY)
 			continue;
 		label = pnstrdup(value.val.string.val, value.val.string.len);
 		if (strcmp(label, DEFAULT_LABEL) == 0)
-			problem_add(cases->problems, PROBLEM_ERROR,
-						reader_path(cases, label),
-						"What is done for all other values is \"default\" beside \"cases\".",
-						"a case cannot be called \"default\"");
+			problem_add(
+				cases->problems, PROBLEM_ERROR, reader_path(cases, label),
+				"What is done for all other values is \"default\" beside \"cases\".",
+				"a case cannot be called \"default\"");
 		config->labels = lappend(config->labels, label);
 		config->bodies = lappend(config->bodies,
 								 unconstify(ActivityList *,
 											document_parse_body(cases, "cases",
-																label,
-																def, scope,
-																label,
+																label, def,
+																scope, label,
 																NULL)));
 	}
 	reader_close(cases);
@@ -140,9 +130,9 @@ static ActivityOutcome
 run_switch(ActivityCall *call)
 {
 	const BranchConfig *config = call->def->config;
-	char	   *value = expression_text(call, config->expression);
-	ListCell   *label;
-	ListCell   *body;
+	char *value = expression_text(call, config->expression);
+	ListCell *label;
+	ListCell *body;
 
 	forboth(label, config->labels, body, config->bodies)
 	{
@@ -156,7 +146,7 @@ run_switch(ActivityCall *call)
 static ActivityOutcome
 take_branch(ActivityCall *call, const char *label, const ActivityList *body)
 {
-	Output		nothing;
+	Output nothing;
 
 	if (body != NULL)
 	{
@@ -171,7 +161,7 @@ take_branch(ActivityCall *call, const char *label, const ActivityList *body)
 static void
 branch_ended(BodyEnd *body)
 {
-	Jsonb	   *activities;
+	Jsonb *activities;
 
 	if (!body->succeeded)
 	{
@@ -183,14 +173,14 @@ branch_ended(BodyEnd *body)
 	if (activities == NULL)
 		container_fail_output(body);
 	else
-		container_succeed(body, make_output(body->scope->list->label,
-											activities));
+		container_succeed(body,
+						  make_output(body->scope->list->label, activities));
 }
 
 static Jsonb *
 make_output(const char *label, Jsonb *activities)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_text(&output, "branch", label);

@@ -18,7 +18,7 @@ Template *
 config_template(JsonReader *reader, const char *key, TemplateUse use,
 				const TemplateScope *scope, bool required)
 {
-	char	   *text = reader_text(reader, key, required);
+	char *text = reader_text(reader, key, required);
 
 	if (text == NULL)
 		return NULL;
@@ -31,9 +31,9 @@ config_templates(JsonReader *reader, const char *key, TemplateUse use,
 				 const TemplateScope *scope, bool required)
 {
 	JsonbValue *value = reader_value(reader, key);
-	List	   *templates = NIL;
-	Template   *parsed;
-	ListCell   *cell;
+	List *templates = NIL;
+	Template *parsed;
+	ListCell *cell;
 
 	if (value == NULL || value->type == jbvString)
 	{
@@ -42,8 +42,8 @@ config_templates(JsonReader *reader, const char *key, TemplateUse use,
 	}
 	foreach(cell, config_elements(reader, key, "text, or an array of texts"))
 	{
-		char	   *path = psprintf("%s[%d]", reader_path(reader, key),
-									foreach_current_index(cell));
+		char *path = psprintf("%s[%d]", reader_path(reader, key),
+							  foreach_current_index(cell));
 
 		parsed = config_value_template(reader, lfirst(cell), path, use, scope);
 		if (parsed != NULL)
@@ -71,8 +71,8 @@ config_value_template(JsonReader *reader, const JsonbValue *value,
 List *
 config_render(ActivityCall *call, List *templates)
 {
-	List	   *texts = NIL;
-	ListCell   *cell;
+	List *texts = NIL;
+	ListCell *cell;
 
 	foreach(cell, templates)
 		texts = lappend(texts, call_render(call, lfirst(cell)));
@@ -83,7 +83,7 @@ List *
 config_elements(JsonReader *reader, const char *key, const char *expected)
 {
 	JsonbValue *value = reader_value(reader, key);
-	List	   *elements = NIL;
+	List *elements = NIL;
 
 	if (value == NULL)
 		return NIL;
@@ -96,9 +96,9 @@ config_elements(JsonReader *reader, const char *key, const char *expected)
 		return NIL;
 	}
 	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
-		elements = lappend(elements,
-						   getIthJsonbValueFromContainer(value->val.binary.data,
-														 i));
+		elements =
+			lappend(elements,
+					getIthJsonbValueFromContainer(value->val.binary.data, i));
 	if (elements == NIL)
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 					NULL, "must not be empty");
@@ -108,8 +108,8 @@ config_elements(JsonReader *reader, const char *key, const char *expected)
 int
 config_one_of(JsonReader *reader, const char *const *keys, int nkeys)
 {
-	int			first = -1;
-	int			nfound = 0;
+	int first = -1;
+	int nfound = 0;
 
 	for (int i = 0; i < nkeys; i++)
 	{

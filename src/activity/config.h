@@ -43,7 +43,7 @@ extern List *config_elements(JsonReader *reader, const char *key,
  * Reports where not exactly one of the keys is there.  The index of the first
  * that is, or -1.
  */
-extern int	config_one_of(JsonReader *reader, const char *const *keys,
-						  int nkeys);
+extern int config_one_of(JsonReader *reader, const char *const *keys,
+						 int nkeys);
 
-#endif							/* MLPIPE_CONFIG_H */
+#endif /* MLPIPE_CONFIG_H */

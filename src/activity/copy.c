@@ -35,11 +35,11 @@ static const char *const sink_keys[] = {"table", "file"};
 
 typedef struct CopyConfig
 {
-	Template   *source_table;	/* one of these three */
-	Template   *source_query;
-	CopyFile   *source_file;
-	Sink	   *sink;			/* one of these two */
-	CopyFile   *sink_file;
+	Template *source_table; /* one of these three */
+	Template *source_query;
+	CopyFile *source_file;
+	Sink *sink; /* one of these two */
+	CopyFile *sink_file;
 } CopyConfig;
 
 static void *check_copy(JsonReader *reader, ActivityDef *def,
@@ -60,14 +60,11 @@ static void upsert_file(ActivityCall *call, const CopyFile *file,
 						SinkTarget *target, CopyCounts *counts);
 static Jsonb *make_output(const CopyCounts *counts);
 
-const ActivityType copy_activity = {
-	.kind = {
-		.name = "copy",
-		.takes = TAKES_RETRY | TAKES_REUSE,
-		.check = check_copy
-	},
-	.run = run_copy
-};
+const ActivityType copy_activity = {.kind = {.name = "copy",
+											 .takes = TAKES_RETRY |
+												 TAKES_REUSE,
+											 .check = check_copy},
+									.run = run_copy};
 
 static void *
 check_copy(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -137,18 +134,19 @@ check_both(const CopyConfig *config, JsonReader *reader)
 					"must be a table where the source is a file");
 	if (config->sink != NULL && config->sink->mode == SINK_CREATE &&
 		config->sink->types == NIL)
-		problem_add(reader->problems, PROBLEM_ERROR,
-					psprintf("%s.columns", reader_path(reader, "sink")),
-					"For example [{\"name\": \"id\", \"type\": \"integer\"}].",
-					"must say the names and types of the columns, which a file does not");
+		problem_add(
+			reader->problems, PROBLEM_ERROR,
+			psprintf("%s.columns", reader_path(reader, "sink")),
+			"For example [{\"name\": \"id\", \"type\": \"integer\"}].",
+			"must say the names and types of the columns, which a file does not");
 }
 
 static ActivityOutcome
 run_copy(ActivityCall *call)
 {
 	const CopyConfig *config = call->def->config;
-	CopyCounts	counts;
-	Select		query;
+	CopyCounts counts;
+	Select query;
 
 	if (config->sink_file != NULL)
 	{
@@ -175,7 +173,8 @@ render_source(ActivityCall *call, const CopyConfig *config, Select *query)
 		return;
 	}
 	query->text = psprintf("SELECT * FROM %s",
-						   table_name(call_render(call, config->source_table)));
+						   table_name(
+							   call_render(call, config->source_table)));
 	query->has_offset = false;
 }
 
@@ -188,7 +187,7 @@ query_to_table(ActivityCall *call, const CopyConfig *config,
 			   CopyCounts *counts)
 {
 	SinkTarget *target = sink_target(call, config->sink);
-	Select		query;
+	Select query;
 
 	render_source(call, config, &query);
 	counts->rows_written = sink_write(target, NULL, &query);
@@ -197,8 +196,7 @@ query_to_table(ActivityCall *call, const CopyConfig *config,
 }
 
 static void
-file_to_table(ActivityCall *call, const CopyConfig *config,
-			  CopyCounts *counts)
+file_to_table(ActivityCall *call, const CopyConfig *config, CopyCounts *counts)
 {
 	SinkTarget *target = sink_target(call, config->sink);
 	const CopyFile *file = config->source_file;
@@ -231,17 +229,18 @@ static void
 upsert_file(ActivityCall *call, const CopyFile *file, SinkTarget *target,
 			CopyCounts *counts)
 {
-	char	   *stage = psprintf("pg_temp.mlpipe_copy_" INT64_FORMAT "_%d",
-								 call->run_id, call->no);
+	char *stage = psprintf("pg_temp.mlpipe_copy_" INT64_FORMAT "_%d",
+						   call->run_id, call->no);
 	StatementResult result;
-	Select		query = {0};
+	Select query = {0};
 
 	if (target->columns == NIL)
 		target->columns = table_columns(target->name);
-	statement_run(psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA",
-						   stage, column_list(target->columns, NULL),
-						   target->table),
-				  NULL, &result);
+	statement_run(
+		psprintf(
+			"CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA",
+			stage, column_list(target->columns, NULL), target->table),
+		NULL, &result);
 	copy_file_read(call, file, stage, target->columns, counts);
 
 	query.text = psprintf("SELECT * FROM %s", stage);
@@ -251,7 +250,7 @@ upsert_file(ActivityCall *call, const CopyFile *file, SinkTarget *target,
 static Jsonb *
 make_output(const CopyCounts *counts)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_count(&output, "rows_read", counts->rows_read);

@@ -27,31 +27,22 @@ static const char *const formats[] = {"csv", "text", "binary"};
 /* What kind of value an option takes. */
 typedef enum OptionKind
 {
-	OPTION_SCALAR,				/* a word, a number, true or false */
-	OPTION_COLUMNS				/* names of columns, or "*" */
+	OPTION_SCALAR, /* a word, a number, true or false */
+	OPTION_COLUMNS /* names of columns, or "*" */
 } OptionKind;
 
 static const struct
 {
 	const char *name;
-	OptionKind	kind;
-}			options[] =
-{
-	{"header", OPTION_SCALAR},
-	{"delimiter", OPTION_SCALAR},
-	{"null", OPTION_SCALAR},
-	{"quote", OPTION_SCALAR},
-	{"escape", OPTION_SCALAR},
-	{"encoding", OPTION_SCALAR},
-	{"force_quote", OPTION_COLUMNS},
-	{"force_not_null", OPTION_COLUMNS},
-	{"force_null", OPTION_COLUMNS},
-	{"freeze", OPTION_SCALAR},
-	{"default", OPTION_SCALAR},
-	{"on_error", OPTION_SCALAR},
-	{"reject_limit", OPTION_SCALAR},
-	{"log_verbosity", OPTION_SCALAR}
-};
+	OptionKind kind;
+} options[] =
+	{{"header", OPTION_SCALAR},       {"delimiter", OPTION_SCALAR},
+	 {"null", OPTION_SCALAR},         {"quote", OPTION_SCALAR},
+	 {"escape", OPTION_SCALAR},       {"encoding", OPTION_SCALAR},
+	 {"force_quote", OPTION_COLUMNS}, {"force_not_null", OPTION_COLUMNS},
+	 {"force_null", OPTION_COLUMNS},  {"freeze", OPTION_SCALAR},
+	 {"default", OPTION_SCALAR},      {"on_error", OPTION_SCALAR},
+	 {"reject_limit", OPTION_SCALAR}, {"log_verbosity", OPTION_SCALAR}};
 
 static Jsonb *check_options(JsonReader *reader, const TemplateScope *scope);
 static void check_option(JsonReader *reader, int option);
@@ -65,7 +56,7 @@ static int64 file_size(const char *path);
 CopyFile *
 copy_file_check(JsonReader *reader, const TemplateScope *scope)
 {
-	CopyFile   *file = palloc0(sizeof(CopyFile));
+	CopyFile *file = palloc0(sizeof(CopyFile));
 
 	file->path = config_template(reader, "file", TEMPLATE_TEXT, scope, true);
 	file->format = reader_choice(reader, "format", formats, lengthof(formats),
@@ -95,8 +86,8 @@ static void
 check_option(JsonReader *reader, int option)
 {
 	JsonbValue *value = reader_value(reader, options[option].name);
-	bool		takes_columns = options[option].kind == OPTION_COLUMNS;
-	bool		fits;
+	bool takes_columns = options[option].kind == OPTION_COLUMNS;
+	bool fits;
 
 	if (value == NULL)
 		return;
@@ -110,7 +101,7 @@ check_option(JsonReader *reader, int option)
 					reader_path(reader, options[option].name), NULL,
 					"must be %s, not %s",
 					takes_columns ? "an array of column names, or \"*\"" :
-					"text, a number, true or false",
+									"text, a number, true or false",
 					json_type_name(value));
 }
 
@@ -135,7 +126,7 @@ void
 copy_file_read(ActivityCall *call, const CopyFile *file, const char *table,
 			   List *columns, CopyCounts *counts)
 {
-	char	   *path = call_render(call, file->path);
+	char *path = call_render(call, file->path);
 	StringInfoData sql;
 	StatementResult result;
 
@@ -152,10 +143,10 @@ copy_file_read(ActivityCall *call, const CopyFile *file, const char *table,
 }
 
 void
-copy_file_write(ActivityCall *call, const CopyFile *file,
-				const Select *query, CopyCounts *counts)
+copy_file_write(ActivityCall *call, const CopyFile *file, const Select *query,
+				CopyCounts *counts)
 {
-	char	   *path = call_render(call, file->path);
+	char *path = call_render(call, file->path);
 	StringInfoData sql;
 	StatementResult result;
 
@@ -172,7 +163,7 @@ copy_file_write(ActivityCall *call, const CopyFile *file,
 static void
 append_options(StringInfo sql, ActivityCall *call, const CopyFile *file)
 {
-	Jsonb	   *rendered;
+	Jsonb *rendered;
 
 	appendStringInfo(sql, " WITH (FORMAT %s", formats[file->format]);
 	if (file->options != NULL)
@@ -180,7 +171,7 @@ append_options(StringInfo sql, ActivityCall *call, const CopyFile *file)
 		rendered = template_render_json(file->options, call_context(call));
 		for (int i = 0; i < lengthof(options); i++)
 		{
-			JsonbValue	name = {.type = jbvString};
+			JsonbValue name = {.type = jbvString};
 			JsonbValue *value;
 
 			name.val.string.val = unconstify(char *, options[i].name);
@@ -209,7 +200,7 @@ append_columns(StringInfo sql, JsonbValue *value)
 {
 	if (!is_column_list(value))
 	{
-		char	   *text = value_plain(value);
+		char *text = value_plain(value);
 
 		if (strcmp(text, "*") == 0)
 			appendStringInfoChar(sql, '*');
@@ -219,8 +210,8 @@ append_columns(StringInfo sql, JsonbValue *value)
 	}
 	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
 	{
-		JsonbValue *column =
-			getIthJsonbValueFromContainer(value->val.binary.data, i);
+		JsonbValue
+			*column = getIthJsonbValueFromContainer(value->val.binary.data, i);
 
 		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "(",
 						 quote_literal_cstr(value_plain(column)));

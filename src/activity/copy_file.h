@@ -16,17 +16,17 @@
 
 typedef struct CopyFile
 {
-	Template   *path;
-	int			format;
-	Jsonb	   *options;		/* object, of templates; NULL: none */
+	Template *path;
+	int format;
+	Jsonb *options; /* object, of templates; NULL: none */
 } CopyFile;
 
 /* What a transfer moved. */
 typedef struct CopyCounts
 {
-	int64		rows_read;		/* -1: not known */
-	int64		rows_written;
-	int64		bytes;			/* of the file; -1: there is none */
+	int64 rows_read; /* -1: not known */
+	int64 rows_written;
+	int64 bytes; /* of the file; -1: there is none */
 } CopyCounts;
 
 /* Reads the keys file, format and options. */
@@ -40,4 +40,4 @@ extern void copy_file_read(ActivityCall *call, const CopyFile *file,
 extern void copy_file_write(ActivityCall *call, const CopyFile *file,
 							const Select *query, CopyCounts *counts);
 
-#endif							/* MLPIPE_COPY_FILE_H */
+#endif /* MLPIPE_COPY_FILE_H */

@@ -23,20 +23,20 @@
 
 typedef struct FlowStep
 {
-	char	   *name;
-	Template   *query;
+	char *name;
+	Template *query;
 } FlowStep;
 
 typedef struct FlowSink
 {
-	int			from;			/* the step's place in the list */
-	Sink	   *sink;
+	int from; /* the step's place in the list */
+	Sink *sink;
 } FlowSink;
 
 typedef struct FlowConfig
 {
-	List	   *steps;			/* of FlowStep * */
-	List	   *sinks;			/* of FlowSink * */
+	List *steps; /* of FlowStep * */
+	List *sinks; /* of FlowSink * */
 } FlowConfig;
 
 static void *check_data_flow(JsonReader *reader, ActivityDef *def,
@@ -50,28 +50,25 @@ static void check_flow_sink(FlowConfig *config, JsonReader *reader,
 							const TemplateScope *scope);
 static void report_missing_step(const FlowConfig *config, JsonReader *reader,
 								const char *from);
-static int	find_step(const FlowConfig *config, const char *name);
+static int find_step(const FlowConfig *config, const char *name);
 static ActivityOutcome run_data_flow(ActivityCall *call);
 static List *render_steps(ActivityCall *call, const FlowConfig *config);
-static int64 write_sink(ActivityCall *call, const FlowSink *sink,
-						List *steps, Output *output);
+static int64 write_sink(ActivityCall *call, const FlowSink *sink, List *steps,
+						Output *output);
 static char *join_steps(List *steps, int last);
 
-const ActivityType data_flow_activity = {
-	.kind = {
-		.name = "data_flow",
-		.takes = TAKES_RETRY | TAKES_REUSE,
-		.check = check_data_flow
-	},
-	.run = run_data_flow
-};
+const ActivityType data_flow_activity = {.kind = {.name = "data_flow",
+												  .takes = TAKES_RETRY |
+													  TAKES_REUSE,
+												  .check = check_data_flow},
+										 .run = run_data_flow};
 
 static void *
 check_data_flow(JsonReader *reader, ActivityDef *def,
 				const TemplateScope *scope)
 {
 	FlowConfig *config = palloc0(sizeof(FlowConfig));
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, reader_objects(reader, "transformations", true))
 		check_step(config, lfirst(cell), scope);
@@ -96,7 +93,7 @@ check_not_empty(JsonReader *reader, const char *key)
 static void
 check_step(FlowConfig *config, JsonReader *reader, const TemplateScope *scope)
 {
-	FlowStep   *step = palloc0(sizeof(FlowStep));
+	FlowStep *step = palloc0(sizeof(FlowStep));
 
 	step->name = reader_text(reader, "name", true);
 	step->query = config_template(reader, "query", TEMPLATE_SQL, scope, true);
@@ -110,8 +107,7 @@ check_step(FlowConfig *config, JsonReader *reader, const TemplateScope *scope)
 }
 
 static void
-check_step_name(const FlowConfig *config, JsonReader *reader,
-				const char *name)
+check_step_name(const FlowConfig *config, JsonReader *reader, const char *name)
 {
 	const char *path = reader_path(reader, "name");
 
@@ -123,16 +119,15 @@ check_step_name(const FlowConfig *config, JsonReader *reader,
 					"another transformation is named \"%s\"", name);
 	else if (strcmp(quote_identifier(name), name) != 0)
 		problem_add(reader->problems, PROBLEM_WARNING, path, NULL,
-					"has to be written %s in queries",
-					quote_identifier(name));
+					"has to be written %s in queries", quote_identifier(name));
 }
 
 static void
 check_flow_sink(FlowConfig *config, JsonReader *reader,
 				const TemplateScope *scope)
 {
-	FlowSink   *sink = palloc0(sizeof(FlowSink));
-	char	   *from = reader_text(reader, "from", true);
+	FlowSink *sink = palloc0(sizeof(FlowSink));
+	char *from = reader_text(reader, "from", true);
 
 	sink->sink = sink_check(reader, scope, NUM_SINK_MODES);
 	if (from != NULL)
@@ -151,7 +146,7 @@ report_missing_step(const FlowConfig *config, JsonReader *reader,
 {
 	const char **names = palloc(sizeof(char *) *
 								(list_length(config->steps) + 1));
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, config->steps)
 		names[foreach_current_index(cell)] = ((FlowStep *) lfirst(cell))->name;
@@ -163,7 +158,7 @@ report_missing_step(const FlowConfig *config, JsonReader *reader,
 static int
 find_step(const FlowConfig *config, const char *name)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, config->steps)
 	{
@@ -177,10 +172,10 @@ static ActivityOutcome
 run_data_flow(ActivityCall *call)
 {
 	const FlowConfig *config = call->def->config;
-	List	   *steps = render_steps(call, config);
-	int64		rows_written = 0;
-	Output		output;
-	ListCell   *cell;
+	List *steps = render_steps(call, config);
+	int64 rows_written = 0;
+	Output output;
+	ListCell *cell;
 
 	output_begin(&output);
 	output_begin_array(&output, "sinks");
@@ -198,18 +193,18 @@ run_data_flow(ActivityCall *call)
 static List *
 render_steps(ActivityCall *call, const FlowConfig *config)
 {
-	List	   *steps = NIL;
-	ListCell   *cell;
+	List *steps = NIL;
+	ListCell *cell;
 
 	foreach(cell, config->steps)
 	{
-		FlowStep   *step = lfirst(cell);
-		Select		query;
+		FlowStep *step = lfirst(cell);
+		Select query;
 
 		select_parse(call_render(call, step->query), &query);
-		steps = lappend(steps, psprintf("%s AS (\n%s\n)",
-										quote_identifier(step->name),
-										query.text));
+		steps = lappend(steps,
+						psprintf("%s AS (\n%s\n)",
+								 quote_identifier(step->name), query.text));
 	}
 	return steps;
 }
@@ -221,8 +216,8 @@ write_sink(ActivityCall *call, const FlowSink *sink, List *steps,
 	const FlowConfig *config = call->def->config;
 	const FlowStep *from = list_nth(config->steps, sink->from);
 	SinkTarget *target = sink_target(call, sink->sink);
-	Select		query = {0};
-	int64		rows;
+	Select query = {0};
+	int64 rows;
 
 	query.text = psprintf("SELECT * FROM %s", quote_identifier(from->name));
 	rows = sink_write(target, join_steps(steps, sink->from), &query);

@@ -20,13 +20,13 @@
 #include "definition/catch.h"
 #include "definition/value.h"
 
-#define VALUE_COLUMN	"value"
-#define MAX_VALUE_BYTES	(16 * 1024 * 1024)
+#define VALUE_COLUMN    "value"
+#define MAX_VALUE_BYTES (16 * 1024 * 1024)
 
 typedef struct ParseTrial
 {
 	const char *text;
-	List	   *parsed;
+	List *parsed;
 } ParseTrial;
 
 static void try_parse(void *arg);
@@ -40,10 +40,10 @@ Template *
 expression_check(JsonReader *reader, const char *key,
 				 const TemplateScope *scope, bool required)
 {
-	Template   *template = config_template(reader, key, TEMPLATE_SQL, scope,
-										   required);
-	ParseTrial	trial = {0};
-	char	   *fault;
+	Template *template = config_template(reader, key, TEMPLATE_SQL, scope,
+										 required);
+	ParseTrial trial = {0};
+	char *fault;
 
 	if (template == NULL || !template_is_constant(template))
 		return template;
@@ -97,19 +97,21 @@ bool
 expression_is_true(ActivityCall *call, const Template *expression,
 				   Jsonb *context)
 {
-	char	   *text = render(call, expression, context);
+	char *text = render(call, expression, context);
 
-	return only_value(call, psprintf("SELECT (%s\n) IS TRUE AS " VALUE_COLUMN,
-									 text))->val.boolean;
+	return only_value(call,
+					  psprintf("SELECT (%s\n) IS TRUE AS " VALUE_COLUMN, text))
+		->val.boolean;
 }
 
 char *
 expression_text(ActivityCall *call, const Template *expression)
 {
-	char	   *text = render(call, expression, NULL);
-	JsonbValue *value = only_value(call,
-								   psprintf("SELECT (%s\n)::pg_catalog.text AS " VALUE_COLUMN,
-											text));
+	char *text = render(call, expression, NULL);
+	JsonbValue *value =
+		only_value(call,
+				   psprintf("SELECT (%s\n)::pg_catalog.text AS " VALUE_COLUMN,
+							text));
 
 	return value->type == jbvNull ? NULL : value_plain(value);
 }
@@ -117,30 +119,31 @@ expression_text(ActivityCall *call, const Template *expression)
 Jsonb *
 expression_json(ActivityCall *call, const Template *expression)
 {
-	char	   *text = render(call, expression, NULL);
+	char *text = render(call, expression, NULL);
 
-	return JsonbValueToJsonb(only_value(call,
-										psprintf("SELECT (%s\n) AS " VALUE_COLUMN,
-												 text)));
+	return JsonbValueToJsonb(
+		only_value(call, psprintf("SELECT (%s\n) AS " VALUE_COLUMN, text)));
 }
 
 bool
 query_is_true(ActivityCall *call, const Template *query)
 {
-	Select		select;
+	Select select;
 
 	select_parse(call_render(call, query), &select);
-	return only_value(call,
-					  psprintf("SELECT EXISTS (SELECT FROM (%s\n) AS q (" VALUE_COLUMN
-							   ") WHERE q." VALUE_COLUMN " IS TRUE) AS " VALUE_COLUMN,
-							   select.text))->val.boolean;
+	return only_value(
+			   call,
+			   psprintf("SELECT EXISTS (SELECT FROM (%s\n) AS q (" VALUE_COLUMN
+						") WHERE q." VALUE_COLUMN " IS TRUE) AS " VALUE_COLUMN,
+						select.text))
+		->val.boolean;
 }
 
 static char *
 render(ActivityCall *call, const Template *expression, Jsonb *context)
 {
-	char	   *text = context == NULL ? call_render(call, expression) :
-		template_render(expression, context);
+	char *text = context == NULL ? call_render(call, expression) :
+								   template_render(expression, context);
 
 	if (!is_one_expression(parse_in_parentheses(text)))
 		ereport(ERROR,
@@ -161,9 +164,11 @@ only_value(ActivityCall *call, const char *sql)
 	row = getIthJsonbValueFromContainer(&json_receiver_value(receiver)->root,
 										0);
 	if (row == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("an expression must have one value, and this one has none")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg(
+				 "an expression must have one value, and this one has none")));
 	return getKeyJsonValueFromContainer(row->val.binary.data, VALUE_COLUMN,
 										strlen(VALUE_COLUMN), NULL);
 }

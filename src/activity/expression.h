@@ -26,4 +26,4 @@ extern Jsonb *expression_json(ActivityCall *call, const Template *expression);
 /* Does a query return a row whose first column is true? */
 extern bool query_is_true(ActivityCall *call, const Template *query);
 
-#endif							/* MLPIPE_EXPRESSION_H */
+#endif /* MLPIPE_EXPRESSION_H */

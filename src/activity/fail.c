@@ -10,12 +10,12 @@
 #include "activity/activity.h"
 #include "activity/config.h"
 
-#define SQLSTATE_LENGTH		5
+#define SQLSTATE_LENGTH 5
 
 typedef struct FailConfig
 {
-	Template   *message;
-	Template   *error_code;		/* NULL: none */
+	Template *message;
+	Template *error_code; /* NULL: none */
 } FailConfig;
 
 static void *check_fail(JsonReader *reader, ActivityDef *def,
@@ -23,14 +23,10 @@ static void *check_fail(JsonReader *reader, ActivityDef *def,
 static ActivityOutcome run_fail(ActivityCall *call);
 static bool is_error_sqlstate(const char *code);
 
-const ActivityType fail_activity = {
-	.kind = {
-		.name = "fail",
-		.takes = 0,
-		.check = check_fail
-	},
-	.run = run_fail
-};
+const ActivityType fail_activity = {.kind = {.name = "fail",
+											 .takes = 0,
+											 .check = check_fail},
+									.run = run_fail};
 
 static void *
 check_fail(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -48,11 +44,12 @@ static ActivityOutcome
 run_fail(ActivityCall *call)
 {
 	const FailConfig *config = call->def->config;
-	char	   *message = call_render(call, config->message);
-	char	   *code = config->error_code == NULL ? NULL :
+	char *message = call_render(call, config->message);
+	char *code = config->error_code == NULL ?
+		NULL :
 		call_render(call, config->error_code);
-	int			sqlstate = ERRCODE_RAISE_EXCEPTION;
-	bool		in_detail = false;
+	int sqlstate = ERRCODE_RAISE_EXCEPTION;
+	bool in_detail = false;
 
 	if (code != NULL && is_error_sqlstate(code))
 		sqlstate = MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]);
@@ -60,10 +57,9 @@ run_fail(ActivityCall *call)
 		in_detail = code != NULL;
 
 	ereport(ERROR,
-			(errcode(sqlstate),
-			 errmsg_internal("%s", message),
+			(errcode(sqlstate), errmsg_internal("%s", message),
 			 in_detail ? errdetail("The error code is \"%s\".", code) : 0));
-	return OUTCOME_DONE;		/* not reached */
+	return OUTCOME_DONE; /* not reached */
 }
 
 /* The classes 00, 01 and 02 say success, warning and no data. */

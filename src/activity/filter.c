@@ -20,8 +20,8 @@
 typedef struct FilterConfig
 {
 	ItemsConfig items;
-	Template   *condition;
-	bool		looks_around;	/* is there more in it than the item? */
+	Template *condition;
+	bool looks_around; /* is there more in it than the item? */
 } FilterConfig;
 
 static void *check_filter(JsonReader *reader, ActivityDef *def,
@@ -29,20 +29,17 @@ static void *check_filter(JsonReader *reader, ActivityDef *def,
 static ActivityOutcome run_filter(ActivityCall *call);
 static Jsonb *item_context(Jsonb *around, JsonbValue *item, int64 index);
 
-const ActivityType filter_activity = {
-	.kind = {
-		.name = "filter",
-		.takes = 0,
-		.check = check_filter
-	},
-	.run = run_filter
-};
+const ActivityType filter_activity = {.kind = {.name = "filter",
+											   .takes = 0,
+											   .check = check_filter},
+									  .run = run_filter};
 
 static void *
 check_filter(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 {
 	static const char *const around[] = {"parameters", "variables",
-	"activities", "run", "trigger", "loops"};
+										 "activities", "run",
+										 "trigger",    "loops"};
 	FilterConfig *config = palloc0(sizeof(FilterConfig));
 	TemplateScope with_item = *scope;
 
@@ -60,24 +57,24 @@ static ActivityOutcome
 run_filter(ActivityCall *call)
 {
 	const FilterConfig *config = call->def->config;
-	Jsonb	   *items = items_load(call, &config->items);
-	Jsonb	   *around = config->looks_around ? call_context(call) : NULL;
+	Jsonb *items = items_load(call, &config->items);
+	Jsonb *around = config->looks_around ? call_context(call) : NULL;
 	MemoryContext scratch = AllocSetContextCreate(call->context,
 												  "mlpipe filter",
 												  ALLOCSET_DEFAULT_SIZES);
 	JsonbParseState *state = NULL;
 	JsonbIterator *it = JsonbIteratorInit(&items->root);
-	JsonbValue	item;
-	int64		total = 0;
-	int64		count = 0;
-	Output		output;
+	JsonbValue item;
+	int64 total = 0;
+	int64 count = 0;
+	Output output;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	(void) JsonbIteratorNext(&it, &item, false);
 	while (JsonbIteratorNext(&it, &item, true) == WJB_ELEM)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(scratch);
-		bool		kept;
+		bool kept;
 
 		CHECK_FOR_INTERRUPTS();
 		total++;
@@ -92,8 +89,8 @@ run_filter(ActivityCall *call)
 	}
 	output_begin(&output);
 	output_json(&output, "items",
-				JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY,
-												 NULL)));
+				JsonbValueToJsonb(
+					pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
 	output_count(&output, "count", count);
 	output_count(&output, "total", total);
 	call_set_output(call, output_end(&output));
@@ -103,14 +100,14 @@ run_filter(ActivityCall *call)
 static Jsonb *
 item_context(Jsonb *around, JsonbValue *item, int64 index)
 {
-	Output		context;
+	Output context;
 
 	output_begin(&context);
 	output_json(&context, "item", JsonbValueToJsonb(item));
 	output_count(&context, "index", index);
 	if (around == NULL)
 		return output_end(&context);
-	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-											  JsonbPGetDatum(around),
-											  JsonbPGetDatum(output_end(&context))));
+	return DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(around),
+							JsonbPGetDatum(output_end(&context))));
 }

@@ -18,47 +18,43 @@
 #include "definition/upstream.h"
 #include "engine/container.h"
 
-#define DEFAULT_BATCH_COUNT	20
-#define MAX_BATCH_COUNT		10000
+#define DEFAULT_BATCH_COUNT 20
+#define MAX_BATCH_COUNT     10000
 
 typedef struct ForEachConfig
 {
 	ItemsConfig items;
 	const ActivityList *body;
-	int			batch_count;
-	int			max_failures;	/* -1: any number */
-	bool		has_break;
-	int			collect;		/* the place in the body; -1: none */
+	int batch_count;
+	int max_failures; /* -1: any number */
+	bool has_break;
+	int collect; /* the place in the body; -1: none */
 } ForEachConfig;
 
 static void *check_for_each(JsonReader *reader, ActivityDef *def,
 							const TemplateScope *scope);
 static void check_body(JsonReader *reader, ActivityDef *def,
 					   const TemplateScope *scope, ForEachConfig *config);
-static int	check_collect(JsonReader *reader, const ActivityList *body);
+static int check_collect(JsonReader *reader, const ActivityList *body);
 static ActivityOutcome run_for_each(ActivityCall *call);
 static void iteration_ended(BodyEnd *body);
 static void loop_ended(BodyEnd *body, const ForEachConfig *config);
 static Jsonb *make_output(int64 count, int64 succeeded, int64 failed,
 						  Jsonb *outputs);
 
-const ActivityType for_each_activity = {
-	.kind = {
-		.name = "for_each",
-		.takes = TAKES_ITS_TIME,
-		.check = check_for_each
-	},
-	.run = run_for_each,
-	.when_due = DUE_TIMES_OUT,
-	.body_ended = iteration_ended
-};
+const ActivityType for_each_activity = {.kind = {.name = "for_each",
+												 .takes = TAKES_ITS_TIME,
+												 .check = check_for_each},
+										.run = run_for_each,
+										.when_due = DUE_TIMES_OUT,
+										.body_ended = iteration_ended};
 
 static void *
 check_for_each(JsonReader *reader, ActivityDef *def,
 			   const TemplateScope *scope)
 {
 	ForEachConfig *config = palloc0(sizeof(ForEachConfig));
-	bool		sequential = reader_bool(reader, "sequential", false);
+	bool sequential = reader_bool(reader, "sequential", false);
 
 	items_check(reader, scope, &config->items);
 	config->batch_count = reader_integer(reader, "batch_count",
@@ -79,7 +75,7 @@ check_body(JsonReader *reader, ActivityDef *def, const TemplateScope *scope,
 		   ForEachConfig *config)
 {
 	TemplateScope inside = *scope;
-	List	   *variables = document_parse_declared(reader, "variables");
+	List *variables = document_parse_declared(reader, "variables");
 	ActivityList *body;
 
 	inside.in_loop = true;
@@ -87,8 +83,10 @@ check_body(JsonReader *reader, ActivityDef *def, const TemplateScope *scope,
 	inside.variables = list_concat_copy(variables, scope->variables);
 	body = unconstify(ActivityList *,
 					  document_parse_body(reader, NULL, "activities", def,
-										  &inside, NULL, config->has_break ?
-										  &break_check.kind : NULL));
+										  &inside, NULL,
+										  config->has_break ?
+											  &break_check.kind :
+											  NULL));
 	if (body == NULL)
 	{
 		problem_add(reader->problems, PROBLEM_ERROR,
@@ -106,8 +104,8 @@ check_body(JsonReader *reader, ActivityDef *def, const TemplateScope *scope,
 static int
 check_collect(JsonReader *reader, const ActivityList *body)
 {
-	char	   *name = reader_text(reader, "collect", false);
-	int			place;
+	char *name = reader_text(reader, "collect", false);
+	int place;
 
 	if (name == NULL)
 		return -1;
@@ -127,8 +125,9 @@ run_for_each(ActivityCall *call)
 	call->items = items_load(call, &config->items);
 	if (JB_ROOT_COUNT(call->items) == 0)
 	{
-		call_set_output(call, make_output(0, 0, 0, config->collect < 0 ? NULL :
-										  call->items));
+		call_set_output(call,
+						make_output(0, 0, 0,
+									config->collect < 0 ? NULL : call->items));
 		return OUTCOME_DONE;
 	}
 	call->body = config->body;
@@ -140,7 +139,7 @@ static void
 iteration_ended(BodyEnd *body)
 {
 	const ForEachConfig *config = body->def->config;
-	int			limit = config->max_failures;
+	int limit = config->max_failures;
 
 	if (!body->succeeded && config->max_failures >= 0)
 		loop_count_failure(body->run->run_id, body->scope->parent_no);
@@ -155,13 +154,13 @@ iteration_ended(BodyEnd *body)
 static void
 loop_ended(BodyEnd *body, const ForEachConfig *config)
 {
-	int64		run_id = body->run->run_id;
-	int32		no = body->scope->parent_no;
-	int64		count;
-	int64		succeeded;
-	int64		failed;
-	Jsonb	   *outputs = NULL;
-	Jsonb	   *output;
+	int64 run_id = body->run->run_id;
+	int32 no = body->scope->parent_no;
+	int64 count;
+	int64 succeeded;
+	int64 failed;
+	Jsonb *outputs = NULL;
+	Jsonb *output;
 
 	loop_totals(run_id, no, &count, &succeeded, &failed);
 	if (config->collect >= 0)
@@ -178,7 +177,7 @@ loop_ended(BodyEnd *body, const ForEachConfig *config)
 static Jsonb *
 make_output(int64 count, int64 succeeded, int64 failed, Jsonb *outputs)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_count(&output, "count", count);

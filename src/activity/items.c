@@ -12,8 +12,8 @@
 #include "activity/select.h"
 #include "definition/value.h"
 
-#define MAX_ITEMS		1000000
-#define MAX_ITEM_BYTES	(128 * 1024 * 1024)
+#define MAX_ITEMS      1000000
+#define MAX_ITEM_BYTES (128 * 1024 * 1024)
 
 static void check_query(JsonReader *reader, const TemplateScope *scope,
 						ItemsConfig *config);
@@ -24,7 +24,7 @@ items_check(JsonReader *reader, const TemplateScope *scope,
 			ItemsConfig *config)
 {
 	JsonbValue *value = reader_value(reader, "items");
-	char	   *path = reader_path(reader, "items");
+	char *path = reader_path(reader, "items");
 
 	if (value == NULL)
 		problem_add(reader->problems, PROBLEM_ERROR, path, NULL, "is missing");
@@ -38,10 +38,11 @@ items_check(JsonReader *reader, const TemplateScope *scope,
 		config->value = JsonbValueToJsonb(value);
 	}
 	else
-		problem_add(reader->problems, PROBLEM_ERROR, path,
-					"Write an array, \"${{ path }}\", or {\"query\": \"SELECT ...\"}.",
-					"must be an array, a placeholder or a query, not %s",
-					json_type_name(value));
+		problem_add(
+			reader->problems, PROBLEM_ERROR, path,
+			"Write an array, \"${{ path }}\", or {\"query\": \"SELECT ...\"}.",
+			"must be an array, a placeholder or a query, not %s",
+			json_type_name(value));
 }
 
 static void
@@ -60,14 +61,14 @@ check_query(JsonReader *reader, const TemplateScope *scope,
 Jsonb *
 items_load(ActivityCall *call, const ItemsConfig *config)
 {
-	Jsonb	   *items;
+	Jsonb *items;
 
 	if (config->query != NULL)
 		return run_query(call, config->query);
 	items = template_render_json(config->value, call_context(call));
 	if (JB_ROOT_IS_SCALAR(items) || !JB_ROOT_IS_ARRAY(items))
 	{
-		JsonbValue	value;
+		JsonbValue value;
 
 		value_of_jsonb(items, &value);
 		ereport(ERROR,
@@ -84,7 +85,7 @@ run_query(ActivityCall *call, const Template *query)
 	JsonReceiver *receiver = json_receiver_create(call->context, MAX_ITEMS,
 												  MAX_ITEM_BYTES, true);
 	StatementResult result;
-	Select		select;
+	Select select;
 
 	select_parse(call_render(call, query), &select);
 	statement_run(select.text, &receiver->pub, &result);

@@ -12,8 +12,8 @@
 
 typedef struct ItemsConfig
 {
-	Jsonb	   *value;			/* with placeholders; NULL: the query */
-	Template   *query;
+	Jsonb *value; /* with placeholders; NULL: the query */
+	Template *query;
 } ItemsConfig;
 
 /* From the key "items". */
@@ -23,4 +23,4 @@ extern void items_check(JsonReader *reader, const TemplateScope *scope,
 /* A JSON array. */
 extern Jsonb *items_load(ActivityCall *call, const ItemsConfig *config);
 
-#endif							/* MLPIPE_ITEMS_H */
+#endif /* MLPIPE_ITEMS_H */

@@ -14,13 +14,13 @@
 #include "activity/config.h"
 #include "activity/output.h"
 
-#define MAX_ROWS	5000
-#define MAX_BYTES	(4 * 1024 * 1024)
+#define MAX_ROWS  5000
+#define MAX_BYTES (4 * 1024 * 1024)
 
 typedef struct LookupConfig
 {
-	Template   *query;
-	bool		first_row_only;
+	Template *query;
+	bool first_row_only;
 } LookupConfig;
 
 static void *check_lookup(JsonReader *reader, ActivityDef *def,
@@ -29,14 +29,10 @@ static ActivityOutcome run_lookup(ActivityCall *call);
 static Jsonb *first_row_output(JsonReceiver *receiver);
 static Jsonb *rows_output(JsonReceiver *receiver);
 
-const ActivityType lookup_activity = {
-	.kind = {
-		.name = "lookup",
-		.takes = TAKES_RETRY,
-		.check = check_lookup
-	},
-	.run = run_lookup
-};
+const ActivityType lookup_activity = {.kind = {.name = "lookup",
+											   .takes = TAKES_RETRY,
+											   .check = check_lookup},
+									  .run = run_lookup};
 
 static void *
 check_lookup(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -61,24 +57,27 @@ run_lookup(ActivityCall *call)
 									MAX_BYTES, !config->first_row_only);
 	statement_run(call_render(call, config->query), &receiver->pub, &result);
 	if (!result.has_rows)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("query of a lookup must return rows"),
-				 errhint("Statements that return none are for an activity of type \"sql\".")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("query of a lookup must return rows"),
+			 errhint(
+				 "Statements that return none are for an activity of type \"sql\".")));
 
 	call->items_out = receiver->rows;
-	call_set_output(call, config->first_row_only ? first_row_output(receiver) :
-					rows_output(receiver));
+	call_set_output(call,
+					config->first_row_only ? first_row_output(receiver) :
+											 rows_output(receiver));
 	return OUTCOME_DONE;
 }
 
 static Jsonb *
 first_row_output(JsonReceiver *receiver)
 {
-	Jsonb	   *rows = json_receiver_value(receiver);
-	JsonbValue	none = {.type = jbvNull};
+	Jsonb *rows = json_receiver_value(receiver);
+	JsonbValue none = {.type = jbvNull};
 	JsonbValue *first = getIthJsonbValueFromContainer(&rows->root, 0);
-	Output		output;
+	Output output;
 
 	if (first == NULL && receiver->rows > 0)
 		ereport(ERROR,
@@ -86,14 +85,15 @@ first_row_output(JsonReceiver *receiver)
 				 errmsg("first row of a lookup has more than %d bytes",
 						MAX_BYTES)));
 	output_begin(&output);
-	output_json(&output, "first_row", JsonbValueToJsonb(first ? first : &none));
+	output_json(&output, "first_row",
+				JsonbValueToJsonb(first ? first : &none));
 	return output_end(&output);
 }
 
 static Jsonb *
 rows_output(JsonReceiver *receiver)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_count(&output, "row_count", receiver->rows);

@@ -18,23 +18,15 @@ static void *check_break(JsonReader *reader, ActivityDef *def,
 						 const TemplateScope *scope);
 static ActivityOutcome run_check(ActivityCall *call);
 
-const ActivityType until_check = {
-	.kind = {
-		.name = "condition",
-		.takes = 0,
-		.check = check_until
-	},
-	.run = run_check
-};
+const ActivityType until_check = {.kind = {.name = "condition",
+										   .takes = 0,
+										   .check = check_until},
+								  .run = run_check};
 
-const ActivityType break_check = {
-	.kind = {
-		.name = "break",
-		.takes = 0,
-		.check = check_break
-	},
-	.run = run_check
-};
+const ActivityType break_check = {.kind = {.name = "break",
+										   .takes = 0,
+										   .check = check_break},
+								  .run = run_check};
 
 static void *
 check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -51,7 +43,7 @@ check_break(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 static ActivityOutcome
 run_check(ActivityCall *call)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_bool(&output, "value",
@@ -63,9 +55,10 @@ run_check(ActivityCall *call)
 bool
 loop_check_was_true(const BodyEnd *body)
 {
-	int			last = body->scope->first_no + body->scope->list->count - 1;
-	Jsonb	   *output = activity_output(body->run->run_id, last);
-	JsonbValue *value = output == NULL ? NULL :
+	int last = body->scope->first_no + body->scope->list->count - 1;
+	Jsonb *output = activity_output(body->run->run_id, last);
+	JsonbValue *value = output == NULL ?
+		NULL :
 		getKeyJsonValueFromContainer(&output->root, "value", strlen("value"),
 									 NULL);
 

@@ -12,10 +12,10 @@
 
 #include "engine/container.h"
 
-extern const ActivityType until_check;	/* "condition" */
-extern const ActivityType break_check;	/* "break" */
+extern const ActivityType until_check; /* "condition" */
+extern const ActivityType break_check; /* "break" */
 
 /* It has succeeded: was the expression true? */
 extern bool loop_check_was_true(const BodyEnd *body);
 
-#endif							/* MLPIPE_LOOP_H */
+#endif /* MLPIPE_LOOP_H */

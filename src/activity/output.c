@@ -25,14 +25,14 @@ output_begin(Output *output)
 Jsonb *
 output_end(Output *output)
 {
-	return JsonbValueToJsonb(pushJsonbValue(&output->state, WJB_END_OBJECT,
-											NULL));
+	return JsonbValueToJsonb(
+		pushJsonbValue(&output->state, WJB_END_OBJECT, NULL));
 }
 
 void
 output_count(Output *output, const char *key, int64 number)
 {
-	JsonbValue	value = {.type = jbvNull};
+	JsonbValue value = {.type = jbvNull};
 
 	if (number >= 0)
 	{
@@ -46,7 +46,7 @@ output_count(Output *output, const char *key, int64 number)
 void
 output_bool(Output *output, const char *key, bool value)
 {
-	JsonbValue	pushed = {.type = jbvBool};
+	JsonbValue pushed = {.type = jbvBool};
 
 	pushed.val.boolean = value;
 	push_key(output, key);
@@ -56,7 +56,7 @@ output_bool(Output *output, const char *key, bool value)
 void
 output_text(Output *output, const char *key, const char *value)
 {
-	JsonbValue	pushed = {.type = jbvNull};
+	JsonbValue pushed = {.type = jbvNull};
 
 	if (value != NULL)
 	{
@@ -71,7 +71,7 @@ output_text(Output *output, const char *key, const char *value)
 void
 output_json(Output *output, const char *key, Jsonb *value)
 {
-	JsonbValue	pushed;
+	JsonbValue pushed;
 
 	value_of_jsonb(value, &pushed);
 	push_key(output, key);
@@ -106,7 +106,7 @@ output_end_element(Output *output)
 static void
 push_key(Output *output, const char *key)
 {
-	JsonbValue	pushed = {.type = jbvString};
+	JsonbValue pushed = {.type = jbvString};
 
 	pushed.val.string.val = unconstify(char *, key);
 	pushed.val.string.len = strlen(key);

@@ -31,4 +31,4 @@ extern void output_end_array(Output *output);
 extern void output_begin_element(Output *output);
 extern void output_end_element(Output *output);
 
-#endif							/* MLPIPE_OUTPUT_H */
+#endif /* MLPIPE_OUTPUT_H */

@@ -31,8 +31,8 @@
 #include "activity/sql_name.h"
 #include "store/engine_mode.h"
 
-#define DEFAULT_SIZE	"10 MB"
-#define DEFAULT_FILES	"10 files"
+#define DEFAULT_SIZE  "10 MB"
+#define DEFAULT_FILES "10 files"
 
 static ActivityOutcome split_input(ActivityCall *call);
 static char *all_of_input(ActivityCall *call);
@@ -49,22 +49,20 @@ static void finish_empty(ActivityCall *call, const Split *split,
  * not succeeded (parallel_end.c); until the input is split it is any
  * activity's.
  */
-const ActivityType parallel_activity = {
-	.kind = {
-		.name = "parallel",
-		.takes = TAKES_RETRY | TAKES_REUSE | TAKES_COMPUTE,
-		.check = parallel_check
-	},
-	.run = split_input
-};
+const ActivityType parallel_activity = {.kind = {.name = "parallel",
+												 .takes = TAKES_RETRY |
+													 TAKES_REUSE |
+													 TAKES_COMPUTE,
+												 .check = parallel_check},
+										.run = split_input};
 
 static ActivityOutcome
 split_input(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
 	TimestampTz started_at = GetCurrentTimestamp();
-	Split		split;
-	double		seconds;
+	Split split;
+	double seconds;
 
 	if (config->partition_keys != NIL)
 		split_partitions(parallel_input_query(call), config->partition_keys,
@@ -87,7 +85,7 @@ char *
 parallel_input_query(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
-	char	   *query = all_of_input(call);
+	char *query = all_of_input(call);
 
 	if (config->columns != NIL)
 		query = columns_query(query, config->partition_keys, config->columns);
@@ -98,14 +96,15 @@ static char *
 all_of_input(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
-	Select		query;
+	Select query;
 
 	if (config->table != NULL)
 		return psprintf("SELECT * FROM %s",
 						table_name(call_render(call, config->table)));
 	if (config->files != NULL)
-		return psprintf("SELECT path, bytes, modified FROM mlpipe.list_files(%s)",
-						quote_literal_cstr(call_render(call, config->files)));
+		return psprintf(
+			"SELECT path, bytes, modified FROM mlpipe.list_files(%s)",
+			quote_literal_cstr(call_render(call, config->files)));
 
 	/* One query, or the rows of the last one alone would be kept. */
 	select_parse(call_render(call, config->query), &query);
@@ -117,13 +116,15 @@ static void
 split_by_number(ActivityCall *call, Split *split)
 {
 	const ParallelConfig *config = call->def->config;
-	BatchSize	size;
+	BatchSize size;
 
-	batch_size_of(config->size != NULL ? call_render(call, config->size) :
-				  config->files != NULL ? DEFAULT_FILES : DEFAULT_SIZE,
+	batch_size_of(config->size != NULL      ? call_render(call, config->size) :
+					  config->files != NULL ? DEFAULT_FILES :
+											  DEFAULT_SIZE,
 				  config->files != NULL, &size);
 	if (config->table == NULL || !split_table_input(call, &size, split))
-		split_query(parallel_input_query(call), call->run_id, call->no, &size, split);
+		split_query(parallel_input_query(call), call->run_id, call->no, &size,
+					split);
 }
 
 /* False where its rows have to be copied. */
@@ -131,9 +132,10 @@ static bool
 split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 {
 	const ParallelConfig *config = call->def->config;
-	char	   *name = call_render(call, config->table);
-	RangeVar   *table = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
-	Oid			relation = RangeVarGetRelid(table, AccessShareLock, false);
+	char *name = call_render(call, config->table);
+	RangeVar *table = makeRangeVarFromNameList(
+		textToQualifiedNameList(cstring_to_text(name)));
+	Oid relation = RangeVarGetRelid(table, AccessShareLock, false);
 
 	if (get_rel_relkind(relation) == RELKIND_INDEX ||
 		!split_table(relation, size, split))
@@ -155,14 +157,15 @@ static void
 prepare_target(ActivityCall *call, const Split *split)
 {
 	const ParallelConfig *config = call->def->config;
-	Oid			relation = parallel_batch_relation(config, &split->row);
-	char	   *append_to;
-	char	   *text;
+	Oid relation = parallel_batch_relation(config, &split->row);
+	char *append_to;
+	char *text;
 
 	if (config->init != NULL || template_uses_root(config->run, "batch"))
 		return;
 	text = call_render(call, config->run);
-	append_to = config->append_to == NULL ? NULL :
+	append_to = config->append_to == NULL ?
+		NULL :
 		call_render(call, config->append_to);
 	if (append_to != NULL)
 		append_target_prepare(text, relation, append_to);
@@ -172,7 +175,7 @@ prepare_target(ActivityCall *call, const Split *split)
 static void
 store_split(ActivityCall *call, Split *split, double seconds)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	split->row.run_id = call->run_id;
 	split->row.no = call->no;

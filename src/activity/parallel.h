@@ -39,9 +39,9 @@
 /* How an input falls into mini-batches. */
 typedef struct Split
 {
-	StepRow		row;			/* all but its key and split_seconds */
-	StringInfoData boundaries;	/* BOUNDARY_SIZE bytes each */
-	bytea	   *snapshot;		/* NULL: none is needed */
+	StepRow row;               /* all but its key and split_seconds */
+	StringInfoData boundaries; /* BOUNDARY_SIZE bytes each */
+	bytea *snapshot;           /* NULL: none is needed */
 } Split;
 
 /*
@@ -65,8 +65,8 @@ extern void split_partitions(const char *query, List *keys, int64 run_id,
 typedef struct LostStage
 {
 	const StepRow *row;
-	PartitionList partitions;	/* by their number; only keys are known */
-	List	   *missing;		/* of BatchAttempt *: not done */
+	PartitionList partitions; /* by their number; only keys are known */
+	List *missing;            /* of BatchAttempt *: not done */
 } LostStage;
 
 /* Again, for the partitions that there were the first time. */
@@ -137,8 +137,8 @@ extern void batch_statement_append_to(RawStmt *raw, RangeVar *target);
  */
 
 /* What mini_batch is read from; invalid where there is no such relation. */
-extern Oid	parallel_batch_relation(const ParallelConfig *config,
-									const StepRow *split);
+extern Oid parallel_batch_relation(const ParallelConfig *config,
+								   const StepRow *split);
 
 /*
  * A statement, ready to be run again and again; unsaved: of this transaction.
@@ -175,19 +175,19 @@ extern int64 batch_count_items(const CurrentBatch *batch);
 typedef enum WatchAlarm
 {
 	WATCH_NONE,
-	WATCH_BATCH,				/* the mini-batch's time is over */
-	WATCH_STEP,					/* the activity's time is over */
-	WATCH_STALLED				/* the step makes no progress */
+	WATCH_BATCH,  /* the mini-batch's time is over */
+	WATCH_STEP,   /* the activity's time is over */
+	WATCH_STALLED /* the step makes no progress */
 } WatchAlarm;
 
 /* What the next piece of work is bounded by; 0: not at all. */
 typedef struct WatchLimits
 {
-	int64		batch_timeout;	/* microseconds from now */
+	int64 batch_timeout; /* microseconds from now */
 	TimestampTz step_deadline;
-	int64		progress_timeout;	/* microseconds since the last progress */
-	const struct StepState *step;	/* where that is read */
-	TimestampTz joined_at;		/* counts as progress */
+	int64 progress_timeout;       /* microseconds since the last progress */
+	const struct StepState *step; /* where that is read */
+	TimestampTz joined_at;        /* counts as progress */
 } WatchLimits;
 
 extern void watch_start(const WatchLimits *limits);
@@ -197,10 +197,10 @@ extern WatchAlarm watch_stop(void);
 typedef enum StepEnd
 {
 	STEP_ENDED,
-	STEP_ENDED_RUN,				/* and its run: commit synchronously */
-	STEP_GONE,					/* the activity had ended before */
-	STEP_TRIED_AGAIN,			/* another attempt at it begins, after a pause */
-	STEP_UNFINISHED				/* some mini-batches have to be done still */
+	STEP_ENDED_RUN,   /* and its run: commit synchronously */
+	STEP_GONE,        /* the activity had ended before */
+	STEP_TRIED_AGAIN, /* another attempt at it begins, after a pause */
+	STEP_UNFINISHED   /* some mini-batches have to be done still */
 } StepEnd;
 
 /*
@@ -210,37 +210,37 @@ typedef enum StepEnd
 /* A worker's share in a step: one visit, from joining to leaving. */
 typedef struct ParallelWorker
 {
-	MemoryContext context;		/* of the visit */
-	MemoryContext scratch;		/* reset for each group */
+	MemoryContext context; /* of the visit */
+	MemoryContext scratch; /* reset for each group */
 	struct StepState *step;
-	WorkOrder	order;
+	WorkOrder order;
 	ActivityCall *call;
 	const ParallelConfig *config;
-	StepRow		split;
-	struct SnapshotData *snapshot;	/* with which the table is read */
-	BatchKeys *keys;		/* made on first use */
+	StepRow split;
+	struct SnapshotData *snapshot; /* with which the table is read */
+	BatchKeys *keys;               /* made on first use */
 	TimestampTz joined_at;
-	TimestampTz deadline;		/* of the activity; 0: none */
-	bool		gone;			/* the activity is not in progress any more */
+	TimestampTz deadline; /* of the activity; 0: none */
+	bool gone;            /* the activity is not in progress any more */
 
-	char	   *init_text;		/* rendered; NULL: none, like the next two */
-	char	   *shutdown_text;
-	char	   *append_to;
-	char	   *run_text;		/* NULL: rendered for each mini-batch */
-	CachedPlanSource *plan;		/* of run_text */
-	bool		initialized;	/* init was run, so shutdown is due */
-	bool		surplus_logged; /* "more rows than items" was said */
+	char *init_text; /* rendered; NULL: none, like the next two */
+	char *shutdown_text;
+	char *append_to;
+	char *run_text;         /* NULL: rendered for each mini-batch */
+	CachedPlanSource *plan; /* of run_text */
+	bool initialized;       /* init was run, so shutdown is due */
+	bool surplus_logged;    /* "more rows than items" was said */
 
 	/* a window of what mlpipe.step keeps of each mini-batch */
-	bytea	   *boundaries;
-	int32		first_boundary;
-	int32		nboundaries;
+	bytea *boundaries;
+	int32 first_boundary;
+	int32 nboundaries;
 
 	/* why the step fails: an error, or a threshold was exceeded */
-	Failure    *failure;		/* in context */
-	bool		exceeded;
-	StepEnd		end;			/* what became of it */
-	int64		pause;			/* of STEP_TRIED_AGAIN, in microseconds */
+	Failure *failure; /* in context */
+	bool exceeded;
+	StepEnd end; /* what became of it */
+	int64 pause; /* of STEP_TRIED_AGAIN, in microseconds */
 } ParallelWorker;
 
 /*
@@ -287,4 +287,4 @@ extern void parallel_restart(int64 run_id, int32 no);
 extern Jsonb *parallel_summary(int32 batches, const BatchTotals *totals,
 							   double seconds);
 
-#endif							/* MLPIPE_PARALLEL_H */
+#endif /* MLPIPE_PARALLEL_H */

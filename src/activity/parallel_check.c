@@ -19,14 +19,14 @@
 #include "activity/sql_name.h"
 #include "definition/catch.h"
 
-#define MAX_WORKERS_PER_INSTANCE	10000
-#define MAX_INSTANCES				1000
-#define MAX_RETRIES					1000
-#define MAX_TIMEOUT					259200	/* seconds */
+#define MAX_WORKERS_PER_INSTANCE 10000
+#define MAX_INSTANCES            1000
+#define MAX_RETRIES              1000
+#define MAX_TIMEOUT              259200 /* seconds */
 
-#define DEFAULT_MAX_RETRIES			2
-#define DEFAULT_TIMEOUT				60	/* seconds */
-#define DEFAULT_OVERHEAD_TIMEOUT	600 /* seconds */
+#define DEFAULT_MAX_RETRIES      2
+#define DEFAULT_TIMEOUT          60  /* seconds */
+#define DEFAULT_OVERHEAD_TIMEOUT 600 /* seconds */
 
 /* Where a text is read: what its keys report to, and what its values see. */
 typedef struct Place
@@ -38,7 +38,7 @@ typedef struct Place
 typedef struct SizeInput
 {
 	const char *text;
-	int64		bytes;
+	int64 bytes;
 } SizeInput;
 
 static void read_input(ParallelConfig *config, const Place *place);
@@ -58,9 +58,8 @@ static void read_logging(ParallelConfig *config, JsonReader *reader);
 static void refuse_missing_features(JsonReader *reader);
 static void refuse(JsonReader *reader, const char *key);
 static const char *size_hint(bool of_files);
-static int64 read_seconds(JsonReader *reader, const char *key,
-						  int64 fallback);
-static int	count_cores(void);
+static int64 read_seconds(JsonReader *reader, const char *key, int64 fallback);
+static int count_cores(void);
 static bool parse_count(const char *text, const char *unit, int64 *count);
 static void parse_bytes(void *arg);
 
@@ -69,7 +68,7 @@ parallel_check(JsonReader *reader, ActivityDef *def,
 			   const TemplateScope *scope)
 {
 	ParallelConfig *config = palloc0(sizeof(ParallelConfig));
-	Place		place = {reader, scope};
+	Place place = {reader, scope};
 
 	read_input(config, &place);
 	read_division(config, &place);
@@ -90,8 +89,8 @@ read_input(ParallelConfig *config, const Place *place)
 
 	if (input == NULL)
 		return;
-	config->table = config_template(input, "table", TEMPLATE_TEXT, place->scope,
-									false);
+	config->table = config_template(input, "table", TEMPLATE_TEXT,
+									place->scope, false);
 	table_name_check(config->table, input->problems,
 					 reader_path(input, "table"));
 	config->query = config_template(input, "query", TEMPLATE_SQL, place->scope,
@@ -101,7 +100,8 @@ read_input(ParallelConfig *config, const Place *place)
 									place->scope, false);
 	check_files(config->files, input);
 	if (reader_has(input, "table") + reader_has(input, "query") +
-		reader_has(input, "files") != 1)
+			reader_has(input, "files") !=
+		1)
 		problem_add(input->problems, PROBLEM_ERROR, input->path, NULL,
 					"needs either \"table\", \"query\" or \"files\"");
 	reader_close(input);
@@ -131,15 +131,15 @@ read_division(ParallelConfig *config, const Place *place)
 static void
 read_size(ParallelConfig *config, const Place *place)
 {
-	BatchSize	size;
-	char	   *message;
+	BatchSize size;
+	char *message;
 
 	config->size = config_template(place->reader, "mini_batch_size",
 								   TEMPLATE_TEXT, place->scope, false);
 	if (config->size == NULL || !template_is_constant(config->size))
 		return;
-	if (!batch_size_parse(template_source(config->size),
-						  config->files != NULL, &size, &message))
+	if (!batch_size_parse(template_source(config->size), config->files != NULL,
+						  &size, &message))
 		problem_add(place->reader->problems, PROBLEM_ERROR,
 					reader_path(place->reader, "mini_batch_size"),
 					size_hint(config->files != NULL), "%s", message);
@@ -164,19 +164,20 @@ read_keys(ParallelConfig *config, JsonReader *reader)
 static List *
 read_columns(JsonReader *reader, const char *key)
 {
-	List	   *names = reader_texts(reader, key, false);
-	ListCell   *cell;
-	ListCell   *other;
+	List *names = reader_texts(reader, key, false);
+	ListCell *cell;
+	ListCell *other;
 
 	if (reader_has(reader, key) && names == NIL)
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 					NULL, "must name a column");
 	foreach(cell, names)
-		for_each_cell(other, names, lnext(names, cell))
-			if (strcmp(lfirst(cell), lfirst(other)) == 0)
-				problem_add(reader->problems, PROBLEM_ERROR,
-							reader_path(reader, key), NULL,
-							"\"%s\" is there twice", (char *) lfirst(cell));
+		for_each_cell(other, names,
+					  lnext(names, cell)) if (strcmp(lfirst(cell),
+													 lfirst(other)) == 0)
+			problem_add(reader->problems, PROBLEM_ERROR,
+						reader_path(reader, key), NULL,
+						"\"%s\" is there twice", (char *) lfirst(cell));
 	return names;
 }
 
@@ -193,8 +194,8 @@ read_statements(ParallelConfig *config, const Place *place)
 								  true);
 	config->shutdown = config_template(reader, "shutdown", TEMPLATE_SQL,
 									   place->scope, false);
-	config->append_to = config_template(reader, "append_row_to",
-										TEMPLATE_TEXT, place->scope, false);
+	config->append_to = config_template(reader, "append_row_to", TEMPLATE_TEXT,
+										place->scope, false);
 	table_name_check(config->append_to, reader->problems,
 					 reader_path(reader, "append_row_to"));
 	if (config->run != NULL && template_is_constant(config->run))
@@ -205,7 +206,7 @@ read_statements(ParallelConfig *config, const Place *place)
 static void
 check_run(const ParallelConfig *config, const Place *place)
 {
-	char	   *message;
+	char *message;
 
 	if (!catch_errors(parse_run,
 					  unconstify(char *, template_source(config->run)),
@@ -223,17 +224,18 @@ parse_run(void *arg)
 static void
 read_workers(ParallelConfig *config, JsonReader *reader)
 {
-	config->max_workers =
-		reader_integer(reader, "max_concurrency_per_instance", count_cores(),
-					   1, MAX_WORKERS_PER_INSTANCE);
-	config->max_workers *=
-		reader_integer(reader, "instance_count", 1, 1, MAX_INSTANCES);
+	config->max_workers = reader_integer(reader,
+										 "max_concurrency_per_instance",
+										 count_cores(), 1,
+										 MAX_WORKERS_PER_INSTANCE);
+	config->max_workers *= reader_integer(reader, "instance_count", 1, 1,
+										  MAX_INSTANCES);
 }
 
 static int
 count_cores(void)
 {
-	long		cores = sysconf(_SC_NPROCESSORS_ONLN);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return cores < 1 ? 1 : Min(cores, MAX_WORKERS_PER_INSTANCE);
 }
@@ -245,9 +247,9 @@ read_timeouts(ParallelConfig *config, JsonReader *reader)
 											DEFAULT_OVERHEAD_TIMEOUT);
 	config->progress_timeout = read_seconds(reader, "progress_update_timeout",
 											0);
-	config->first_batch_timeout =
-		read_seconds(reader, "first_task_creation_timeout",
-					 DEFAULT_OVERHEAD_TIMEOUT);
+	config->first_batch_timeout = read_seconds(reader,
+											   "first_task_creation_timeout",
+											   DEFAULT_OVERHEAD_TIMEOUT);
 }
 
 static void
@@ -261,8 +263,7 @@ read_retry_settings(ParallelConfig *config, JsonReader *reader)
 		return;
 	config->max_retries = reader_integer(settings, "max_retries",
 										 DEFAULT_MAX_RETRIES, 0, MAX_RETRIES);
-	config->batch_timeout = read_seconds(settings, "timeout",
-										 DEFAULT_TIMEOUT);
+	config->batch_timeout = read_seconds(settings, "timeout", DEFAULT_TIMEOUT);
 	reader_close(settings);
 }
 
@@ -271,16 +272,17 @@ read_thresholds(ParallelConfig *config, JsonReader *reader)
 {
 	static const char *const words[] = {"items", "none"};
 
-	config->thresholds.batches =
-		reader_integer(reader, "mini_batch_error_threshold", -1, -1,
-					   PG_INT32_MAX);
-	config->thresholds.items =
-		reader_integer(reader, "error_threshold", -1, -1, PG_INT64_MAX);
-	config->thresholds.percent =
-		reader_integer(reader, "allowed_failed_percent", 100, 0, 100);
-	config->compare_items =
-		reader_choice(reader, "count", words, lengthof(words),
-					  config->partition_keys != NIL) == 0;
+	config->thresholds.batches = reader_integer(reader,
+												"mini_batch_error_threshold",
+												-1, -1, PG_INT32_MAX);
+	config->thresholds.items = reader_integer(reader, "error_threshold", -1,
+											  -1, PG_INT64_MAX);
+	config->thresholds.percent = reader_integer(reader,
+												"allowed_failed_percent", 100,
+												0, 100);
+	config->compare_items = reader_choice(reader, "count", words,
+										  lengthof(words),
+										  config->partition_keys != NIL) == 0;
 }
 
 static void
@@ -288,8 +290,8 @@ read_logging(ParallelConfig *config, JsonReader *reader)
 {
 	static const char *const words[] = {"DEBUG", "INFO", "WARNING"};
 	static const char *const levels[] = {"debug", "info", "warning"};
-	int			level = reader_choice(reader, "logging_level", words,
-									  lengthof(words), -1);
+	int level = reader_choice(reader, "logging_level", words, lengthof(words),
+							  -1);
 
 	config->log_level = level < 0 ? NULL : levels[level];
 	config->log_to_run = reader_bool(reader, "copy_logs_to_parent", false);
@@ -323,7 +325,7 @@ read_seconds(JsonReader *reader, const char *key, int64 fallback)
 void
 batch_size_of(const char *text, bool of_files, BatchSize *size)
 {
-	char	   *message;
+	char *message;
 
 	if (!batch_size_parse(text, of_files, size, &message))
 		ereport(ERROR,
@@ -344,7 +346,7 @@ bool
 batch_size_parse(const char *text, bool of_files, BatchSize *size,
 				 char **message)
 {
-	SizeInput	input = {text, 0};
+	SizeInput input = {text, 0};
 	const char *unit = of_files ? "file" : "row";
 
 	memset(size, 0, sizeof(*size));
@@ -380,9 +382,9 @@ batch_size_parse(const char *text, bool of_files, BatchSize *size,
 static bool
 parse_count(const char *text, const char *unit, int64 *count)
 {
-	char	   *end;
-	size_t		length;
-	int64		number;
+	char *end;
+	size_t length;
+	int64 number;
 
 	*count = 0;
 	errno = 0;
@@ -406,9 +408,8 @@ parse_count(const char *text, const char *unit, int64 *count)
 static void
 parse_bytes(void *arg)
 {
-	SizeInput  *input = arg;
+	SizeInput *input = arg;
 
-	input->bytes =
-		DatumGetInt64(DirectFunctionCall1(pg_size_bytes,
-										  CStringGetTextDatum(input->text)));
+	input->bytes = DatumGetInt64(
+		DirectFunctionCall1(pg_size_bytes, CStringGetTextDatum(input->text)));
 }

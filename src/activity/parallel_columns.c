@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(mlpipe_column);
 
 static Form_pg_attribute find_column(TupleDesc rows, const char *name);
 static void check_is_number(Form_pg_attribute column);
-static int	column_index(List *columns, const char *name);
+static int column_index(List *columns, const char *name);
 static void pack_columns(CurrentBatch *batch, int nkeys, int ncolumns);
 static bytea *create_buffer(int64 items);
 static void put_number(bytea *buffer, int64 place, double number);
@@ -40,9 +40,9 @@ static void put_number(bytea *buffer, int64 place, double number);
 char *
 columns_query(const char *query, List *keys, List *columns)
 {
-	TupleDesc	rows = select_rows(query);
+	TupleDesc rows = select_rows(query);
 	StringInfoData text;
-	ListCell   *cell;
+	ListCell *cell;
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, "SELECT ");
@@ -63,7 +63,7 @@ columns_query(const char *query, List *keys, List *columns)
 static Form_pg_attribute
 find_column(TupleDesc rows, const char *name)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < rows->natts; i++)
 		if (strcmp(NameStr(TupleDescAttr(rows, i)->attname), name) == 0)
@@ -77,32 +77,35 @@ find_column(TupleDesc rows, const char *name)
 static void
 check_is_number(Form_pg_attribute column)
 {
-	char		category;
-	bool		preferred;
+	char category;
+	bool preferred;
 
 	get_type_category_preferred(getBaseType(column->atttypid), &category,
 								&preferred);
 	if (category != TYPCATEGORY_NUMERIC)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of \"columns\" is of type %s, which is no type of numbers",
-						NameStr(column->attname),
-						format_type_be(column->atttypid))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg(
+				 "column \"%s\" of \"columns\" is of type %s, which is no type of numbers",
+				 NameStr(column->attname), format_type_be(column->atttypid))));
 }
 
 Datum
 mlpipe_column(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	const ParallelConfig *config;
-	int			index;
+	int index;
 
 	if (MyBatch == NULL || MyCall == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no mini-batch is being run"),
-				 errhint("The function \"%s\" is for the statement \"run\" of parallel activities with \"columns\".",
-						 "mlpipe_column")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no mini-batch is being run"),
+			 errhint(
+				 "The function \"%s\" is for the statement \"run\" of parallel activities with \"columns\".",
+				 "mlpipe_column")));
 	config = MyCall->def->config;
 	index = column_index(config->columns, name);
 	if (MyBatch->columns == NULL)
@@ -115,7 +118,7 @@ static int
 column_index(List *columns, const char *name)
 {
 	StringInfoData names;
-	ListCell   *cell;
+	ListCell *cell;
 
 	initStringInfo(&names);
 	foreach(cell, columns)
@@ -129,25 +132,25 @@ column_index(List *columns, const char *name)
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("no column \"%s\" is packed", name),
 			 columns == NIL ?
-			 errhint("The activity has no \"columns\".") :
-			 errhint("The \"columns\" of the activity are: %s.",
-					 names.data)));
+				 errhint("The activity has no \"columns\".") :
+				 errhint("The \"columns\" of the activity are: %s.",
+						 names.data)));
 }
 
 static void
 pack_columns(CurrentBatch *batch, int nkeys, int ncolumns)
 {
-	Relation	relation = table_open(batch->relation, AccessShareLock);
+	Relation relation = table_open(batch->relation, AccessShareLock);
 	TupleTableSlot *row = table_slot_create(relation, NULL);
 	MemoryContext context = AllocSetContextCreate(batch->context,
 												  "mlpipe columns",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(context);
-	bytea	  **buffers = palloc(ncolumns * sizeof(bytea *));
+	bytea **buffers = palloc(ncolumns * sizeof(bytea *));
 	ItemPointerData last = batch->end;
 	TableScanDesc scan;
-	int64		items = 0;
-	int			i;
+	int64 items = 0;
+	int i;
 
 	for (i = 0; i < ncolumns; i++)
 		buffers[i] = create_buffer(batch->items);
@@ -165,9 +168,10 @@ pack_columns(CurrentBatch *batch, int nkeys, int ncolumns)
 			elog(ERROR, "a partition has more rows than were staged");
 		slot_getallattrs(row);
 		for (i = 0; i < ncolumns; i++)
-			put_number(buffers[i], items, row->tts_isnull[nkeys + i] ?
-					   get_float8_nan() :
-					   DatumGetFloat8(row->tts_values[nkeys + i]));
+			put_number(buffers[i], items,
+					   row->tts_isnull[nkeys + i] ?
+						   get_float8_nan() :
+						   DatumGetFloat8(row->tts_values[nkeys + i]));
 		items++;
 	}
 	table_endscan(scan);
@@ -182,12 +186,13 @@ pack_columns(CurrentBatch *batch, int nkeys, int ncolumns)
 static bytea *
 create_buffer(int64 items)
 {
-	bytea	   *buffer;
+	bytea *buffer;
 
 	if (items > (MaxAllocSize - VARHDRSZ) / sizeof(double))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a partition of " INT64_FORMAT " rows is too large to be packed",
+				 errmsg("a partition of " INT64_FORMAT
+						" rows is too large to be packed",
 						items)));
 	buffer = palloc(VARHDRSZ + items * sizeof(double));
 	SET_VARSIZE(buffer, VARHDRSZ + items * sizeof(double));
@@ -198,7 +203,7 @@ create_buffer(int64 items)
 static void
 put_number(bytea *buffer, int64 place, double number)
 {
-	uint64		bits;
+	uint64 bits;
 
 	memcpy(&bits, &number, sizeof(bits));
 #ifdef WORDS_BIGENDIAN

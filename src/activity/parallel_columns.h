@@ -21,4 +21,4 @@ extern char *columns_query(const char *query, List *keys, List *columns);
 /* What mlpipe_column() has made for a mini-batch is of no more use. */
 extern void columns_forget(CurrentBatch *batch);
 
-#endif							/* MLPIPE_PARALLEL_COLUMNS_H */
+#endif /* MLPIPE_PARALLEL_COLUMNS_H */

@@ -13,40 +13,40 @@
 /* How large a mini-batch is; one of the two is 0.  Files are rows. */
 typedef struct BatchSize
 {
-	int64		rows;
-	int64		bytes;
+	int64 rows;
+	int64 bytes;
 } BatchSize;
 
 /* What a step tolerates; -1: any number. */
 typedef struct Thresholds
 {
-	int64		batches;		/* mini_batch_error_threshold */
-	int64		items;			/* error_threshold */
-	int			percent;		/* allowed_failed_percent; 100: any */
+	int64 batches; /* mini_batch_error_threshold */
+	int64 items;   /* error_threshold */
+	int percent;   /* allowed_failed_percent; 100: any */
 } Thresholds;
 
 typedef struct ParallelConfig
 {
-	Template   *table;			/* all but one of these three are NULL */
-	Template   *query;
-	Template   *files;			/* a pattern */
-	Template   *size;			/* as text; NULL: the default */
-	List	   *partition_keys; /* of char *, instead of a size; or NIL */
-	List	   *columns;		/* of char *, to be packed; or NIL */
-	Template   *init;			/* NULL where there is none, like the next */
-	Template   *shutdown;
-	Template   *run;
-	Template   *append_to;		/* append_row_to, or NULL */
-	int			max_workers;
-	int			max_retries;	/* of a mini-batch, and of init */
-	int64		batch_timeout;	/* these are all in microseconds */
-	int64		overhead_timeout;	/* of init and of preparing run */
-	int64		progress_timeout;	/* 0: the other timeouts are enough */
-	int64		first_batch_timeout;
-	Thresholds	thresholds;
-	bool		compare_items;	/* count: items */
-	const char *log_level;		/* of mlpipe.log_min_level; NULL: leave it */
-	bool		log_to_run;		/* copy_logs_to_parent */
+	Template *table; /* all but one of these three are NULL */
+	Template *query;
+	Template *files;      /* a pattern */
+	Template *size;       /* as text; NULL: the default */
+	List *partition_keys; /* of char *, instead of a size; or NIL */
+	List *columns;        /* of char *, to be packed; or NIL */
+	Template *init;       /* NULL where there is none, like the next */
+	Template *shutdown;
+	Template *run;
+	Template *append_to; /* append_row_to, or NULL */
+	int max_workers;
+	int max_retries;        /* of a mini-batch, and of init */
+	int64 batch_timeout;    /* these are all in microseconds */
+	int64 overhead_timeout; /* of init and of preparing run */
+	int64 progress_timeout; /* 0: the other timeouts are enough */
+	int64 first_batch_timeout;
+	Thresholds thresholds;
+	bool compare_items;    /* count: items */
+	const char *log_level; /* of mlpipe.log_min_level; NULL: leave it */
+	bool log_to_run;       /* copy_logs_to_parent */
 } ParallelConfig;
 
 /* The check() of the type. */
@@ -63,4 +63,4 @@ extern bool batch_size_parse(const char *text, bool of_files, BatchSize *size,
 /* Of config->size, when a step is split.  Raises 22023. */
 extern void batch_size_of(const char *text, bool of_files, BatchSize *size);
 
-#endif							/* MLPIPE_PARALLEL_CONFIG_H */
+#endif /* MLPIPE_PARALLEL_CONFIG_H */

@@ -31,11 +31,11 @@
 typedef struct Ending
 {
 	const RunInfo *run;
-	int64		run_id;
-	int32		no;
+	int64 run_id;
+	int32 no;
 	const ParallelConfig *config;
 	StepActivity activity;
-	StepRow		split;
+	StepRow split;
 	BatchTotals totals;
 	const Failure *failure;
 } Ending;
@@ -56,11 +56,7 @@ static Numeric rounded(double number, int digits);
 StepEnd
 parallel_end(int64 run_id, int32 no, const Failure *failure, int64 *pause)
 {
-	Ending		ending = {
-		.run_id = run_id,
-		.no = no,
-		.failure = failure
-	};
+	Ending ending = {.run_id = run_id, .no = no, .failure = failure};
 	const ActivityDef *def;
 
 	ending.run = run_info(run_id);
@@ -90,10 +86,10 @@ parallel_end(int64 run_id, int32 no, const Failure *failure, int64 *pause)
 static StepEnd
 end_unreadable(const RunInfo *run, int32 no)
 {
-	Failure    *failure;
+	Failure *failure;
 	StepActivity activity;
-	EngineMode	mode;
-	bool		found;
+	EngineMode mode;
+	bool found;
 
 	engine_mode_enter(&mode);
 	found = step_activity(run->run_id, no, false, &activity) &&
@@ -102,18 +98,21 @@ end_unreadable(const RunInfo *run, int32 no)
 	if (!found)
 		return STEP_GONE;
 	parallel_drop_stage(run->run_id, no);
-	failure = failure_create(CurrentMemoryContext, "22023",
-							 psprintf("the pipeline's document is not valid any more: %s",
-									  run->document->problem), NULL, NULL);
+	failure = failure_create(
+		CurrentMemoryContext, "22023",
+		psprintf("the pipeline's document is not valid any more: %s",
+				 run->document->problem),
+		NULL, NULL);
 	return activity_fail(run, no, activity.attempt, failure, false, NULL) ?
-		STEP_ENDED_RUN : STEP_ENDED;
+		STEP_ENDED_RUN :
+		STEP_ENDED;
 }
 
 /* A failure may be about to stop the run: in the order of the numbers. */
 static void
 lock_all(int64 run_id)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	activities_lock(run_id);
@@ -124,8 +123,8 @@ lock_all(int64 run_id)
 static bool
 load_ending(Ending *ending)
 {
-	EngineMode	mode;
-	bool		found;
+	EngineMode mode;
+	bool found;
 
 	engine_mode_enter(&mode);
 	found = step_activity(ending->run_id, ending->no, true,
@@ -133,8 +132,8 @@ load_ending(Ending *ending)
 		ending->activity.status == ACTIVITY_IN_PROGRESS &&
 		step_load(ending->run_id, ending->no, &ending->split);
 	if (found)
-		batch_totals(ending->run_id, ending->no,
-					 ending->config->compare_items, &ending->totals);
+		batch_totals(ending->run_id, ending->no, ending->config->compare_items,
+					 &ending->totals);
 	engine_mode_leave(&mode);
 	return found;
 }
@@ -144,15 +143,13 @@ static Failure *
 failed_verdict(const Ending *ending)
 {
 	const Thresholds *thresholds = &ending->config->thresholds;
-	StepTally	tally = {
-		.batches = ending->split.batches,
-		.failed = ending->totals.failed,
-		.items_failed = ending->totals.items_failed
-	};
-	Verdict		verdict = parallel_judge(thresholds, &tally);
-	EngineMode	mode;
-	char	   *error;
-	int32		batch;
+	StepTally tally = {.batches = ending->split.batches,
+					   .failed = ending->totals.failed,
+					   .items_failed = ending->totals.items_failed};
+	Verdict verdict = parallel_judge(thresholds, &tally);
+	EngineMode mode;
+	char *error;
+	int32 batch;
 
 	if (verdict == VERDICT_TOLERABLE)
 		return NULL;
@@ -172,14 +169,16 @@ end_cancelled(Ending *ending)
 {
 	clean_up(ending, true);
 	return activity_cancel(ending->run, ending->no, ending->activity.attempt,
-						   NULL) ? STEP_ENDED_RUN : STEP_ENDED;
+						   NULL) ?
+		STEP_ENDED_RUN :
+		STEP_ENDED;
 }
 
 /* What is staged, and where mini-batches are, stays for the next attempt. */
 static bool
 try_again(Ending *ending, int64 *pause)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	if (!activity_try_again(ending->run, ending->no, ending->activity.attempt,
 							ending->failure, pause))
@@ -198,30 +197,30 @@ end_failed(Ending *ending)
 		log_summary(ending, NULL);
 	return activity_fail(ending->run, ending->no, ending->activity.attempt,
 						 ending->failure, false, NULL) ?
-		STEP_ENDED_RUN : STEP_ENDED;
+		STEP_ENDED_RUN :
+		STEP_ENDED;
 }
 
 static StepEnd
 end_succeeded(Ending *ending)
 {
 	const BatchTotals *totals = &ending->totals;
-	double		seconds = (GetCurrentTimestamp() -
-						   ending->activity.started_at) / 1000000.0;
-	Jsonb	   *summary = parallel_summary(ending->split.batches, totals,
-										   seconds);
+	double seconds = (GetCurrentTimestamp() - ending->activity.started_at) /
+		1000000.0;
+	Jsonb *summary = parallel_summary(ending->split.batches, totals, seconds);
 
 	clean_up(ending, false);
 	log_summary(ending, summary);
-	return activity_succeed(ending->run, ending->no,
-							ending->activity.attempt, summary, totals->items,
-							totals->items_done, NULL) ?
-		STEP_ENDED_RUN : STEP_ENDED;
+	return activity_succeed(ending->run, ending->no, ending->activity.attempt,
+							summary, totals->items, totals->items_done, NULL) ?
+		STEP_ENDED_RUN :
+		STEP_ENDED;
 }
 
 static void
 clean_up(const Ending *ending, bool cancel_rest)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	if (cancel_rest)
@@ -237,14 +236,16 @@ static void
 log_summary(const Ending *ending, const Jsonb *summary)
 {
 	const char *name = run_activity(ending->run, ending->no)->name;
-	EngineMode	mode;
-	char	   *text;
+	EngineMode mode;
+	char *text;
 
 	engine_mode_enter(&mode);
 	if (summary != NULL && ending->totals.failed > 0)
-		step_log(ending->run_id, ending->no, "warning",
-				 psprintf("%d of %d mini-batches failed, which the thresholds tolerate",
-						  ending->totals.failed, ending->split.batches));
+		step_log(
+			ending->run_id, ending->no, "warning",
+			psprintf(
+				"%d of %d mini-batches failed, which the thresholds tolerate",
+				ending->totals.failed, ending->split.batches));
 	if (ending->config->log_to_run)
 	{
 		if (summary != NULL)
@@ -265,8 +266,8 @@ Jsonb *
 parallel_summary(int32 batches, const BatchTotals *totals, double seconds)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	key;
-	JsonbValue	value;
+	JsonbValue key;
+	JsonbValue value;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_pair(&state, "batches", int64_to_numeric(batches));
@@ -292,7 +293,7 @@ parallel_summary(int32 batches, const BatchTotals *totals, double seconds)
 static void
 push_pair(JsonbParseState **state, char *key, Numeric number)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	value.type = jbvString;
 	value.val.string.val = key;
@@ -306,9 +307,9 @@ push_pair(JsonbParseState **state, char *key, Numeric number)
 static Numeric
 rounded(double number, int digits)
 {
-	Datum		numeric = DirectFunctionCall1(float8_numeric,
-											  Float8GetDatum(number));
+	Datum numeric = DirectFunctionCall1(float8_numeric,
+										Float8GetDatum(number));
 
-	return DatumGetNumeric(DirectFunctionCall2(numeric_round, numeric,
-											   Int32GetDatum(digits)));
+	return DatumGetNumeric(
+		DirectFunctionCall2(numeric_round, numeric, Int32GetDatum(digits)));
 }

@@ -23,7 +23,7 @@ PG_FUNCTION_INFO_V1(mlpipe_list_files);
 
 static void check_may_list(const char *pattern);
 static List *find_files(const char *pattern);
-static int	compare_paths(const ListCell *a, const ListCell *b);
+static int compare_paths(const ListCell *a, const ListCell *b);
 static void add_file(ReturnSetInfo *result, const char *path);
 
 /*
@@ -34,9 +34,9 @@ static void add_file(ReturnSetInfo *result, const char *path);
 Datum
 mlpipe_list_files(PG_FUNCTION_ARGS)
 {
-	char	   *pattern = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	List	   *paths;
-	ListCell   *cell;
+	char *pattern = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	List *paths;
+	ListCell *cell;
 
 	check_may_list(pattern);
 	InitMaterializedSRF(fcinfo, 0);
@@ -53,11 +53,13 @@ static void
 check_may_list(const char *pattern)
 {
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to list files of the server"),
-				 errdetail("Only roles with privileges of the \"%s\" role may do that.",
-						   "pg_read_server_files")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to list files of the server"),
+			 errdetail(
+				 "Only roles with privileges of the \"%s\" role may do that.",
+				 "pg_read_server_files")));
 	if (!is_absolute_path(pattern))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
@@ -68,16 +70,15 @@ check_may_list(const char *pattern)
 static List *
 find_files(const char *pattern)
 {
-	glob_t		found = {0};
-	List	   *volatile paths = NIL;
-	int			failed;
-	size_t		i;
+	glob_t found = {0};
+	List *volatile paths = NIL;
+	int failed;
+	size_t i;
 
 	failed = glob(pattern, GLOB_NOSORT, NULL, &found);
 	if (failed == GLOB_NOSPACE)
 		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 
 	/* What glob() has is not ours, so nothing here may fail but for memory. */
 	PG_TRY();
@@ -104,8 +105,8 @@ static void
 add_file(ReturnSetInfo *result, const char *path)
 {
 	struct stat file;
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum values[3];
+	bool nulls[3] = {false};
 
 	/* It may have gone since. */
 	if (stat(path, &file) != 0 || !S_ISREG(file.st_mode))

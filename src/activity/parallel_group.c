@@ -37,41 +37,41 @@
 #include "store/engine_mode.h"
 
 /* How long a group should last, and when it is cut short. */
-#define GROUP_SECONDS		0.006
-#define GROUP_TOO_LONG		(20 * INT64CONST(1000)) /* microseconds */
+#define GROUP_SECONDS  0.006
+#define GROUP_TOO_LONG (20 * INT64CONST(1000)) /* microseconds */
 
 /*
  * A worker that dies takes its mini-batches along, which counts as an attempt
  * at them; it is not held against them before this many.
  */
-#define MAX_LOST_ATTEMPTS	10
+#define MAX_LOST_ATTEMPTS 10
 
 /* One mini-batch of a group. */
 typedef struct BatchResult
 {
-	int32		batch;
-	int32		attempt;
-	bool		tried;
-	bool		succeeded;
-	bool		final;
+	int32 batch;
+	int32 attempt;
+	bool tried;
+	bool succeeded;
+	bool final;
 	TimestampTz started_at;
 	TimestampTz finished_at;
-	int64		items_in;		/* -1: not known */
-	int64		items_out;
-	Jsonb	   *keys;			/* of its partition */
-	List	   *failed_items;	/* of FailedItem * */
-	Failure    *failure;
+	int64 items_in; /* -1: not known */
+	int64 items_out;
+	Jsonb *keys;        /* of its partition */
+	List *failed_items; /* of FailedItem * */
+	Failure *failure;
 } BatchResult;
 
-static int	group_size(const ParallelWorker *worker);
-static int	take_group(ParallelWorker *worker, BatchResult *results);
+static int group_size(const ParallelWorker *worker);
+static int take_group(ParallelWorker *worker, BatchResult *results);
 static Failure *run_group(ParallelWorker *worker, BatchResult *results, int n);
 static void run_one_by_one(ParallelWorker *worker, BatchResult *results,
 						   int n);
 static void run_alone(ParallelWorker *worker, BatchResult *result);
 static void record_failure(ParallelWorker *worker, BatchResult *result,
 						   Failure *failure);
-static int	tries(const ParallelWorker *worker, const BatchResult *result);
+static int tries(const ParallelWorker *worker, const BatchResult *result);
 static void try_all(ParallelWorker *worker, BatchResult *results, int n);
 static void try_batch(ParallelWorker *worker, BatchResult *result);
 static bool attempts_were_lost(ParallelWorker *worker, BatchResult *result);
@@ -97,8 +97,8 @@ bool
 parallel_do_group(ParallelWorker *worker)
 {
 	BatchResult *results;
-	Failure    *failure;
-	int			n;
+	Failure *failure;
+	int n;
 
 	MemoryContextReset(worker->scratch);
 	MemoryContextSwitchTo(worker->scratch);
@@ -124,20 +124,21 @@ parallel_do_group(ParallelWorker *worker)
 static int
 group_size(const ParallelWorker *worker)
 {
-	StepCounts	counts;
+	StepCounts counts;
 
 	step_counts(worker->step, &counts);
 	if (counts.batch_seconds <= 0)
 		return counts.first_batch_at == 0 ? 1 : 2;
-	return (int) Max(Min(GROUP_SECONDS / counts.batch_seconds,
-						 MAX_BATCH_GROUP), 1);
+	return (
+		int) Max(Min(GROUP_SECONDS / counts.batch_seconds, MAX_BATCH_GROUP),
+				 1);
 }
 
 static int
 take_group(ParallelWorker *worker, BatchResult *results)
 {
-	int			n = step_take(worker->step, group_size(worker));
-	int			i;
+	int n = step_take(worker->step, group_size(worker));
+	int i;
 
 	for (i = 0; i < n; i++)
 	{
@@ -151,7 +152,7 @@ take_group(ParallelWorker *worker, BatchResult *results)
 static Failure *
 run_group(ParallelWorker *worker, BatchResult *results, int n)
 {
-	Failure    *volatile failure = NULL;
+	Failure *volatile failure = NULL;
 
 	PG_TRY();
 	{
@@ -163,8 +164,7 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 		try_all(worker, results, n);
 		journal_capture_stop();
 		record(worker, results, n);
-		work_commit(worker->call->document->durability ==
-					DURABILITY_ACTIVITY);
+		work_commit(worker->call->document->durability == DURABILITY_ACTIVITY);
 	}
 	PG_CATCH();
 	{
@@ -181,7 +181,7 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 static void
 run_one_by_one(ParallelWorker *worker, BatchResult *results, int n)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < n && worker->failure == NULL; i++)
 		run_alone(worker, &results[i]);
@@ -190,9 +190,9 @@ run_one_by_one(ParallelWorker *worker, BatchResult *results, int n)
 static void
 run_alone(ParallelWorker *worker, BatchResult *result)
 {
-	BatchResult again = {.batch = result->batch,.attempt = result->attempt};
-	Failure    *failure;
-	StepCounts	counts;
+	BatchResult again = {.batch = result->batch, .attempt = result->attempt};
+	Failure *failure;
+	StepCounts counts;
 
 	step_counts(worker->step, &counts);
 	if (counts.stopping)
@@ -213,7 +213,7 @@ run_alone(ParallelWorker *worker, BatchResult *result)
 static void
 record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
 {
-	Failure    *volatile again = NULL;
+	Failure *volatile again = NULL;
 
 	if (strcmp(failure->sqlstate, "23505") == 0)
 	{
@@ -259,7 +259,7 @@ static void
 try_all(ParallelWorker *worker, BatchResult *results, int n)
 {
 	TimestampTz started_at = GetCurrentTimestamp();
-	int			i;
+	int i;
 
 	for (i = 0; i < n && worker->failure == NULL; i++)
 	{
@@ -299,7 +299,8 @@ try_batch(ParallelWorker *worker, BatchResult *result)
 static bool
 attempts_were_lost(ParallelWorker *worker, BatchResult *result)
 {
-	if (tries(worker, result) <= worker->config->max_retries + MAX_LOST_ATTEMPTS)
+	if (tries(worker, result) <=
+		worker->config->max_retries + MAX_LOST_ATTEMPTS)
 		return false;
 	result->tried = true;
 	result->final = true;
@@ -315,7 +316,7 @@ run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 					  CurrentBatch *batch)
 {
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData *volatile error = NULL;
 	volatile WatchAlarm alarm = WATCH_NONE;
 
 	BeginInternalSubTransaction(NULL);
@@ -346,26 +347,24 @@ run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 static void
 run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 {
-	WatchLimits limits = {
-		.batch_timeout = worker->config->batch_timeout,
-		.step_deadline = worker->deadline,
-		.progress_timeout = worker->config->progress_timeout,
-		.step = worker->step,
-		.joined_at = worker->joined_at
-	};
+	WatchLimits limits = {.batch_timeout = worker->config->batch_timeout,
+						  .step_deadline = worker->deadline,
+						  .progress_timeout = worker->config->progress_timeout,
+						  .step = worker->step,
+						  .joined_at = worker->joined_at};
 
-	int64		rows;
+	int64 rows;
 
 	watch_start(&limits);
 	if (worker->plan != NULL)
 		rows = batch_plan_run(worker->plan);
 	else
 	{
-		CachedPlanSource *plan =
-			batch_plan_create(parallel_run_text(worker),
-							  parallel_batch_relation(worker->config,
-													  &worker->split),
-							  worker->append_to, false);
+		CachedPlanSource
+			*plan = batch_plan_create(parallel_run_text(worker),
+									  parallel_batch_relation(worker->config,
+															  &worker->split),
+									  worker->append_to, false);
 
 		rows = batch_plan_run(plan);
 		DropCachedPlan(plan);
@@ -390,16 +389,19 @@ check_gap(ParallelWorker *worker, const BatchResult *result)
 						list_length(result->failed_items)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("the mini-batch has " INT64_FORMAT " items, and \"run\" returned " INT64_FORMAT " rows",
+				 errmsg("the mini-batch has " INT64_FORMAT
+						" items, and \"run\" returned " INT64_FORMAT " rows",
 						result->items_in, result->items_out),
-				 errhint("Where rows are not items, set \"count\" to \"none\".")));
+				 errhint(
+					 "Where rows are not items, set \"count\" to \"none\".")));
 
 	if (worker->config->compare_items && !worker->surplus_logged &&
 		result->items_out > result->items_in)
 	{
-		call_log(WARNING, psprintf("mini-batch %d has " INT64_FORMAT " items, and \"run\" returned " INT64_FORMAT " rows",
-								   result->batch, result->items_in,
-								   result->items_out));
+		call_log(WARNING,
+				 psprintf("mini-batch %d has " INT64_FORMAT
+						  " items, and \"run\" returned " INT64_FORMAT " rows",
+						  result->batch, result->items_in, result->items_out));
 		worker->surplus_logged = true;
 	}
 }
@@ -422,9 +424,9 @@ take_failure(ParallelWorker *worker, BatchResult *result, ErrorData *error,
 	}
 	result->tried = true;
 	if (alarm == WATCH_BATCH && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		result->failure =
-			parallel_alarm_failure(worker, alarm, "the mini-batch",
-								   worker->config->batch_timeout);
+		result
+			->failure = parallel_alarm_failure(worker, alarm, "the mini-batch",
+											   worker->config->batch_timeout);
 	else
 		result->failure = failure_from_error(error, INTERRUPT_NONE);
 
@@ -444,14 +446,13 @@ take_failure(ParallelWorker *worker, BatchResult *result, ErrorData *error,
 static void
 count_items(BatchResult *result, CurrentBatch *batch)
 {
-	char	   *message;
+	char *message;
 
 	if (result->succeeded)
 		return;
 	if (batch->items >= 0)
 		result->items_in = batch->items;
-	else if (!result->final ||
-			 !catch_errors(count_items_of, batch, &message))
+	else if (!result->final || !catch_errors(count_items_of, batch, &message))
 		result->items_in = batch->items_read;
 	else
 		result->items_in = batch->items;
@@ -468,8 +469,8 @@ count_items_of(void *arg)
 static void
 record(const ParallelWorker *worker, const BatchResult *results, int n)
 {
-	EngineMode	mode;
-	int			i;
+	EngineMode mode;
+	int i;
 
 	/* SET TRANSACTION READ ONLY in the user's code ends with that. */
 	XactReadOnly = false;
@@ -489,36 +490,32 @@ static void
 record_attempt(const ParallelWorker *worker, const BatchResult *result)
 {
 	const Failure *failure = result->failure;
-	BatchRow	row = {
-		.run_id = worker->order.run_id,
-		.no = worker->order.no,
-		.batch = result->batch,
-		.attempt = result->attempt,
-		.succeeded = result->succeeded,
-		.final = result->final,
-		.executor_pid = MyProcPid,
-		.started_at = result->started_at,
-		.finished_at = result->finished_at,
-		.items_in = result->items_in,
-		.items_out = result->items_out,
-		.keys = result->keys,
-		.error = failure != NULL ? failure->message : NULL
-	};
+	BatchRow row = {.run_id = worker->order.run_id,
+					.no = worker->order.no,
+					.batch = result->batch,
+					.attempt = result->attempt,
+					.succeeded = result->succeeded,
+					.final = result->final,
+					.executor_pid = MyProcPid,
+					.started_at = result->started_at,
+					.finished_at = result->finished_at,
+					.items_in = result->items_in,
+					.items_out = result->items_out,
+					.keys = result->keys,
+					.error = failure != NULL ? failure->message : NULL};
 
 	batch_insert(&row);
 	if (failure != NULL)
 	{
-		BatchFailure failed = {
-			.run_id = row.run_id,
-			.no = row.no,
-			.batch = row.batch,
-			.attempt = row.attempt,
-			.sqlstate = failure->sqlstate,
-			.message = failure->message,
-			.detail = failure->detail,
-			.hint = failure->hint,
-			.context = failure->context
-		};
+		BatchFailure failed = {.run_id = row.run_id,
+							   .no = row.no,
+							   .batch = row.batch,
+							   .attempt = row.attempt,
+							   .sqlstate = failure->sqlstate,
+							   .message = failure->message,
+							   .detail = failure->detail,
+							   .hint = failure->hint,
+							   .context = failure->context};
 
 		batch_failure_insert(&failed);
 	}
@@ -528,20 +525,18 @@ record_attempt(const ParallelWorker *worker, const BatchResult *result)
 static void
 record_failed_items(const ParallelWorker *worker, const BatchResult *result)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, result->failed_items)
 	{
 		FailedItem *item = lfirst(cell);
-		BatchFailure failed = {
-			.run_id = worker->order.run_id,
-			.no = worker->order.no,
-			.batch = result->batch,
-			.attempt = result->attempt,
-			.sqlstate = "22000",
-			.message = item->message,
-			.context = item->key
-		};
+		BatchFailure failed = {.run_id = worker->order.run_id,
+							   .no = worker->order.no,
+							   .batch = result->batch,
+							   .attempt = result->attempt,
+							   .sqlstate = "22000",
+							   .message = item->message,
+							   .context = item->key};
 
 		batch_failure_insert(&failed);
 	}
@@ -551,24 +546,25 @@ record_failed_items(const ParallelWorker *worker, const BatchResult *result)
 static void
 count_ends(ParallelWorker *worker, const BatchResult *results, int n)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < n; i++)
 	{
 		const BatchResult *result = &results[i];
-		int64		items = Max(result->items_in, 0);
-		BatchEnd	end = result->succeeded ? BATCH_SUCCEEDED :
-			result->final ? BATCH_FAILED : BATCH_RETRY;
+		int64 items = Max(result->items_in, 0);
+		BatchEnd end = result->succeeded ? BATCH_SUCCEEDED :
+			result->final                ? BATCH_FAILED :
+										   BATCH_RETRY;
 
 		if (!result->tried)
 			continue;
 		step_batch_ended(worker->step, result->batch, result->attempt, end,
 						 items,
-						 items_not_failed(worker->config->compare_items,
-										  items, result->items_out,
+						 items_not_failed(worker->config->compare_items, items,
+										  result->items_out,
 										  list_length(result->failed_items)),
 						 (result->finished_at - result->started_at) /
-						 1000000.0);
+							 1000000.0);
 	}
 }
 
@@ -576,7 +572,7 @@ Failure *
 parallel_alarm_failure(const ParallelWorker *worker, WatchAlarm alarm,
 					   const char *what, int64 timeout)
 {
-	char	   *message = NULL;
+	char *message = NULL;
 
 	switch (alarm)
 	{
@@ -591,9 +587,10 @@ parallel_alarm_failure(const ParallelWorker *worker, WatchAlarm alarm,
 							   worker->call->def->timeout / 1000000.0);
 			break;
 		case WATCH_STALLED:
-			message = psprintf("no mini-batch was finished and no progress reported for %g s, and \"progress_update_timeout\" is %g",
-							   worker->config->progress_timeout / 1000000.0,
-							   worker->config->progress_timeout / 1000000.0);
+			message = psprintf(
+				"no mini-batch was finished and no progress reported for %g s, and \"progress_update_timeout\" is %g",
+				worker->config->progress_timeout / 1000000.0,
+				worker->config->progress_timeout / 1000000.0);
 			break;
 	}
 	return failure_create(worker->context, "57014", message, NULL, NULL);

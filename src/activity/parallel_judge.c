@@ -36,18 +36,18 @@ verdict_message(Verdict verdict, const Thresholds *thresholds,
 		case VERDICT_TOLERABLE:
 			break;
 		case VERDICT_TOO_MANY_BATCHES:
-			return psprintf("%d of %d mini-batches failed, and \"mini_batch_error_threshold\" is "
-							INT64_FORMAT,
-							tally->failed, tally->batches,
-							thresholds->batches);
+			return psprintf(
+				"%d of %d mini-batches failed, and \"mini_batch_error_threshold\" is " INT64_FORMAT,
+				tally->failed, tally->batches, thresholds->batches);
 		case VERDICT_TOO_MANY_ITEMS:
-			return psprintf(INT64_FORMAT " items failed, and \"error_threshold\" is "
-							INT64_FORMAT,
-							tally->items_failed, thresholds->items);
+			return psprintf(
+				INT64_FORMAT
+				" items failed, and \"error_threshold\" is " INT64_FORMAT,
+				tally->items_failed, thresholds->items);
 		case VERDICT_TOO_HIGH_PERCENTAGE:
-			return psprintf("%d of %d mini-batches failed, and \"allowed_failed_percent\" is %d",
-							tally->failed, tally->batches,
-							thresholds->percent);
+			return psprintf(
+				"%d of %d mini-batches failed, and \"allowed_failed_percent\" is %d",
+				tally->failed, tally->batches, thresholds->percent);
 	}
 	return pstrdup("the failures are within the thresholds");
 }
@@ -55,7 +55,7 @@ verdict_message(Verdict verdict, const Thresholds *thresholds,
 int64
 items_not_failed(bool compare_items, int64 items, int64 rows, int64 reported)
 {
-	int64		failed = reported;
+	int64 failed = reported;
 
 	/* An item that was reported usually is one that was not returned, too. */
 	if (compare_items)

@@ -13,9 +13,9 @@
 /* What a step has come to so far. */
 typedef struct StepTally
 {
-	int32		batches;		/* in all */
-	int32		failed;			/* of them, for good */
-	int64		items_failed;
+	int32 batches; /* in all */
+	int32 failed;  /* of them, for good */
+	int64 items_failed;
 } StepTally;
 
 typedef enum Verdict
@@ -47,4 +47,4 @@ extern int64 items_not_failed(bool compare_items, int64 items, int64 rows,
 extern bool gap_fails_batch(const ParallelConfig *config, int64 items,
 							int64 rows, int64 reported);
 
-#endif							/* MLPIPE_PARALLEL_JUDGE_H */
+#endif /* MLPIPE_PARALLEL_JUDGE_H */

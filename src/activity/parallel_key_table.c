@@ -18,8 +18,8 @@
 TupleDesc
 key_table_columns(TupleDesc rows, const BatchKeys *keys)
 {
-	TupleDesc	columns = CreateTemplateTupleDesc(keys->n);
-	int			i;
+	TupleDesc columns = CreateTemplateTupleDesc(keys->n);
+	int i;
 
 	for (i = 0; i < keys->n; i++)
 		TupleDescCopyEntry(columns, i + 1, rows, keys->keys[i].column);
@@ -29,7 +29,7 @@ key_table_columns(TupleDesc rows, const BatchKeys *keys)
 KeyTable *
 key_table_begin(Relation relation)
 {
-	KeyTable   *table = palloc(sizeof(KeyTable));
+	KeyTable *table = palloc(sizeof(KeyTable));
 
 	table->relation = relation;
 	stage_pages_begin(&table->pages, relation);
@@ -39,8 +39,8 @@ key_table_begin(Relation relation)
 void
 key_table_add(KeyTable *table, Datum *values, bool *nulls, ItemPointer tid)
 {
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(table->relation),
-										values, nulls);
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(table->relation),
+									  values, nulls);
 
 	tuple = stage_toast(table->relation, tuple);
 	stage_pages_add(&table->pages, tuple->t_data, tuple->t_len, tid);

@@ -16,8 +16,8 @@
 
 typedef struct KeyTable
 {
-	Relation	relation;		/* its columns are the keys, in their order */
-	StagePages	pages;
+	Relation relation; /* its columns are the keys, in their order */
+	StagePages pages;
 } KeyTable;
 
 /* The columns of such a table, for keys that are columns of these rows. */
@@ -33,4 +33,4 @@ extern void key_table_end(KeyTable *table);
 extern void key_table_read(Relation relation, ItemPointer tid,
 						   TupleTableSlot *keys);
 
-#endif							/* MLPIPE_PARALLEL_KEY_TABLE_H */
+#endif /* MLPIPE_PARALLEL_KEY_TABLE_H */

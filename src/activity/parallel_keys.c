@@ -35,13 +35,13 @@ BatchKeys *
 batch_keys_create(TupleDesc rows, List *names)
 {
 	BatchKeys *keys = palloc0(offsetof(BatchKeys, keys) +
-								  list_length(names) * sizeof(BatchKey));
-	ListCell   *cell;
+							  list_length(names) * sizeof(BatchKey));
+	ListCell *cell;
 
 	keys->can_hash = true;
 	foreach(cell, names)
 	{
-		BatchKey   *key = &keys->keys[keys->n++];
+		BatchKey *key = &keys->keys[keys->n++];
 
 		prepare_key(key, rows, lfirst(cell));
 		keys->can_hash &= key->by_image || OidIsValid(key->hash.fn_oid);
@@ -64,13 +64,15 @@ prepare_key(BatchKey *key, TupleDesc rows, const char *name)
 
 	type = lookup_type_cache(attribute->atttypid,
 							 TYPECACHE_EQ_OPR_FINFO |
-							 TYPECACHE_HASH_EXTENDED_PROC_FINFO |
-							 TYPECACHE_BTREE_OPFAMILY);
+								 TYPECACHE_HASH_EXTENDED_PROC_FINFO |
+								 TYPECACHE_BTREE_OPFAMILY);
 	if (!OidIsValid(type->eq_opr_finfo.fn_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("partition key \"%s\" is of type %s, whose values cannot be compared",
-						name, format_type_be(attribute->atttypid))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg(
+				 "partition key \"%s\" is of type %s, whose values cannot be compared",
+				 name, format_type_be(attribute->atttypid))));
 	fmgr_info_copy(&key->equal, &type->eq_opr_finfo, CurrentMemoryContext);
 	if (OidIsValid(type->hash_extended_proc_finfo.fn_oid))
 		fmgr_info_copy(&key->hash, &type->hash_extended_proc_finfo,
@@ -87,27 +89,29 @@ prepare_key(BatchKey *key, TupleDesc rows, const char *name)
 static bool
 equal_by_image(const TypeCacheEntry *type, Oid collation)
 {
-	Oid			proc;
+	Oid proc;
 
 	if (!OidIsValid(type->btree_opf))
 		return false;
 	proc = get_opfamily_proc(type->btree_opf, type->btree_opintype,
 							 type->btree_opintype, BTEQUALIMAGE_PROC);
 	return OidIsValid(proc) &&
-		DatumGetBool(OidFunctionCall1Coll(proc, collation,
-										  ObjectIdGetDatum(type->btree_opintype)));
+		DatumGetBool(
+			   OidFunctionCall1Coll(proc, collation,
+									ObjectIdGetDatum(type->btree_opintype)));
 }
 
 static AttrNumber
 find_column(TupleDesc rows, const char *name)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < rows->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(rows, i);
 
-		if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0)
+		if (!column->attisdropped &&
+			strcmp(NameStr(column->attname), name) == 0)
 			return column->attnum;
 	}
 	ereport(ERROR,
@@ -120,7 +124,7 @@ static char *
 column_names(TupleDesc rows)
 {
 	StringInfoData names;
-	int			i;
+	int i;
 
 	initStringInfo(&names);
 	for (i = 0; i < rows->natts; i++)
@@ -138,11 +142,11 @@ column_names(TupleDesc rows)
 static void
 prepare_to_jsonb(BatchKey *key, Oid type, int32 typmod)
 {
-	Const	   *argument = makeConst(type, typmod, key->collation, key->length,
-									 (Datum) 0, true, key->by_value);
-	FuncExpr   *call = makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
-									InvalidOid, key->collation,
-									COERCE_EXPLICIT_CALL);
+	Const *argument = makeConst(type, typmod, key->collation, key->length,
+								(Datum) 0, true, key->by_value);
+	FuncExpr *call = makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
+								  InvalidOid, key->collation,
+								  COERCE_EXPLICIT_CALL);
 
 	fmgr_info(F_TO_JSONB, &key->to_jsonb);
 	fmgr_info_set_expr((Node *) call, &key->to_jsonb);
@@ -151,14 +155,14 @@ prepare_to_jsonb(BatchKey *key, Oid type, int32 typmod)
 uint64
 batch_keys_hash(BatchKeys *keys, TupleTableSlot *row)
 {
-	uint64		hash = 0;
-	int			i;
+	uint64 hash = 0;
+	int i;
 
 	for (i = 0; i < keys->n; i++)
 	{
-		BatchKey   *key = &keys->keys[i];
-		bool		is_null;
-		Datum		value = slot_getattr(row, key->column, &is_null);
+		BatchKey *key = &keys->keys[i];
+		bool is_null;
+		Datum value = slot_getattr(row, key->column, &is_null);
 
 		hash = mix(hash_combine64(hash, is_null ? 0 : hash_key(key, value)));
 	}
@@ -169,7 +173,7 @@ static uint64
 hash_key(BatchKey *key, Datum value)
 {
 	struct varlena *text;
-	uint64		hash;
+	uint64 hash;
 
 	if (!key->by_image)
 		return DatumGetUInt64(FunctionCall2Coll(&key->hash, key->collation,
@@ -221,7 +225,7 @@ batch_key_equal(BatchKey *key, Datum a, bool a_is_null, Datum b,
 		return a_is_null && b_is_null;
 	if (key->by_image)
 		return key->by_value ? bits_of(key, a) == bits_of(key, b) :
-			same_image(a, b);
+							   same_image(a, b);
 	return DatumGetBool(FunctionCall2Coll(&key->equal, key->collation, a, b));
 }
 
@@ -230,8 +234,8 @@ same_image(Datum a, Datum b)
 {
 	struct varlena *first = PG_DETOAST_DATUM_PACKED(a);
 	struct varlena *second = PG_DETOAST_DATUM_PACKED(b);
-	Size		length = VARSIZE_ANY_EXHDR(first);
-	bool		same = length == VARSIZE_ANY_EXHDR(second) &&
+	Size length = VARSIZE_ANY_EXHDR(first);
+	bool same = length == VARSIZE_ANY_EXHDR(second) &&
 		memcmp(VARDATA_ANY(first), VARDATA_ANY(second), length) == 0;
 
 	if ((Pointer) first != DatumGetPointer(a))
@@ -245,7 +249,7 @@ Jsonb *
 batch_keys_jsonb(BatchKeys *keys, TupleTableSlot *row)
 {
 	JsonbParseState *state = NULL;
-	int			i;
+	int i;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (i = 0; i < keys->n; i++)
@@ -256,11 +260,11 @@ batch_keys_jsonb(BatchKeys *keys, TupleTableSlot *row)
 static void
 push_key(JsonbParseState **state, BatchKey *key, TupleTableSlot *row)
 {
-	JsonbValue	name;
-	JsonbValue	value;
-	Jsonb	   *jsonb;
-	bool		is_null;
-	Datum		datum = slot_getattr(row, key->column, &is_null);
+	JsonbValue name;
+	JsonbValue value;
+	Jsonb *jsonb;
+	bool is_null;
+	Datum datum = slot_getattr(row, key->column, &is_null);
 
 	name.type = jbvString;
 	name.val.string.val = unconstify(char *, key->name);

@@ -12,26 +12,26 @@
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
 
-#define MAX_BATCH_KEYS		32
+#define MAX_BATCH_KEYS 32
 
 /* One of them. */
 typedef struct BatchKey
 {
 	const char *name;
-	AttrNumber	column;
-	Oid			collation;
-	bool		by_value;
-	int16		length;
-	bool		by_image;		/* equal values are the same bytes */
-	FmgrInfo	hash;			/* its fn_oid is invalid: there is none */
-	FmgrInfo	equal;
-	FmgrInfo	to_jsonb;
+	AttrNumber column;
+	Oid collation;
+	bool by_value;
+	int16 length;
+	bool by_image; /* equal values are the same bytes */
+	FmgrInfo hash; /* its fn_oid is invalid: there is none */
+	FmgrInfo equal;
+	FmgrInfo to_jsonb;
 } BatchKey;
 
 typedef struct BatchKeys
 {
-	int			n;
-	bool		can_hash;		/* all of them */
+	int n;
+	bool can_hash; /* all of them */
 	BatchKey keys[FLEXIBLE_ARRAY_MEMBER];
 } BatchKeys;
 
@@ -45,10 +45,10 @@ extern BatchKeys *batch_keys_create(TupleDesc rows, List *names);
 extern uint64 batch_keys_hash(BatchKeys *keys, TupleTableSlot *row);
 
 /* NULL equals NULL here, and nothing else. */
-extern bool batch_key_equal(BatchKey *key, Datum a, bool a_is_null,
-								Datum b, bool b_is_null);
+extern bool batch_key_equal(BatchKey *key, Datum a, bool a_is_null, Datum b,
+							bool b_is_null);
 
 /* The keys of a row: {name: value}, values as to_jsonb() makes them. */
 extern Jsonb *batch_keys_jsonb(BatchKeys *keys, TupleTableSlot *row);
 
-#endif							/* MLPIPE_PARALLEL_KEYS_H */
+#endif /* MLPIPE_PARALLEL_KEYS_H */

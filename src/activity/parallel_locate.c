@@ -22,7 +22,7 @@
 #include "store/engine_mode.h"
 
 /* As many boundaries are read at once. */
-#define BOUNDARY_WINDOW		4096
+#define BOUNDARY_WINDOW 4096
 
 static void locate_partition(ParallelWorker *worker, int32 number,
 							 CurrentBatch *batch);
@@ -55,12 +55,11 @@ parallel_locate_batch(ParallelWorker *worker, int32 number,
 			boundary_read(read_entry(worker, number + 1, BOUNDARY_SIZE),
 						  &batch->end);
 		else
-			batch->items = split->items -
-				(number - 1) * split->rows_per_batch;
+			batch->items = split->items - (number - 1) * split->rows_per_batch;
 	}
 	else
 	{
-		int64		begin = (int64) (number - 1) * split->blocks_per_batch;
+		int64 begin = (int64) (number - 1) * split->blocks_per_batch;
 
 		ItemPointerSet(&batch->begin, begin, FirstOffsetNumber);
 		if (number < split->batches)
@@ -72,7 +71,7 @@ parallel_locate_batch(ParallelWorker *worker, int32 number,
 static void
 locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 {
-	Partition	partition;
+	Partition partition;
 
 	partition_read(read_entry(worker, number, PARTITION_SIZE), &partition);
 	batch->begin = partition.begin;
@@ -85,11 +84,12 @@ locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 static Jsonb *
 keys_of(ParallelWorker *worker, Partition *partition)
 {
-	bool		in_table = OidIsValid(worker->split.key_relation);
-	Relation	relation = table_open(in_table ? worker->split.key_relation :
-									  worker->split.relation, AccessShareLock);
+	bool in_table = OidIsValid(worker->split.key_relation);
+	Relation relation = table_open(in_table ? worker->split.key_relation :
+											  worker->split.relation,
+								   AccessShareLock);
 	TupleTableSlot *row = table_slot_create(relation, NULL);
-	Jsonb	   *keys;
+	Jsonb *keys;
 
 	if (worker->keys == NULL)
 	{
@@ -124,15 +124,14 @@ static void
 read_window(ParallelWorker *worker, int32 first, int size)
 {
 	MemoryContext previous = MemoryContextSwitchTo(worker->context);
-	EngineMode	mode;
+	EngineMode mode;
 
 	if (worker->boundaries != NULL)
 		pfree(worker->boundaries);
 	worker->boundaries = NULL;
 	engine_mode_enter(&mode);
 	worker->boundaries = step_boundaries(worker->order.run_id,
-										 worker->order.no,
-										 (first - 1) * size,
+										 worker->order.no, (first - 1) * size,
 										 BOUNDARY_WINDOW * size);
 	engine_mode_leave(&mode);
 	worker->first_boundary = first;
@@ -145,10 +144,10 @@ char *
 parallel_run_text(const ParallelWorker *worker)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	key;
-	JsonbValue	value;
-	Jsonb	   *batch = batch_context();
-	Jsonb	   *root;
+	JsonbValue key;
+	JsonbValue value;
+	Jsonb *batch = batch_context();
+	Jsonb *root;
 
 	key.type = jbvString;
 	key.val.string.val = "batch";
@@ -160,9 +159,9 @@ parallel_run_text(const ParallelWorker *worker)
 	pushJsonbValue(&state, WJB_KEY, &key);
 	pushJsonbValue(&state, WJB_VALUE, &value);
 	root = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-	root = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-											  JsonbPGetDatum(call_context(worker->call)),
-											  JsonbPGetDatum(root)));
+	root = DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_concat,
+							JsonbPGetDatum(call_context(worker->call)),
+							JsonbPGetDatum(root)));
 	return template_render(worker->config->run, root);
 }
-

@@ -14,9 +14,9 @@
 #include "activity/parallel_partition.h"
 #include "store/step_store.h"
 
-#define FIRST_ROOM		1024
+#define FIRST_ROOM 1024
 
-static int	compare_partitions(const void *a, const void *b);
+static int compare_partitions(const void *a, const void *b);
 
 Partition *
 partition_add(PartitionList *list)
@@ -26,9 +26,9 @@ partition_add(PartitionList *list)
 		if (list->room == 0)
 			list->partitions = palloc(FIRST_ROOM * sizeof(Partition));
 		else
-			list->partitions =
-				repalloc_huge(list->partitions,
-							  (Size) list->room * 2 * sizeof(Partition));
+			list->partitions = repalloc_huge(list->partitions,
+											 (Size) list->room * 2 *
+												 sizeof(Partition));
 		list->room = list->room == 0 ? FIRST_ROOM : list->room * 2;
 	}
 	return &list->partitions[list->n++];
@@ -58,7 +58,7 @@ compare_partitions(const void *a, const void *b)
 void
 partitions_write(const PartitionList *list, StringInfo boundaries)
 {
-	int32		i;
+	int32 i;
 
 	if (list->n > MaxAllocSize / 2 / PARTITION_SIZE)
 		ereport(ERROR,
@@ -78,14 +78,13 @@ partitions_write(const PartitionList *list, StringInfo boundaries)
 void
 partition_read(const char *entry, Partition *partition)
 {
-	uint64		items;
+	uint64 items;
 
 	boundary_read(entry, &partition->begin);
 	boundary_read(entry + BOUNDARY_SIZE, &partition->end);
 	memcpy(&items, entry + 2 * BOUNDARY_SIZE, sizeof(items));
 	partition->items = (int64) pg_ntoh64(items);
-	boundary_read(entry + 2 * BOUNDARY_SIZE + sizeof(items),
-				  &partition->keys);
+	boundary_read(entry + 2 * BOUNDARY_SIZE + sizeof(items), &partition->keys);
 }
 
 void
@@ -98,8 +97,8 @@ boundary_append(StringInfo boundaries, ItemPointer tid)
 void
 boundary_read(const char *entry, ItemPointer tid)
 {
-	uint32		block;
-	uint16		offset;
+	uint32 block;
+	uint16 offset;
 
 	memcpy(&block, entry, sizeof(block));
 	memcpy(&offset, entry + sizeof(block), sizeof(offset));

@@ -15,17 +15,17 @@
 typedef struct Partition
 {
 	ItemPointerData begin;
-	ItemPointerData end;		/* behind the last one */
-	int64		items;
-	ItemPointerData keys;		/* in the key table; invalid: see its first row */
+	ItemPointerData end; /* behind the last one */
+	int64 items;
+	ItemPointerData keys; /* in the key table; invalid: see its first row */
 } Partition;
 
 /* As many as there are keys; starts as zeros. */
 typedef struct PartitionList
 {
-	Partition  *partitions;
-	int32		n;
-	int32		room;
+	Partition *partitions;
+	int32 n;
+	int32 room;
 } PartitionList;
 
 /* A new one, in the context of the first; its fields are the caller's. */
@@ -47,4 +47,4 @@ extern void partition_read(const char *entry, Partition *partition);
 extern void boundary_append(StringInfo boundaries, ItemPointer tid);
 extern void boundary_read(const char *entry, ItemPointer tid);
 
-#endif							/* MLPIPE_PARALLEL_PARTITION_H */
+#endif /* MLPIPE_PARALLEL_PARTITION_H */

@@ -60,9 +60,10 @@ CachedPlanSource *
 batch_plan_create(const char *text, Oid relation, const char *append_to,
 				  bool save)
 {
-	CachedPlanSource *source =
-		make_source(text, relation,
-					append_to != NULL ? name_of(append_to) : NULL);
+	CachedPlanSource *source = make_source(text, relation,
+										   append_to != NULL ?
+											   name_of(append_to) :
+											   NULL);
 
 	if (save)
 		SaveCachedPlan(source);
@@ -72,9 +73,9 @@ batch_plan_create(const char *text, Oid relation, const char *append_to,
 static CachedPlanSource *
 make_source(const char *text, Oid relation, RangeVar *append_to)
 {
-	RawStmt    *raw = batch_statement_parse(text);
+	RawStmt *raw = batch_statement_parse(text);
 	CachedPlanSource *source;
-	List	   *queries;
+	List *queries;
 
 	if (OidIsValid(relation))
 		read_from(raw, relation);
@@ -92,8 +93,8 @@ make_source(const char *text, Oid relation, RangeVar *append_to)
 static void
 read_from(RawStmt *raw, Oid relation)
 {
-	char	   *schema = get_namespace_name(get_rel_namespace(relation));
-	char	   *table = get_rel_name(relation);
+	char *schema = get_namespace_name(get_rel_namespace(relation));
+	char *table = get_rel_name(relation);
 
 	if (schema == NULL || table == NULL)
 		ereport(ERROR,
@@ -105,7 +106,8 @@ read_from(RawStmt *raw, Oid relation)
 static RangeVar *
 name_of(const char *name)
 {
-	return makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
+	return makeRangeVarFromNameList(
+		textToQualifiedNameList(cstring_to_text(name)));
 }
 
 /*
@@ -115,7 +117,7 @@ name_of(const char *name)
 int64
 batch_plan_run(CachedPlanSource *source)
 {
-	Portal		portal = CreateNewPortal();
+	Portal portal = CreateNewPortal();
 	CachedPlan *plan;
 	QueryCompletion completion;
 
@@ -134,8 +136,8 @@ batch_plan_run(CachedPlanSource *source)
 void
 append_target_prepare(const char *text, Oid relation, const char *append_to)
 {
-	RangeVar   *target = name_of(append_to);
-	Oid			target_id = RangeVarGetRelid(target, NoLock, true);
+	RangeVar *target = name_of(append_to);
+	Oid target_id = RangeVarGetRelid(target, NoLock, true);
 
 	if (!OidIsValid(target_id))
 	{
@@ -151,10 +153,10 @@ static void
 create_target(const char *text, Oid relation, const char *append_to)
 {
 	CachedPlanSource *source = make_source(text, relation, NULL);
-	TupleDesc	columns = source->resultDesc;
+	TupleDesc columns = source->resultDesc;
 	StatementResult result;
 	StringInfoData sql;
-	int			i;
+	int i;
 
 	if (columns == NULL)
 		ereport(ERROR,
@@ -177,13 +179,12 @@ create_target(const char *text, Oid relation, const char *append_to)
 static void
 add_column(StringInfo sql, Form_pg_attribute column)
 {
-	Oid			type = column->atttypid == UNKNOWNOID ? TEXTOID :
-		column->atttypid;
+	Oid type = column->atttypid == UNKNOWNOID ? TEXTOID : column->atttypid;
 
 	appendStringInfo(sql, "%s %s", quote_identifier(NameStr(column->attname)),
 					 format_type_extended(type, column->atttypmod,
 										  FORMAT_TYPE_TYPEMOD_GIVEN |
-										  FORMAT_TYPE_FORCE_QUALIFY));
+											  FORMAT_TYPE_FORCE_QUALIFY));
 	if (OidIsValid(column->attcollation) &&
 		column->attcollation != get_typcollation(type))
 		appendStringInfo(sql, " COLLATE %s",

@@ -35,9 +35,9 @@ parallel_restage(ActivityCall *call, StepRow *row)
 {
 	const ParallelConfig *config = call->def->config;
 	TimestampTz started_at = GetCurrentTimestamp();
-	LostStage	lost;
-	Split		split;
-	EngineMode	mode;
+	LostStage lost;
+	Split split;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	step_lock(row->run_id, row->no);
@@ -50,9 +50,12 @@ parallel_restage(ActivityCall *call, StepRow *row)
 	split_partitions_again(parallel_input_query(call), config->partition_keys,
 						   &lost, &split);
 	store_again(&split, row);
-	call_log(WARNING, psprintf("staged %d partitions again in %.3f s: a crash of the server had taken their rows",
-							   list_length(lost.missing),
-							   (GetCurrentTimestamp() - started_at) / 1000000.0));
+	call_log(
+		WARNING,
+		psprintf(
+			"staged %d partitions again in %.3f s: a crash of the server had taken their rows",
+			list_length(lost.missing),
+			(GetCurrentTimestamp() - started_at) / 1000000.0));
 	journal_write(row->run_id, row->no, 0);
 	journal_reset();
 }
@@ -63,8 +66,8 @@ parallel_restage(ActivityCall *call, StepRow *row)
 static bool
 is_lost(const StepRow *split)
 {
-	Relation	relation;
-	bool		lost;
+	Relation relation;
+	bool lost;
 
 	relation = try_relation_open(split->relation, AccessShareLock);
 	lost = relation == NULL ||
@@ -77,7 +80,7 @@ is_lost(const StepRow *split)
 static void
 load_lost(const StepRow *split, LostStage *lost)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	memset(lost, 0, sizeof(*lost));
 	lost->row = split;
@@ -92,13 +95,13 @@ load_lost(const StepRow *split, LostStage *lost)
 static void
 read_partitions(const StepRow *split, PartitionList *list)
 {
-	bytea	   *boundaries = step_boundaries(split->run_id, split->no, 0,
-											 split->batches * PARTITION_SIZE);
-	int			i;
+	bytea *boundaries = step_boundaries(split->run_id, split->no, 0,
+										split->batches * PARTITION_SIZE);
+	int i;
 
 	for (i = 0; i < split->batches; i++)
 	{
-		Partition  *partition = partition_add(list);
+		Partition *partition = partition_add(list);
 
 		partition_read(VARDATA_ANY(boundaries) + i * PARTITION_SIZE,
 					   partition);
@@ -112,7 +115,7 @@ read_partitions(const StepRow *split, PartitionList *list)
 static void
 store_again(const Split *split, StepRow *row)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	row->relation = split->row.relation;
 	row->filenode = split->row.filenode;

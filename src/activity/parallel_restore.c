@@ -39,9 +39,9 @@ bool
 parallel_publish(int64 run_id, int32 no)
 {
 	const RunInfo *run = run_info(run_id);
-	StepState	state;
-	EngineMode	mode;
-	bool		found;
+	StepState state;
+	EngineMode mode;
+	bool found;
 
 	if (run->document->problem != NULL)
 		return end_where_done(run_id, no);
@@ -60,8 +60,8 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 	const ActivityDef *def = run_activity(run, no);
 	const ParallelConfig *config = def->config;
 	StepActivity activity;
-	StepRow		split;
-	Snapshot	snapshot;
+	StepRow split;
+	Snapshot snapshot;
 
 	if (!step_activity(run->run_id, no, false, &activity) ||
 		activity.status != ACTIVITY_IN_PROGRESS ||
@@ -77,7 +77,7 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 	state->max_workers = config->max_workers;
 	snapshot = parallel_load_snapshot(run->run_id, no);
 	state->snapshot_xmin = snapshot != NULL ? snapshot->xmin :
-		InvalidTransactionId;
+											  InvalidTransactionId;
 	state->started_at = activity.started_at;
 	state->suspended = run_load(run->run_id, false)->status == RUN_SUSPENDED;
 	state->attempts_before = split.attempts_before;
@@ -109,10 +109,10 @@ load_progress(const RunInfo *run, const StepRow *split, StepState *state)
 static void
 load_retries(const StepRow *split, int32 highest, StepState *state)
 {
-	List	   *missing = batch_missing(split->run_id, split->no, highest,
-										split->attempts_before, NULL, 0,
-										MAX_STEP_RETRIES + 1);
-	ListCell   *cell;
+	List *missing = batch_missing(split->run_id, split->no, highest,
+								  split->attempts_before, NULL, 0,
+								  MAX_STEP_RETRIES + 1);
+	ListCell *cell;
 
 	foreach(cell, missing)
 	{
@@ -133,8 +133,8 @@ load_retries(const StepRow *split, int32 highest, StepState *state)
 static bool
 end_where_done(int64 run_id, int32 no)
 {
-	int64		pause;
-	StepEnd		end = parallel_end(run_id, no, NULL, &pause);
+	int64 pause;
+	StepEnd end = parallel_end(run_id, no, NULL, &pause);
 
 	if (end == STEP_ENDED_RUN)
 		ForceSyncCommit();
@@ -145,9 +145,9 @@ void
 parallel_restart(int64 run_id, int32 no)
 {
 	StepActivity activity;
-	StepState	state;
-	EngineMode	mode;
-	bool		found;
+	StepState state;
+	EngineMode mode;
+	bool found;
 
 	/* Locked, so that who stops the run meanwhile stops the step after this. */
 	engine_mode_enter(&mode);

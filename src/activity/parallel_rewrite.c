@@ -24,16 +24,16 @@
 #include "activity/parallel.h"
 #include "compat.h"
 
-#define BATCH_RELATION		"mini_batch"
-#define SAMPLING_SCHEMA		"mlpipe"
-#define SAMPLING_METHOD		"mini_batch_range"
-#define RETURNED_ROWS		"mlpipe_returned"
+#define BATCH_RELATION  "mini_batch"
+#define SAMPLING_SCHEMA "mlpipe"
+#define SAMPLING_METHOD "mini_batch_range"
+#define RETURNED_ROWS   "mlpipe_returned"
 
 typedef struct Rewrite
 {
 	const char *schema;
 	const char *table;
-	bool		hidden;			/* is mini_batch a common table expression? */
+	bool hidden; /* is mini_batch a common table expression? */
 } Rewrite;
 
 static void refuse_kind(void);
@@ -53,8 +53,8 @@ static SelectStmt *select_all_from(const char *name);
 RawStmt *
 batch_statement_parse(const char *text)
 {
-	List	   *statements = pg_parse_query(text);
-	RawStmt    *raw;
+	List *statements = pg_parse_query(text);
+	RawStmt *raw;
 
 	if (list_length(statements) != 1)
 		ereport(ERROR,
@@ -73,16 +73,19 @@ batch_statement_parse(const char *text)
 static void
 refuse_kind(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"run\" must be a SELECT, INSERT, UPDATE, DELETE or MERGE statement"),
-			 errhint("Other statements can stand in \"init\" and \"shutdown\", or in an activity of type \"sql\".")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		 errmsg(
+			 "\"run\" must be a SELECT, INSERT, UPDATE, DELETE or MERGE statement"),
+		 errhint(
+			 "Other statements can stand in \"init\" and \"shutdown\", or in an activity of type \"sql\".")));
 }
 
 void
 batch_statement_read_from(RawStmt *raw, const char *schema, const char *table)
 {
-	Rewrite		rewrite = {schema, table, false};
+	Rewrite rewrite = {schema, table, false};
 
 	(void) rewrite_node(raw->stmt, &rewrite);
 }
@@ -90,7 +93,7 @@ batch_statement_read_from(RawStmt *raw, const char *schema, const char *table)
 static bool
 rewrite_node(Node *node, void *arg)
 {
-	Rewrite    *rewrite = arg;
+	Rewrite *rewrite = arg;
 
 	if (node == NULL)
 		return false;
@@ -126,11 +129,11 @@ rewrite_node(Node *node, void *arg)
 static bool
 rewrite_list(List *list, Rewrite *rewrite)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, list)
 	{
-		Node	   *node = lfirst(cell);
+		Node *node = lfirst(cell);
 
 		rewrite_place(&node, rewrite);
 		lfirst(cell) = node;
@@ -155,13 +158,15 @@ rewrite_statement(Node *node, Rewrite *rewrite)
 {
 	WithClause **with = with_of(node);
 	WithClause *saved_with = *with;
-	bool		saved_hidden = rewrite->hidden;
+	bool saved_hidden = rewrite->hidden;
 
 	if (names_batch((Node *) target_of(node)))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation \"%s\" can only be read", BATCH_RELATION),
-				 errhint("Write to the table that it is made of by the table's own name.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("relation \"%s\" can only be read", BATCH_RELATION),
+			 errhint(
+				 "Write to the table that it is made of by the table's own name.")));
 
 	/* In scope only after it; and the walker would come by it last. */
 	if (saved_with != NULL)
@@ -177,8 +182,8 @@ rewrite_statement(Node *node, Rewrite *rewrite)
 static void
 rewrite_with(WithClause *with, Rewrite *rewrite)
 {
-	ListCell   *cell;
-	bool		hides = false;
+	ListCell *cell;
+	bool hides = false;
 
 	if (with->recursive)
 		foreach(cell, with->ctes)
@@ -208,13 +213,13 @@ static RangeTableSample *
 sample_of(RangeVar *reference, const Rewrite *rewrite)
 {
 	RangeTableSample *sample = makeNode(RangeTableSample);
-	RangeVar   *table = makeRangeVar(pstrdup(rewrite->schema),
-									 pstrdup(rewrite->table),
-									 reference->location);
+	RangeVar *table = makeRangeVar(pstrdup(rewrite->schema),
+								   pstrdup(rewrite->table),
+								   reference->location);
 
 	table->inh = false;
 	table->alias = reference->alias != NULL ? reference->alias :
-		makeAlias(BATCH_RELATION, NIL);
+											  makeAlias(BATCH_RELATION, NIL);
 	sample->relation = (Node *) table;
 	sample->method = list_make2(makeString(SAMPLING_SCHEMA),
 								makeString(SAMPLING_METHOD));
@@ -269,7 +274,7 @@ target_of(Node *statement)
 void
 batch_statement_append_to(RawStmt *raw, RangeVar *target)
 {
-	Node	   *statement = raw->stmt;
+	Node *statement = raw->stmt;
 	InsertStmt *insert = makeNode(InsertStmt);
 	WithClause **with = with_of(statement);
 
@@ -284,11 +289,12 @@ batch_statement_append_to(RawStmt *raw, RangeVar *target)
 		CommonTableExpr *changes = makeNode(CommonTableExpr);
 
 		if (!returns_rows(statement))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"run\" returns no rows to append to table \"%s\"",
-							target->relname),
-					 errhint("Add a RETURNING clause.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"run\" returns no rows to append to table \"%s\"",
+						target->relname),
+				 errhint("Add a RETURNING clause.")));
 		changes->ctename = RETURNED_ROWS;
 		changes->ctematerialized = CTEMaterializeDefault;
 		changes->ctequery = statement;
@@ -324,8 +330,8 @@ static SelectStmt *
 select_all_from(const char *name)
 {
 	SelectStmt *select = makeNode(SelectStmt);
-	ColumnRef  *star = makeNode(ColumnRef);
-	ResTarget  *all = makeNode(ResTarget);
+	ColumnRef *star = makeNode(ColumnRef);
+	ResTarget *all = makeNode(ResTarget);
 
 	star->fields = list_make1(makeNode(A_Star));
 	star->location = -1;

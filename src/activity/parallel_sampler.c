@@ -43,10 +43,10 @@
 typedef struct RangeScan
 {
 	const CurrentBatch *batch;
-	uint64		next_block;
-	uint64		end_block;		/* the first one that is not read */
-	OffsetNumber offset;		/* the last tuple of the block given out */
-	OffsetNumber last;			/* the last one of the block in the range */
+	uint64 next_block;
+	uint64 end_block;    /* the first one that is not read */
+	OffsetNumber offset; /* the last tuple of the block given out */
+	OffsetNumber last;   /* the last one of the block in the range */
 } RangeScan;
 
 PG_FUNCTION_INFO_V1(mlpipe_mini_batch_range);
@@ -91,11 +91,12 @@ estimate_range(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 	*tuples = baserel->tuples;
 	if (MyBatch != NULL)
 	{
-		uint64		first = ItemPointerGetBlockNumber(&MyBatch->begin);
-		uint64		blocks = range_end_block(MyBatch) - first;
+		uint64 first = ItemPointerGetBlockNumber(&MyBatch->begin);
+		uint64 blocks = range_end_block(MyBatch) - first;
 
 		*pages = Min(Max(blocks, 1), Max(baserel->pages, 1));
-		*tuples = MyBatch->items >= 0 ? MyBatch->items :
+		*tuples = MyBatch->items >= 0 ?
+			MyBatch->items :
 			baserel->tuples * *pages / Max(baserel->pages, 1);
 	}
 	*tuples = clamp_row_est(*tuples);
@@ -104,7 +105,7 @@ estimate_range(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 static uint64
 range_end_block(const CurrentBatch *batch)
 {
-	uint64		block = ItemPointerGetBlockNumberNoCheck(&batch->end);
+	uint64 block = ItemPointerGetBlockNumberNoCheck(&batch->end);
 
 	if (ItemPointerGetOffsetNumberNoCheck(&batch->end) > FirstOffsetNumber)
 		block++;
@@ -120,13 +121,15 @@ init_scan(SampleScanState *node, int eflags)
 static void
 begin_scan(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 {
-	RangeScan  *scan = node->tsm_state;
+	RangeScan *scan = node->tsm_state;
 
 	if (MyBatch == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no mini-batch is being run"),
-				 errhint("The sampling method \"mlpipe.mini_batch_range\" is for the statement \"run\" of parallel activities.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no mini-batch is being run"),
+			 errhint(
+				 "The sampling method \"mlpipe.mini_batch_range\" is for the statement \"run\" of parallel activities.")));
 	check_relation(MyBatch, node->ss.ss_currentRelation);
 
 	scan->batch = MyBatch;
@@ -146,18 +149,21 @@ check_relation(const CurrentBatch *batch, Relation relation)
 	if (RelationGetRelid(relation) == batch->relation &&
 		relation->rd_rel->relfilenode == batch->filenode)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" was rewritten after it had been split into mini-batches",
-					RelationGetRelationName(relation)),
-			 errdetail("TRUNCATE, VACUUM FULL, CLUSTER and some forms of ALTER TABLE rewrite a table."),
-			 errhint("Use \"query\" as the input, which is kept for the step.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg(
+			 "table \"%s\" was rewritten after it had been split into mini-batches",
+			 RelationGetRelationName(relation)),
+		 errdetail(
+			 "TRUNCATE, VACUUM FULL, CLUSTER and some forms of ALTER TABLE rewrite a table."),
+		 errhint("Use \"query\" as the input, which is kept for the step.")));
 }
 
 static BlockNumber
 next_block(SampleScanState *node, BlockNumber nblocks)
 {
-	RangeScan  *scan = node->tsm_state;
+	RangeScan *scan = node->tsm_state;
 	const CurrentBatch *batch = scan->batch;
 	BlockNumber block;
 
@@ -183,7 +189,7 @@ next_block(SampleScanState *node, BlockNumber nblocks)
 static OffsetNumber
 next_tuple(SampleScanState *node, BlockNumber block, OffsetNumber max)
 {
-	RangeScan  *scan = node->tsm_state;
+	RangeScan *scan = node->tsm_state;
 
 	if (scan->offset >= Min(scan->last, max))
 		return InvalidOffsetNumber;
@@ -210,9 +216,9 @@ note_items_read(const SampleScanState *node)
 bool
 batch_input_is_intact(const StepRow *split)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID,
-										ObjectIdGetDatum(split->relation));
-	bool		intact = HeapTupleIsValid(tuple) &&
+	HeapTuple tuple = SearchSysCache1(RELOID,
+									  ObjectIdGetDatum(split->relation));
+	bool intact = HeapTupleIsValid(tuple) &&
 		((Form_pg_class) GETSTRUCT(tuple))->relfilenode == split->filenode;
 
 	if (HeapTupleIsValid(tuple))
@@ -223,12 +229,12 @@ batch_input_is_intact(const StepRow *split)
 int64
 batch_count_items(const CurrentBatch *batch)
 {
-	Relation	relation = table_open(batch->relation, AccessShareLock);
+	Relation relation = table_open(batch->relation, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	ItemPointerData first = batch->begin;
 	ItemPointerData last = batch->end;
 	TableScanDesc scan;
-	int64		items = 0;
+	int64 items = 0;
 
 	check_relation(batch, relation);
 
@@ -237,7 +243,8 @@ batch_count_items(const CurrentBatch *batch)
 							   ItemPointerGetOffsetNumber(&batch->end) - 1);
 	scan = table_beginscan_tidrange(relation,
 									batch->snapshot != NULL ?
-									batch->snapshot : GetActiveSnapshot(),
+										batch->snapshot :
+										GetActiveSnapshot(),
 									&first, &last);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{

@@ -37,9 +37,9 @@
 #include "activity/parallel_scatter.h"
 #include "mlpipe.h"
 
-#define NBUCKETS		256
-#define BUCKET_BITS		8
-#define CHUNK_SIZE		16384
+#define NBUCKETS    256
+#define BUCKET_BITS 8
+#define CHUNK_SIZE  16384
 
 /*
  * A row in a bucket: of its tuple's header only what does not depend on where
@@ -48,22 +48,23 @@
  */
 typedef struct RowHeader
 {
-	uint32		length;			/* of the tuple */
-	uint32		hash;			/* of its keys */
-	uint16		expected;		/* no row: an ExpectedKeys ends it */
+	uint32 length;   /* of the tuple */
+	uint32 hash;     /* of its keys */
+	uint16 expected; /* no row: an ExpectedKeys ends it */
 } RowHeader;
 
 /* The keys in such a tuple are those of a partition that was known before. */
 typedef struct ExpectedKeys
 {
-	int32		index;			/* in the list of partitions */
-	int32		unused;
+	int32 index; /* in the list of partitions */
+	int32 unused;
 } ExpectedKeys;
 
-#define AFTER_CTID			offsetof(HeapTupleHeaderData, t_infomask2)
-#define ROW_HEADER_SIZE		(offsetof(RowHeader, expected) + sizeof(uint16))
-#define ROW_SIZE(length)	MAXALIGN(ROW_HEADER_SIZE + (length) - AFTER_CTID)
-#define ROW_TUPLE(row)		((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE - AFTER_CTID))
+#define AFTER_CTID       offsetof(HeapTupleHeaderData, t_infomask2)
+#define ROW_HEADER_SIZE  (offsetof(RowHeader, expected) + sizeof(uint16))
+#define ROW_SIZE(length) MAXALIGN(ROW_HEADER_SIZE + (length) -AFTER_CTID)
+#define ROW_TUPLE(row) \
+	((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE - AFTER_CTID))
 
 StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 				 "rows of a bucket are not aligned");
@@ -71,62 +72,62 @@ StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 /* Rows of one bucket, one behind the other. */
 typedef struct Chunk
 {
-	uint32		used;			/* of the chunk, with this */
-	uint32		unused;
-	char		rows[CHUNK_SIZE - 2 * sizeof(uint32)];
+	uint32 used; /* of the chunk, with this */
+	uint32 unused;
+	char rows[CHUNK_SIZE - 2 * sizeof(uint32)];
 } Chunk;
 
-#define for_each_row(row, chunk) \
-	for ((row) = (RowHeader *) (chunk)->rows; \
+#define for_each_row(row, chunk)                            \
+	for ((row) = (RowHeader *) (chunk)->rows;               \
 		 (char *) (row) < (char *) (chunk) + (chunk)->used; \
 		 (row) = (RowHeader *) ((char *) (row) + ROW_SIZE((row)->length)))
 
 typedef struct Bucket
 {
-	Chunk	   *chunk;			/* the last one; NULL: no row has come */
-	List	   *written;		/* numbers in the file of those before it */
-	int64		rows;
+	Chunk *chunk;  /* the last one; NULL: no row has come */
+	List *written; /* numbers in the file of those before it */
+	int64 rows;
 } Bucket;
 
 struct Scatter
 {
-	Relation	relation;
-	BatchKeys  *keys;
-	KeyTable   *key_table;		/* NULL: the partitions are known before */
+	Relation relation;
+	BatchKeys *keys;
+	KeyTable *key_table; /* NULL: the partitions are known before */
 	PartitionList *partitions;
-	StagePages	pages;
-	Size		memory;			/* for the rows of a bucket */
+	StagePages pages;
+	Size memory; /* for the rows of a bucket */
 	MemoryContext context;
-	MemoryContext row_context;	/* reset for each row, or bucket */
-	TupleDesc	compared;		/* has been compared with the table's */
-	bool		same_layout;	/* and is laid out like that */
-	File		file;			/* of the buckets' chunks; -1: none yet */
-	int			nchunks;		/* in it */
-	Bucket		buckets[NBUCKETS];
+	MemoryContext row_context; /* reset for each row, or bucket */
+	TupleDesc compared;        /* has been compared with the table's */
+	bool same_layout;          /* and is laid out like that */
+	File file;                 /* of the buckets' chunks; -1: none yet */
+	int nchunks;               /* in it */
+	Bucket buckets[NBUCKETS];
 };
 
 /* The rows of one partition, in a bucket or a part of it. */
 typedef struct Group
 {
-	uint32		hash;
-	int64		rows;
-	Size		size;			/* of these rows, in a large bucket */
-	int64		next;			/* while they are put in order */
-	int32		index;			/* in the list of partitions; -1: not yet */
-	int			pass;
+	uint32 hash;
+	int64 rows;
+	Size size;   /* of these rows, in a large bucket */
+	int64 next;  /* while they are put in order */
+	int32 index; /* in the list of partitions; -1: not yet */
+	int pass;
 } Group;
 
 typedef struct GroupTable
 {
-	Scatter    *scatter;
-	bool		copies;			/* keeps keys of its own: rows do not stay */
-	Group	   *groups;
-	int			n;
-	int			room;
-	Datum	   *values;			/* of each group's keys */
-	bool	   *nulls;
-	int		   *slots;			/* numbers of groups by hash; -1: free */
-	uint32		mask;
+	Scatter *scatter;
+	bool copies; /* keeps keys of its own: rows do not stay */
+	Group *groups;
+	int n;
+	int room;
+	Datum *values; /* of each group's keys */
+	bool *nulls;
+	int *slots; /* numbers of groups by hash; -1: free */
+	uint32 mask;
 } GroupTable;
 
 static Bucket *bucket_of(Scatter *scatter, uint64 hash);
@@ -149,10 +150,10 @@ static void place_rows(Scatter *scatter, List *chunks, int64 nrows);
 static void place_large_bucket(Scatter *scatter, const Bucket *bucket);
 static void measure_groups(Scatter *scatter, const Bucket *bucket,
 						   GroupTable *table);
-static int	plan_passes(Scatter *scatter, GroupTable *table);
+static int plan_passes(Scatter *scatter, GroupTable *table);
 static void make_pass(Scatter *scatter, const Bucket *bucket,
 					  GroupTable *table, int pass);
-static int	large_group(Scatter *scatter, const GroupTable *table, int pass);
+static int large_group(Scatter *scatter, const GroupTable *table, int pass);
 static List *keep_row(List *chunks, const RowHeader *row);
 static void note_row(Group *group, const RowHeader *row);
 static Partition *partition_of(Scatter *scatter, GroupTable *table, int g);
@@ -170,7 +171,7 @@ Scatter *
 scatter_begin(Relation relation, BatchKeys *keys, KeyTable *key_table,
 			  PartitionList *partitions)
 {
-	Scatter    *scatter = palloc0(sizeof(Scatter));
+	Scatter *scatter = palloc0(sizeof(Scatter));
 
 	scatter->relation = relation;
 	scatter->keys = keys;
@@ -190,19 +191,19 @@ void
 scatter_expect(Scatter *scatter, int32 index, Datum *values, bool *nulls)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
-	TupleDesc	columns = RelationGetDescr(scatter->relation);
+	TupleDesc columns = RelationGetDescr(scatter->relation);
 	TupleTableSlot *row = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	ExpectedKeys expected = {index, 0};
-	RowHeader  *header;
-	HeapTuple	tuple;
-	uint64		hash;
-	Size		length;
-	int			k;
+	RowHeader *header;
+	HeapTuple tuple;
+	uint64 hash;
+	Size length;
+	int k;
 
 	ExecStoreAllNullTuple(row);
 	for (k = 0; k < scatter->keys->n; k++)
 	{
-		AttrNumber	column = scatter->keys->keys[k].column;
+		AttrNumber column = scatter->keys->keys[k].column;
 
 		row->tts_values[column - 1] = values[k];
 		row->tts_isnull[column - 1] = nulls[k];
@@ -234,9 +235,9 @@ void
 scatter_add(Scatter *scatter, TupleTableSlot *row)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
-	uint64		hash = batch_keys_hash(scatter->keys, row);
-	Bucket	   *bucket = bucket_of(scatter, hash);
-	HeapTuple	tuple;
+	uint64 hash = batch_keys_hash(scatter->keys, row);
+	Bucket *bucket = bucket_of(scatter, hash);
+	HeapTuple tuple;
 
 	if (is_plain_tuple(scatter, row, &tuple))
 		add_heap_tuple(scatter, bucket, (uint32) hash, tuple);
@@ -249,10 +250,10 @@ scatter_add(Scatter *scatter, TupleTableSlot *row)
 static void
 add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash, HeapTuple tuple)
 {
-	RowHeader  *row = reserve(scatter, bucket, hash, tuple->t_len);
+	RowHeader *row = reserve(scatter, bucket, hash, tuple->t_len);
 
-	memcpy((char *) ROW_TUPLE(row) + AFTER_CTID, (char *) tuple->t_data + AFTER_CTID,
-		   tuple->t_len - AFTER_CTID);
+	memcpy((char *) ROW_TUPLE(row) + AFTER_CTID,
+		   (char *) tuple->t_data + AFTER_CTID, tuple->t_len - AFTER_CTID);
 }
 
 /*
@@ -267,9 +268,9 @@ is_plain_tuple(Scatter *scatter, TupleTableSlot *row, HeapTuple *tuple)
 	if (scatter->compared != row->tts_tupleDescriptor)
 	{
 		scatter->compared = row->tts_tupleDescriptor;
-		scatter->same_layout =
-			is_same_layout(row->tts_tupleDescriptor,
-						   RelationGetDescr(scatter->relation));
+		scatter->same_layout = is_same_layout(row->tts_tupleDescriptor,
+											  RelationGetDescr(
+												  scatter->relation));
 	}
 	*tuple = ((HeapTupleTableSlot *) row)->tuple;
 	return scatter->same_layout && *tuple != NULL &&
@@ -282,7 +283,7 @@ is_plain_tuple(Scatter *scatter, TupleTableSlot *row, HeapTuple *tuple)
 static bool
 is_same_layout(TupleDesc a, TupleDesc b)
 {
-	int			i;
+	int i;
 
 	if (a->natts != b->natts)
 		return false;
@@ -303,12 +304,12 @@ is_same_layout(TupleDesc a, TupleDesc b)
 static void
 add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 {
-	TupleDesc	columns = RelationGetDescr(scatter->relation);
+	TupleDesc columns = RelationGetDescr(scatter->relation);
 	HeapTupleHeader tuple;
-	bool		has_nulls = false;
-	Size		offset = SizeofHeapTupleHeader;
-	Size		length;
-	int			i;
+	bool has_nulls = false;
+	Size offset = SizeofHeapTupleHeader;
+	Size length;
+	int i;
 
 	slot_getallattrs(row);
 	for (i = 0; i < columns->natts; i++)
@@ -342,8 +343,8 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 static void
 add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 {
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(scatter->relation),
-										row->tts_values, row->tts_isnull);
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(scatter->relation),
+									  row->tts_values, row->tts_isnull);
 
 	tuple = stage_toast(scatter->relation, tuple);
 	add_heap_tuple(scatter, bucket, hash, tuple);
@@ -353,7 +354,7 @@ add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 static RowHeader *
 reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 {
-	RowHeader  *row;
+	RowHeader *row;
 
 	if (bucket->chunk == NULL)
 	{
@@ -376,7 +377,7 @@ static void
 write_chunk(Scatter *scatter, Bucket *bucket)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->context);
-	int			number = scatter->nchunks++;
+	int number = scatter->nchunks++;
 
 	if (scatter->file < 0)
 		scatter->file = OpenTemporaryFile(false);
@@ -399,8 +400,8 @@ write_chunk(Scatter *scatter, Bucket *bucket)
 int64
 scatter_end(Scatter *scatter)
 {
-	int64		rows = 0;
-	int			i;
+	int64 rows = 0;
+	int i;
 
 	for (i = 0; i < NBUCKETS; i++)
 		if (scatter->buckets[i].chunk != NULL)
@@ -434,12 +435,12 @@ empty_bucket(Scatter *scatter, Bucket *bucket)
 static List *
 read_bucket(Scatter *scatter, const Bucket *bucket)
 {
-	List	   *chunks = NIL;
-	ListCell   *cell;
+	List *chunks = NIL;
+	ListCell *cell;
 
 	foreach(cell, bucket->written)
 	{
-		Chunk	   *chunk = palloc(CHUNK_SIZE);
+		Chunk *chunk = palloc(CHUNK_SIZE);
 
 		read_chunk(scatter, lfirst_int(cell), chunk);
 		chunks = lappend(chunks, chunk);
@@ -465,20 +466,20 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 {
 	RowHeader **rows = MemoryContextAllocHuge(CurrentMemoryContext,
 											  nrows * sizeof(RowHeader *));
-	int		   *numbers = MemoryContextAllocHuge(CurrentMemoryContext,
-												 nrows * sizeof(int));
-	GroupTable	table;
-	RowHeader  *row;
-	ListCell   *cell;
-	int64		i = 0;
-	int64		next = 0;
-	int			g;
+	int *numbers = MemoryContextAllocHuge(CurrentMemoryContext,
+										  nrows * sizeof(int));
+	GroupTable table;
+	RowHeader *row;
+	ListCell *cell;
+	int64 i = 0;
+	int64 next = 0;
+	int g;
 
 	group_table_begin(&table, scatter, false);
 	foreach(cell, chunks)
 		for_each_row(row, (Chunk *) lfirst(cell))
 		{
-			Group	   *group = group_of(&table, row);
+			Group *group = group_of(&table, row);
 
 			note_row(group, row);
 			numbers[i++] = row->expected ? -1 : group - table.groups;
@@ -493,7 +494,7 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 	foreach(cell, chunks)
 		for_each_row(row, (Chunk *) lfirst(cell))
 		{
-			int			number = numbers[i++];
+			int number = numbers[i++];
 
 			if (number >= 0)
 				rows[table.groups[number].next++] = row;
@@ -502,7 +503,7 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 	i = 0;
 	for (g = 0; g < table.n; g++)
 	{
-		Partition  *partition = partition_of(scatter, &table, g);
+		Partition *partition = partition_of(scatter, &table, g);
 
 		for (; i < table.groups[g].next; i++)
 			if (partition != NULL)
@@ -513,9 +514,9 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 static void
 place_large_bucket(Scatter *scatter, const Bucket *bucket)
 {
-	GroupTable	table;
-	int			npasses;
-	int			i;
+	GroupTable table;
+	int npasses;
+	int i;
 
 	group_table_begin(&table, scatter, true);
 	measure_groups(scatter, bucket, &table);
@@ -527,18 +528,16 @@ place_large_bucket(Scatter *scatter, const Bucket *bucket)
 static void
 measure_groups(Scatter *scatter, const Bucket *bucket, GroupTable *table)
 {
-	Chunk	   *buffer = palloc(CHUNK_SIZE);
-	RowHeader  *row;
-	ListCell   *cell;
+	Chunk *buffer = palloc(CHUNK_SIZE);
+	RowHeader *row;
+	ListCell *cell;
 
 	foreach(cell, bucket->written)
 	{
 		read_chunk(scatter, lfirst_int(cell), buffer);
-		for_each_row(row, buffer)
-			note_row(group_of(table, row), row);
+		for_each_row(row, buffer) note_row(group_of(table, row), row);
 	}
-	for_each_row(row, bucket->chunk)
-		note_row(group_of(table, row), row);
+	for_each_row(row, bucket->chunk) note_row(group_of(table, row), row);
 	pfree(buffer);
 }
 
@@ -548,7 +547,8 @@ note_row(Group *group, const RowHeader *row)
 	group->size += ROW_SIZE(row->length);
 	if (row->expected)
 		group->index = ((ExpectedKeys *) ((char *) ROW_TUPLE(row) +
-										  row->length))[-1].index;
+										  row->length))[-1]
+						   .index;
 	else
 		group->rows++;
 }
@@ -557,13 +557,13 @@ note_row(Group *group, const RowHeader *row)
 static int
 plan_passes(Scatter *scatter, GroupTable *table)
 {
-	int			npasses = 1;
-	Size		size = 0;
-	int			i;
+	int npasses = 1;
+	Size size = 0;
+	int i;
 
 	for (i = 0; i < table->n; i++)
 	{
-		Group	   *group = &table->groups[i];
+		Group *group = &table->groups[i];
 
 		if (size > 0 && size + group->size > scatter->memory)
 		{
@@ -583,18 +583,18 @@ make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
 												  "mlpipe large bucket",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(context);
-	int			large = large_group(scatter, table, pass);
-	Partition  *partition = large < 0 ? NULL :
-		partition_of(scatter, table, large);
-	Chunk	   *buffer = palloc(CHUNK_SIZE);
-	List	   *chunks = NIL;
-	int64		nrows = 0;
-	int			i;
+	int large = large_group(scatter, table, pass);
+	Partition *partition = large < 0 ? NULL :
+									   partition_of(scatter, table, large);
+	Chunk *buffer = palloc(CHUNK_SIZE);
+	List *chunks = NIL;
+	int64 nrows = 0;
+	int i;
 
 	for (i = 0; i <= list_length(bucket->written); i++)
 	{
-		Chunk	   *chunk = bucket->chunk;
-		RowHeader  *row;
+		Chunk *chunk = bucket->chunk;
+		RowHeader *row;
 
 		if (i < list_length(bucket->written))
 		{
@@ -622,7 +622,7 @@ make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
 static int
 large_group(Scatter *scatter, const GroupTable *table, int pass)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < table->n; i++)
 		if (table->groups[i].pass == pass &&
@@ -634,7 +634,7 @@ large_group(Scatter *scatter, const GroupTable *table, int pass)
 static List *
 keep_row(List *chunks, const RowHeader *row)
 {
-	Chunk	   *chunk = chunks == NIL ? NULL : llast(chunks);
+	Chunk *chunk = chunks == NIL ? NULL : llast(chunks);
 
 	if (chunk == NULL || chunk->used + ROW_SIZE(row->length) > CHUNK_SIZE)
 	{
@@ -651,8 +651,8 @@ keep_row(List *chunks, const RowHeader *row)
 static Partition *
 partition_of(Scatter *scatter, GroupTable *table, int g)
 {
-	Group	   *group = &table->groups[g];
-	Partition  *partition;
+	Group *group = &table->groups[g];
+	Partition *partition;
 	MemoryContext previous;
 
 	if (group->index >= 0)
@@ -701,7 +701,7 @@ group_table_begin(GroupTable *table, Scatter *scatter, bool copies)
 static void
 group_table_grow(GroupTable *table)
 {
-	int			nkeys = table->scatter->keys->n;
+	int nkeys = table->scatter->keys->n;
 
 	if (table->room == 0)
 	{
@@ -723,8 +723,8 @@ group_table_grow(GroupTable *table)
 static void
 group_table_rehash(GroupTable *table, uint32 size)
 {
-	uint32		i;
-	int			g;
+	uint32 i;
+	int g;
 
 	if (table->slots != NULL)
 		pfree(table->slots);
@@ -746,14 +746,14 @@ group_table_rehash(GroupTable *table, uint32 size)
 static Group *
 group_of(GroupTable *table, const RowHeader *row)
 {
-	Scatter    *scatter = table->scatter;
-	TupleDesc	columns = RelationGetDescr(scatter->relation);
-	BatchKeys  *keys = scatter->keys;
+	Scatter *scatter = table->scatter;
+	TupleDesc columns = RelationGetDescr(scatter->relation);
+	BatchKeys *keys = scatter->keys;
 	HeapTupleData tuple;
-	Datum		values[MAX_BATCH_KEYS];
-	bool		nulls[MAX_BATCH_KEYS];
-	uint32		i;
-	int			k;
+	Datum values[MAX_BATCH_KEYS];
+	bool nulls[MAX_BATCH_KEYS];
+	uint32 i;
+	int k;
 
 	tuple.t_data = ROW_TUPLE(row);
 	tuple.t_len = row->length;
@@ -764,8 +764,8 @@ group_of(GroupTable *table, const RowHeader *row)
 	for (i = row->hash & table->mask; table->slots[i] >= 0;
 		 i = (i + 1) & table->mask)
 	{
-		int			g = table->slots[i];
-		Group	   *group = &table->groups[g];
+		int g = table->slots[i];
+		Group *group = &table->groups[g];
 
 		if (group->hash != row->hash)
 			continue;
@@ -785,21 +785,22 @@ group_of(GroupTable *table, const RowHeader *row)
 static Group *
 add_group(GroupTable *table, const RowHeader *row, Datum *values, bool *nulls)
 {
-	BatchKeys  *keys = table->scatter->keys;
+	BatchKeys *keys = table->scatter->keys;
 	MemoryContext context = GetMemoryChunkContext(table->groups);
-	Group	   *group;
-	int			k;
+	Group *group;
+	int k;
 
 	if (table->n == table->room)
 		group_table_grow(table);
 	for (k = 0; k < keys->n; k++)
 	{
-		BatchKey   *key = &keys->keys[k];
-		Datum	   *value = &table->values[table->n * keys->n + k];
+		BatchKey *key = &keys->keys[k];
+		Datum *value = &table->values[table->n * keys->n + k];
 		MemoryContext previous = MemoryContextSwitchTo(context);
 
 		*value = table->copies && !nulls[k] ?
-			datumCopy(values[k], key->by_value, key->length) : values[k];
+			datumCopy(values[k], key->by_value, key->length) :
+			values[k];
 		table->nulls[table->n * keys->n + k] = nulls[k];
 		MemoryContextSwitchTo(previous);
 	}

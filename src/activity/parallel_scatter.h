@@ -37,4 +37,4 @@ extern void scatter_add(Scatter *scatter, TupleTableSlot *row);
 /* Writes the table.  Returns the number of rows in it. */
 extern int64 scatter_end(Scatter *scatter);
 
-#endif							/* MLPIPE_PARALLEL_SCATTER_H */
+#endif /* MLPIPE_PARALLEL_SCATTER_H */

@@ -19,9 +19,9 @@ static TransactionId *copy_xids(const TransactionId *xids, int count);
 bytea *
 parallel_keep_snapshot(int64 run_id, int32 no)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
-	Size		size;
-	bytea	   *kept;
+	Snapshot snapshot = GetActiveSnapshot();
+	Size size;
+	bytea *kept;
 
 	if (!horizon_hold(run_id, no, snapshot))
 		return NULL;
@@ -35,9 +35,9 @@ parallel_keep_snapshot(int64 run_id, int32 no)
 Snapshot
 parallel_load_snapshot(int64 run_id, int32 no)
 {
-	EngineMode	mode;
-	bytea	   *kept;
-	Snapshot	snapshot;
+	EngineMode mode;
+	bytea *kept;
+	Snapshot snapshot;
 
 	engine_mode_enter(&mode);
 	kept = step_snapshot(run_id, no);
@@ -56,7 +56,7 @@ parallel_load_snapshot(int64 run_id, int32 no)
 static Snapshot
 copy_snapshot(Snapshot restored)
 {
-	Snapshot	copy = palloc(sizeof(SnapshotData));
+	Snapshot copy = palloc(sizeof(SnapshotData));
 
 	*copy = *restored;
 	copy->xip = copy_xids(restored->xip, restored->xcnt);

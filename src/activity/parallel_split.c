@@ -37,8 +37,8 @@ static void split_by_rows(Relation relation, int64 rows_per_batch,
 bool
 split_table(Oid relation_id, const BatchSize *size, Split *split)
 {
-	Relation	relation = table_open(relation_id, AccessShareLock);
-	bool		stands = can_stand(relation);
+	Relation relation = table_open(relation_id, AccessShareLock);
+	bool stands = can_stand(relation);
 
 	if (stands)
 	{
@@ -62,26 +62,26 @@ split_table(Oid relation_id, const BatchSize *size, Split *split)
 static bool
 can_stand(Relation relation)
 {
-	char		kind = relation->rd_rel->relkind;
+	char kind = relation->rd_rel->relkind;
 
 	return (kind == RELKIND_RELATION || kind == RELKIND_MATVIEW) &&
 		relation->rd_tableam == GetHeapamTableAmRoutine() &&
 		relation->rd_rel->relpersistence != RELPERSISTENCE_TEMP &&
 		find_inheritance_children(RelationGetRelid(relation),
 								  AccessShareLock) == NIL &&
-		check_enable_rls(RelationGetRelid(relation), InvalidOid,
-						 true) != RLS_ENABLED;
+		check_enable_rls(RelationGetRelid(relation), InvalidOid, true) !=
+		RLS_ENABLED;
 }
 
 /* The columns that run reads are checked when it runs. */
 static void
 check_may_read(Relation relation)
 {
-	Oid			id = RelationGetRelid(relation);
+	Oid id = RelationGetRelid(relation);
 
 	if (pg_class_aclcheck(id, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(id, GetUserId(), ACL_SELECT,
-								  ACLMASK_ANY) != ACLCHECK_OK)
+		pg_attribute_aclcheck_all(id, GetUserId(), ACL_SELECT, ACLMASK_ANY) !=
+			ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV,
 					   get_relkind_objtype(relation->rd_rel->relkind),
 					   RelationGetRelationName(relation));
@@ -96,7 +96,7 @@ check_may_read(Relation relation)
 void
 split_by_size(const BatchSize *size, Split *split)
 {
-	int64		blocks = Max(size->bytes / BLCKSZ, 1);
+	int64 blocks = Max(size->bytes / BLCKSZ, 1);
 
 	split->row.blocks_per_batch = (int32) Min(blocks, PG_INT32_MAX);
 	blocks = (split->row.blocks + split->row.blocks_per_batch - 1) /
@@ -120,7 +120,7 @@ split_by_rows(Relation relation, int64 rows_per_batch, Split *split)
 	TableScanDesc scan = table_beginscan_strat(relation, GetActiveSnapshot(),
 											   0, NULL, true, false);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
-	int64		rows = 0;
+	int64 rows = 0;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{

@@ -57,40 +57,39 @@
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
-#define STAGE_SCHEMA	"mlpipe"
-#define STAGE_OPTIONS	(TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN)
-#define BUFFERED_ROWS	1000
-#define BUFFERED_BYTES	65536
+#define STAGE_SCHEMA   "mlpipe"
+#define STAGE_OPTIONS  (TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN)
+#define BUFFERED_ROWS  1000
+#define BUFFERED_BYTES 65536
 
 /* Receives the rows of the query. */
 typedef struct StageReceiver
 {
 	DestReceiver pub;
-	int64		run_id;
-	int32		no;
+	int64 run_id;
+	int32 no;
 	const BatchSize *size;
-	Split	   *split;
+	Split *split;
 	MemoryContext context;
-	Relation	relation;
-	CommandId	cid;
+	Relation relation;
+	CommandId cid;
 	BulkInsertState bulk;
 	TupleTableSlot *slots[BUFFERED_ROWS];
-	int			nslots;
-	Size		nbytes;
-	ItemPointerData last;		/* of the rows written */
+	int nslots;
+	Size nbytes;
+	ItemPointerData last; /* of the rows written */
 
 	/* of partitions */
-	BatchKeys  *keys;
-	Scatter    *scatter;		/* NULL: the rows come in order of the keys */
-	KeyTable   *key_table;
+	BatchKeys *keys;
+	Scatter *scatter; /* NULL: the rows come in order of the keys */
+	KeyTable *key_table;
 	PartitionList partitions;
-	const LostStage *lost;		/* NULL: staged for the first time */
-	TupleTableSlot *before;		/* the last row of the slots before */
+	const LostStage *lost;  /* NULL: staged for the first time */
+	TupleTableSlot *before; /* the last row of the slots before */
 } StageReceiver;
 
 static char *stage_name(const char *kind, int64 run_id, int32 no);
-static void stage_query(StageReceiver *stage, const char *query,
-						Split *split);
+static void stage_query(StageReceiver *stage, const char *query, Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static void start_scatter(StageReceiver *stage, TupleDesc rows);
 static void expect_partitions(StageReceiver *stage);
@@ -118,11 +117,7 @@ void
 split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 			Split *split)
 {
-	StageReceiver stage = {
-		.run_id = run_id,
-		.no = no,
-		.size = size
-	};
+	StageReceiver stage = {.run_id = run_id, .no = no, .size = size};
 
 	stage_query(&stage, query, split);
 }
@@ -134,15 +129,13 @@ void
 split_partitions_again(const char *query, List *keys, const LostStage *lost,
 					   Split *split)
 {
-	BatchSize	none = {0};
-	StageReceiver stage = {
-		.run_id = lost->row->run_id,
-		.no = lost->row->no,
-		.size = &none,
-		.keys = batch_keys_create(select_rows(query), keys),
-		.partitions = lost->partitions,
-		.lost = lost
-	};
+	BatchSize none = {0};
+	StageReceiver stage = {.run_id = lost->row->run_id,
+						   .no = lost->row->no,
+						   .size = &none,
+						   .keys = batch_keys_create(select_rows(query), keys),
+						   .partitions = lost->partitions,
+						   .lost = lost};
 
 	drop_stage(stage_name("stage", stage.run_id, stage.no));
 	stage_query(&stage, query, split);
@@ -152,13 +145,12 @@ void
 split_partitions(const char *query, List *keys, int64 run_id, int32 no,
 				 Split *split)
 {
-	BatchSize	none = {0};
-	StageReceiver stage = {
-		.run_id = run_id,
-		.no = no,
-		.size = &none,
-		.keys = batch_keys_create(select_rows(query), keys)
-	};
+	BatchSize none = {0};
+	StageReceiver stage = {.run_id = run_id,
+						   .no = no,
+						   .size = &none,
+						   .keys = batch_keys_create(select_rows(query),
+													 keys)};
 
 	if (!stage.keys->can_hash)
 		query = psprintf("SELECT * FROM (%s\n) AS input ORDER BY %s", query,
@@ -189,11 +181,11 @@ static void
 stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 {
 	StageReceiver *stage = (StageReceiver *) self;
-	bool		scatter = stage->keys != NULL && stage->keys->can_hash;
+	bool scatter = stage->keys != NULL && stage->keys->can_hash;
 
 	stage->relation = create_stage(stage, "stage", rows,
 								   scatter ? RELPERSISTENCE_UNLOGGED :
-								   RELPERSISTENCE_PERMANENT);
+											 RELPERSISTENCE_PERMANENT);
 	stage->split->row.relation = RelationGetRelid(stage->relation);
 	stage->split->row.staged = true;
 	if (scatter)
@@ -210,7 +202,7 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 static void
 start_scatter(StageReceiver *stage, TupleDesc rows)
 {
-	Relation	relation;
+	Relation relation;
 
 	if (stage->lost == NULL)
 	{
@@ -230,15 +222,15 @@ start_scatter(StageReceiver *stage, TupleDesc rows)
 static void
 expect_partitions(StageReceiver *stage)
 {
-	Relation	relation = table_open(stage->lost->row->key_relation,
-									  AccessShareLock);
+	Relation relation = table_open(stage->lost->row->key_relation,
+								   AccessShareLock);
 	TupleTableSlot *keys = table_slot_create(relation, NULL);
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, stage->lost->missing)
 	{
 		BatchAttempt *batch = lfirst(cell);
-		Partition  *partition = &stage->partitions.partitions[batch->batch - 1];
+		Partition *partition = &stage->partitions.partitions[batch->batch - 1];
 
 		key_table_read(relation, &partition->keys, keys);
 		slot_getallattrs(keys);
@@ -279,8 +271,8 @@ stage_receive(TupleTableSlot *row, DestReceiver *self)
 static void
 stage_flush(StageReceiver *stage)
 {
-	StepRow    *row = &stage->split->row;
-	int			i;
+	StepRow *row = &stage->split->row;
+	int i;
 
 	if (stage->nslots == 0)
 		return;
@@ -315,7 +307,7 @@ add_to_partition(StageReceiver *stage, int i)
 	TupleTableSlot *row = stage->slots[i];
 	TupleTableSlot *before = i > 0 ? stage->slots[i - 1] : stage->before;
 	PartitionList *list = &stage->partitions;
-	Partition  *partition;
+	Partition *partition;
 
 	if (list->n == 0 || !same_partition(stage->keys, before, row))
 	{
@@ -332,15 +324,15 @@ add_to_partition(StageReceiver *stage, int i)
 static bool
 same_partition(BatchKeys *keys, TupleTableSlot *a, TupleTableSlot *b)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < keys->n; i++)
 	{
 		BatchKey *key = &keys->keys[i];
-		bool		a_is_null;
-		bool		b_is_null;
-		Datum		of_a = slot_getattr(a, key->column, &a_is_null);
-		Datum		of_b = slot_getattr(b, key->column, &b_is_null);
+		bool a_is_null;
+		bool b_is_null;
+		Datum of_a = slot_getattr(a, key->column, &a_is_null);
+		Datum of_b = slot_getattr(b, key->column, &b_is_null);
 
 		if (!batch_key_equal(key, of_a, a_is_null, of_b, b_is_null))
 			return false;
@@ -352,7 +344,7 @@ static void
 stage_shutdown(DestReceiver *self)
 {
 	StageReceiver *stage = (StageReceiver *) self;
-	StepRow    *row = &stage->split->row;
+	StepRow *row = &stage->split->row;
 
 	if (stage->scatter != NULL)
 		row->items = scatter_end(stage->scatter);
@@ -381,7 +373,7 @@ stage_shutdown(DestReceiver *self)
 static void
 stage_finish_inserts(StageReceiver *stage)
 {
-	int			i;
+	int i;
 
 	stage_flush(stage);
 	for (i = 0; i < BUFFERED_ROWS && stage->slots[i] != NULL; i++)
@@ -405,10 +397,10 @@ static Relation
 create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
 			 char persistence)
 {
-	char	   *name = stage_name(kind, stage->run_id, stage->no);
-	Oid			reader = GetUserId();
+	char *name = stage_name(kind, stage->run_id, stage->no);
+	Oid reader = GetUserId();
 	CreateStmt *create = makeNode(CreateStmt);
-	EngineMode	mode;
+	EngineMode mode;
 	ObjectAddress table;
 	ObjectAddress extension;
 
@@ -435,8 +427,8 @@ create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
 static List *
 stage_columns(TupleDesc rows)
 {
-	List	   *columns = NIL;
-	int			i;
+	List *columns = NIL;
+	int i;
 
 	for (i = 0; i < rows->natts; i++)
 	{
@@ -452,9 +444,9 @@ stage_columns(TupleDesc rows)
 static void
 grant_select(const char *name, Oid reader)
 {
-	GrantStmt  *grant = makeNode(GrantStmt);
+	GrantStmt *grant = makeNode(GrantStmt);
 	AccessPriv *privilege = makeNode(AccessPriv);
-	RoleSpec   *role = makeNode(RoleSpec);
+	RoleSpec *role = makeNode(RoleSpec);
 
 	privilege->priv_name = "select";
 	role->roletype = ROLESPEC_CSTRING;
@@ -480,9 +472,9 @@ parallel_drop_stage(int64 run_id, int32 no)
 void
 parallel_drop_orphaned_stages(void)
 {
-	EngineMode	mode;
-	List	   *names;
-	ListCell   *cell;
+	EngineMode mode;
+	List *names;
+	ListCell *cell;
 
 	engine_mode_enter(&mode);
 	names = step_orphaned_stages();
@@ -495,8 +487,8 @@ parallel_drop_orphaned_stages(void)
 static void
 drop_stage(const char *name)
 {
-	RangeVar   *table = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
-	EngineMode	mode;
+	RangeVar *table = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
+	EngineMode mode;
 	ObjectAddress address;
 
 	engine_mode_enter(&mode);
@@ -505,6 +497,6 @@ drop_stage(const char *name)
 	if (OidIsValid(address.objectId))
 		performDeletion(&address, DROP_CASCADE,
 						PERFORM_DELETION_SKIP_EXTENSIONS |
-						PERFORM_DELETION_QUIETLY);
+							PERFORM_DELETION_QUIETLY);
 	engine_mode_leave(&mode);
 }

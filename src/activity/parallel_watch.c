@@ -21,12 +21,12 @@
 #include "activity/parallel.h"
 #include "engine/slot.h"
 
-#define LOOK_AGAIN_MS	1000
+#define LOOK_AGAIN_MS 1000
 
 static TimeoutId watch_id = MAX_TIMEOUTS;
 static bool watching = false;
 static WatchLimits limits;
-static TimestampTz batch_deadline;	/* 0: none */
+static TimestampTz batch_deadline; /* 0: none */
 static volatile sig_atomic_t alarm_raised = WATCH_NONE;
 
 static void look(void);
@@ -57,7 +57,7 @@ watch_start(const WatchLimits *new_limits)
 WatchAlarm
 watch_stop(void)
 {
-	WatchAlarm	alarm;
+	WatchAlarm alarm;
 
 	if (!watching)
 		return WATCH_NONE;
@@ -74,7 +74,7 @@ watch_stop(void)
 static void
 look(void)
 {
-	WatchAlarm	alarm = passed_limit(GetCurrentTimestamp());
+	WatchAlarm alarm = passed_limit(GetCurrentTimestamp());
 
 	if (alarm == WATCH_NONE)
 		return;

@@ -40,14 +40,14 @@
 #include "store/engine_mode.h"
 
 /* A step that has just been left is not joined again before this. */
-#define PAUSE_BEFORE_REJOIN_MS	100
+#define PAUSE_BEFORE_REJOIN_MS 100
 
-#define MAX_END_ATTEMPTS		3
+#define MAX_END_ATTEMPTS       3
 
-#define MAX_WAIT_MS				60000
+#define MAX_WAIT_MS            60000
 
 /* One transaction of the worker; true: it has to be on disk when committed. */
-typedef bool (*WorkerTransaction) (ParallelWorker *worker);
+typedef bool (*WorkerTransaction)(ParallelWorker *worker);
 
 /* The step that this process was in last, and had left for want of work. */
 static int64 left_run_id = 0;
@@ -122,13 +122,12 @@ parallel_work(StepState *step, const WorkOrder *order)
 static void
 pause_before_rejoin(const WorkOrder *order)
 {
-	bool		again = left_run_id == order->run_id && left_no == order->no;
+	bool again = left_run_id == order->run_id && left_no == order->no;
 
 	left_run_id = 0;
 	if (!again)
 		return;
-	(void) WaitLatch(MyLatch,
-					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 PAUSE_BEFORE_REJOIN_MS, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
@@ -156,11 +155,11 @@ create_worker(StepState *step, const WorkOrder *order)
 static Failure *
 in_transaction(ParallelWorker *worker, WorkerTransaction transaction)
 {
-	Failure    *volatile failure = NULL;
+	Failure *volatile failure = NULL;
 
 	PG_TRY();
 	{
-		bool		synchronous;
+		bool synchronous;
 
 		work_begin();
 		synchronous = transaction(worker);
@@ -180,7 +179,7 @@ in_transaction(ParallelWorker *worker, WorkerTransaction transaction)
 static bool
 load(ParallelWorker *worker)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	StepActivity activity;
 
 	session_reset();
@@ -248,9 +247,9 @@ set_log_level(const char *level)
 static void
 prepare(ParallelWorker *worker)
 {
-	int			tries = worker->config->max_retries + 1;
-	Failure    *failure;
-	int			i;
+	int tries = worker->config->max_retries + 1;
+	Failure *failure;
+	int i;
 
 	for (i = 1;; i++)
 	{
@@ -260,8 +259,9 @@ prepare(ParallelWorker *worker)
 			return;
 		if (i >= tries)
 			break;
-		call_log(WARNING, psprintf("attempt %d of %d to prepare a worker failed: %s",
-								   i, tries, failure->message));
+		call_log(WARNING,
+				 psprintf("attempt %d of %d to prepare a worker failed: %s", i,
+						  tries, failure->message));
 		(void) in_transaction(worker, write_journal);
 	}
 	worker->failure = failure;
@@ -270,7 +270,7 @@ prepare(ParallelWorker *worker)
 static Failure *
 try_to_prepare(ParallelWorker *worker)
 {
-	Failure    *failure;
+	Failure *failure;
 
 	if (OidIsValid(worker->split.key_relation))
 	{
@@ -318,17 +318,16 @@ run_init(ParallelWorker *worker)
 static bool
 make_plan(ParallelWorker *worker)
 {
-	Oid			relation = parallel_batch_relation(worker->config,
-												   &worker->split);
+	Oid relation = parallel_batch_relation(worker->config, &worker->split);
 	CurrentBatch batch;
-	EngineMode	mode;
-	char	   *text;
+	EngineMode mode;
+	char *text;
 
 	MemoryContextReset(worker->scratch);
 	parallel_locate_batch(worker, 1, &batch);
 	MyBatch = &batch;
 	text = worker->run_text != NULL ? worker->run_text :
-		parallel_run_text(worker);
+									  parallel_run_text(worker);
 	if (worker->append_to != NULL)
 	{
 		engine_mode_enter(&mode);
@@ -340,8 +339,8 @@ make_plan(ParallelWorker *worker)
 		worker->plan = batch_plan_create(text, relation, worker->append_to,
 										 true);
 	else
-		DropCachedPlan(batch_plan_create(text, relation, worker->append_to,
-										 false));
+		DropCachedPlan(
+			batch_plan_create(text, relation, worker->append_to, false));
 	MyBatch = NULL;
 	return false;
 }
@@ -350,14 +349,12 @@ static Failure *
 in_limited_transaction(ParallelWorker *worker, WorkerTransaction transaction,
 					   const char *what)
 {
-	int64		first_left = time_to_first_batch(worker);
-	int64		timeout = worker->config->overhead_timeout;
-	WatchLimits limits = {
-		.batch_timeout = Min(timeout, first_left),
-		.step_deadline = worker->deadline
-	};
-	Failure    *failure;
-	WatchAlarm	alarm;
+	int64 first_left = time_to_first_batch(worker);
+	int64 timeout = worker->config->overhead_timeout;
+	WatchLimits limits = {.batch_timeout = Min(timeout, first_left),
+						  .step_deadline = worker->deadline};
+	Failure *failure;
+	WatchAlarm alarm;
 
 	watch_start(&limits);
 	failure = in_transaction(worker, transaction);
@@ -374,8 +371,8 @@ in_limited_transaction(ParallelWorker *worker, WorkerTransaction transaction,
 static int64
 time_to_first_batch(const ParallelWorker *worker)
 {
-	StepCounts	counts;
-	int64		left;
+	StepCounts counts;
+	int64 left;
 
 	step_counts(worker->step, &counts);
 	if (counts.first_batch_at != 0)
@@ -388,18 +385,20 @@ time_to_first_batch(const ParallelWorker *worker)
 static Failure *
 first_batch_failure(const ParallelWorker *worker)
 {
-	double		seconds = worker->config->first_batch_timeout / 1000000.0;
+	double seconds = worker->config->first_batch_timeout / 1000000.0;
 
-	return failure_create(worker->context, "57014",
-						  psprintf("no mini-batch was started in %g s, and \"first_task_creation_timeout\" is %g",
-								   seconds, seconds),
-						  NULL, NULL);
+	return failure_create(
+		worker->context, "57014",
+		psprintf(
+			"no mini-batch was started in %g s, and \"first_task_creation_timeout\" is %g",
+			seconds, seconds),
+		NULL, NULL);
 }
 
 static bool
 is_stopping(const ParallelWorker *worker)
 {
-	StepCounts	counts;
+	StepCounts counts;
 
 	step_counts(worker->step, &counts);
 	return counts.stopping;
@@ -432,31 +431,31 @@ step_goes_on(ParallelWorker *worker)
 {
 	const ParallelConfig *config = worker->config;
 	TimestampTz now = GetCurrentTimestamp();
-	StepCounts	counts;
-	StepTally	tally;
+	StepCounts counts;
+	StepTally tally;
 
 	step_counts(worker->step, &counts);
 	tally.batches = counts.batches;
 	tally.failed = counts.failed;
 	tally.items_failed = counts.items_failed;
-	worker->exceeded = parallel_judge(&config->thresholds,
-									  &tally) != VERDICT_TOLERABLE;
+	worker->exceeded = parallel_judge(&config->thresholds, &tally) !=
+		VERDICT_TOLERABLE;
 	if (worker->failure == NULL && worker->deadline != 0 &&
 		now >= worker->deadline)
 		worker->failure = parallel_alarm_failure(worker, WATCH_STEP, NULL, 0);
 	if (worker->failure == NULL && counts.first_batch_at == 0 &&
 		now - counts.started_at > config->first_batch_timeout)
 		worker->failure = first_batch_failure(worker);
-	return worker->failure == NULL && !worker->exceeded &&
-		!counts.stopping && !counts.suspended;
+	return worker->failure == NULL && !worker->exceeded && !counts.stopping &&
+		!counts.suspended;
 }
 
 /* Where the list of retries overflowed: asks the table. */
 static bool
 find_missing(ParallelWorker *worker)
 {
-	Failure    *failure = in_transaction(worker, look_for_missing);
-	StepCounts	counts;
+	Failure *failure = in_transaction(worker, look_for_missing);
+	StepCounts counts;
 
 	if (failure != NULL)
 	{
@@ -470,11 +469,11 @@ find_missing(ParallelWorker *worker)
 static bool
 look_for_missing(ParallelWorker *worker)
 {
-	EngineMode	mode;
-	List	   *missing;
-	ListCell   *cell;
-	int32	   *taken;
-	int			ntaken;
+	EngineMode mode;
+	List *missing;
+	ListCell *cell;
+	int32 *taken;
+	int ntaken;
 
 	MemoryContextReset(worker->scratch);
 	MemoryContextSwitchTo(worker->scratch);
@@ -499,7 +498,7 @@ look_for_missing(ParallelWorker *worker)
 static void
 leave(ParallelWorker *worker)
 {
-	bool		last;
+	bool last;
 
 	if ((worker->failure != NULL || worker->exceeded) &&
 		step_stop(worker->step))
@@ -537,7 +536,7 @@ wait_for_others(ParallelWorker *worker)
 static void
 run_shutdown(ParallelWorker *worker)
 {
-	Failure    *failure;
+	Failure *failure;
 	WatchLimits limits = {0};
 
 	if (worker->shutdown_text == NULL || !worker->initialized)
@@ -574,9 +573,9 @@ write_journal(ParallelWorker *worker)
 static void
 end_activity(ParallelWorker *worker)
 {
-	int32		attempt = worker->call != NULL ? worker->call->attempt : 0;
-	bool		again = false;
-	Failure    *failure;
+	int32 attempt = worker->call != NULL ? worker->call->attempt : 0;
+	bool again = false;
+	Failure *failure;
 
 	/* Still at work for the activity, though not in the step any more. */
 	slot_work_on(&worker->order, attempt, NULL);
@@ -604,7 +603,7 @@ static void
 wait_for_retry(ParallelWorker *worker)
 {
 	TimestampTz end = GetCurrentTimestamp() + worker->pause;
-	long		left;
+	long left;
 
 	PG_TRY();
 	{
@@ -635,8 +634,8 @@ restart(ParallelWorker *worker)
 static Failure *
 try_to_end(ParallelWorker *worker)
 {
-	Failure    *failure = NULL;
-	int			i;
+	Failure *failure = NULL;
+	int i;
 
 	for (i = 0; i < MAX_END_ATTEMPTS; i++)
 	{

@@ -18,10 +18,10 @@
 
 typedef struct PipelineConfig
 {
-	Template   *name;
-	int			version;		/* 0: the default version */
-	Jsonb	   *parameters;		/* with placeholders; NULL: none */
-	bool		waits;
+	Template *name;
+	int version;       /* 0: the default version */
+	Jsonb *parameters; /* with placeholders; NULL: none */
+	bool waits;
 } PipelineConfig;
 
 static void *check_pipeline(JsonReader *reader, ActivityDef *def,
@@ -29,15 +29,13 @@ static void *check_pipeline(JsonReader *reader, ActivityDef *def,
 static void check_child(JsonReader *reader, const Template *name);
 static ActivityOutcome run_pipeline(ActivityCall *call);
 
-const ActivityType pipeline_activity = {
-	.kind = {
-		.name = "pipeline",
-		.takes = TAKES_RETRY | TAKES_ITS_TIME | STARTS_RUNS,
-		.check = check_pipeline
-	},
-	.run = run_pipeline,
-	.when_due = DUE_TIMES_OUT
-};
+const ActivityType pipeline_activity = {.kind = {.name = "pipeline",
+												 .takes = TAKES_RETRY |
+													 TAKES_ITS_TIME |
+													 STARTS_RUNS,
+												 .check = check_pipeline},
+										.run = run_pipeline,
+										.when_due = DUE_TIMES_OUT};
 
 static void *
 check_pipeline(JsonReader *reader, ActivityDef *def,
@@ -66,8 +64,8 @@ check_pipeline(JsonReader *reader, ActivityDef *def,
 static void
 check_child(JsonReader *reader, const Template *name)
 {
-	EngineMode	mode;
-	bool		exists;
+	EngineMode mode;
+	bool exists;
 
 	if (name == NULL || !template_is_constant(name))
 		return;
@@ -85,12 +83,12 @@ static ActivityOutcome
 run_pipeline(ActivityCall *call)
 {
 	const PipelineConfig *config = call->def->config;
-	Jsonb	   *parameters = config->parameters == NULL ? NULL :
+	Jsonb *parameters = config->parameters == NULL ?
+		NULL :
 		template_render_json(config->parameters, call_context(call));
-	int64		run_id = call_submit_child(call,
-										   call_render(call, config->name),
-										   config->version, parameters,
-										   config->waits);
+	int64 run_id = call_submit_child(call, call_render(call, config->name),
+									 config->version, parameters,
+									 config->waits);
 
 	call_set_output(call, child_output(run_id, RUN_QUEUED, NULL));
 	if (!config->waits)

@@ -22,7 +22,7 @@
 typedef struct ParseTrial
 {
 	const char *sql;
-	List	   *parsed;
+	List *parsed;
 } ParseTrial;
 
 static void try_parse(void *arg);
@@ -34,29 +34,30 @@ static bool locks_rows(Node *node, void *context);
 void
 select_parse(const char *sql, Select *select)
 {
-	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
-	char	   *fault = find_fault(parsed);
-	RawStmt    *raw;
+	List *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+	char *fault = find_fault(parsed);
+	RawStmt *raw;
 	const char *start;
 
 	if (fault != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("query %s", fault),
-				 errhint("Other statements are for an activity of type \"sql\".")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_SYNTAX_ERROR), errmsg("query %s", fault),
+			 errhint(
+				 "Other statements are for an activity of type \"sql\".")));
 
 	raw = linitial_node(RawStmt, parsed);
 	start = sql + Max(raw->stmt_location, 0);
 	select->text = raw->stmt_len > 0 ? pnstrdup(start, raw->stmt_len) :
-		pstrdup(start);
+									   pstrdup(start);
 	select->has_offset = ((SelectStmt *) raw->stmt)->limitOffset != NULL;
 }
 
 void
 select_check(const Template *query, ProblemList *problems, const char *path)
 {
-	ParseTrial	trial = {0};
-	char	   *fault;
+	ParseTrial trial = {0};
+	char *fault;
 
 	if (query == NULL || !template_is_constant(query))
 		return;
@@ -81,7 +82,7 @@ try_parse(void *arg)
 static char *
 find_fault(List *parsed)
 {
-	Node	   *node;
+	Node *node;
 
 	if (list_length(parsed) != 1)
 		return psprintf("must be one SELECT, not %d statements",
@@ -107,10 +108,10 @@ has_into_clause(const SelectStmt *select)
 List *
 select_columns(const char *sql)
 {
-	Query	   *query = parse_analyze_fixedparams(parse_one(sql), sql, NULL, 0,
-												  NULL);
-	List	   *names = NIL;
-	ListCell   *cell;
+	Query *query = parse_analyze_fixedparams(parse_one(sql), sql, NULL, 0,
+											 NULL);
+	List *names = NIL;
+	ListCell *cell;
 
 	foreach(cell, query->targetList)
 	{
@@ -125,8 +126,8 @@ select_columns(const char *sql)
 TupleDesc
 select_rows(const char *sql)
 {
-	Query	   *query = parse_analyze_fixedparams(parse_one(sql), sql, NULL, 0,
-												  NULL);
+	Query *query = parse_analyze_fixedparams(parse_one(sql), sql, NULL, 0,
+											 NULL);
 
 	return ExecCleanTypeFromTL(query->targetList);
 }
@@ -141,9 +142,8 @@ parse_one(const char *sql)
 bool
 select_sees_changes(const char *sql)
 {
-	List	   *queries = pg_analyze_and_rewrite_fixedparams(parse_one(sql),
-															 sql, NULL, 0,
-															 NULL);
+	List *queries = pg_analyze_and_rewrite_fixedparams(parse_one(sql), sql,
+													   NULL, 0, NULL);
 
 	return contain_volatile_functions((Node *) queries) ||
 		locks_rows((Node *) queries, NULL);

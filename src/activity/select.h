@@ -16,8 +16,8 @@
 /* A query that can stand in parentheses. */
 typedef struct Select
 {
-	char	   *text;			/* without what followed it, a semicolon say */
-	bool		has_offset;		/* does it have an OFFSET clause? */
+	char *text;      /* without what followed it, a semicolon say */
+	bool has_offset; /* does it have an OFFSET clause? */
 } Select;
 
 /*
@@ -43,4 +43,4 @@ extern TupleDesc select_rows(const char *sql);
  */
 extern bool select_sees_changes(const char *sql);
 
-#endif							/* MLPIPE_SELECT_H */
+#endif /* MLPIPE_SELECT_H */

@@ -16,9 +16,8 @@
 #include "activity/sql_name.h"
 #include "definition/value.h"
 
-const char *const sink_mode_words[] = {
-	"append", "overwrite", "upsert", "create", "update", "delete"
-};
+const char *const sink_mode_words[] = {"append", "overwrite", "upsert",
+									   "create", "update",    "delete"};
 
 StaticAssertDecl(lengthof(sink_mode_words) == NUM_SINK_MODES,
 				 "every mode has a word");
@@ -37,7 +36,7 @@ static List *resolve_types(List *names);
 Sink *
 sink_check(JsonReader *reader, const TemplateScope *scope, int nmodes)
 {
-	Sink	   *sink = palloc0(sizeof(Sink));
+	Sink *sink = palloc0(sizeof(Sink));
 
 	sink->table = config_template(reader, "table", TEMPLATE_TEXT, scope, true);
 	table_name_check(sink->table, reader->problems,
@@ -54,13 +53,16 @@ sink_check(JsonReader *reader, const TemplateScope *scope, int nmodes)
 static void
 read_columns(Sink *sink, JsonReader *reader, const TemplateScope *scope)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, config_elements(reader, "columns",
-								  "an array of names, or of objects with \"name\" and \"type\""))
+	foreach(cell,
+			config_elements(
+				reader, "columns",
+				"an array of names, or of objects with \"name\" and \"type\""))
 		read_column(sink, reader, lfirst(cell),
 					psprintf("%s[%d]", reader_path(reader, "columns"),
-							 foreach_current_index(cell)), scope);
+							 foreach_current_index(cell)),
+					scope);
 }
 
 static void
@@ -69,8 +71,8 @@ read_column(Sink *sink, JsonReader *reader, JsonbValue *value,
 {
 	if (value->type == jbvString)
 	{
-		Template   *name = config_value_template(reader, value, path,
-												 TEMPLATE_TEXT, scope);
+		Template *name = config_value_template(reader, value, path,
+											   TEMPLATE_TEXT, scope);
 
 		if (name != NULL)
 			sink->columns = lappend(sink->columns, name);
@@ -88,12 +90,12 @@ read_column(Sink *sink, JsonReader *reader, JsonbValue *value,
 static void
 read_typed_column(Sink *sink, JsonReader *column, const TemplateScope *scope)
 {
-	Template   *name = config_template(column, "name", TEMPLATE_TEXT, scope,
-									   true);
-	char	   *type = reader_text(column, "type", true);
-	Oid			type_id;
-	int32		typmod;
-	char	   *message;
+	Template *name = config_template(column, "name", TEMPLATE_TEXT, scope,
+									 true);
+	char *type = reader_text(column, "type", true);
+	Oid type_id;
+	int32 typmod;
+	char *message;
 
 	reader_close(column);
 	if (name == NULL || type == NULL)
@@ -161,22 +163,23 @@ sink_target(ActivityCall *call, const Sink *sink)
 static List *
 resolve_types(List *names)
 {
-	List	   *types = NIL;
-	ListCell   *cell;
+	List *types = NIL;
+	ListCell *cell;
 
 	foreach(cell, names)
 	{
-		Oid			type;
-		int32		typmod;
-		char	   *message;
+		Oid type;
+		int32 typmod;
+		char *message;
 
 		if (!value_resolve_type(lfirst(cell), &type, &typmod, &message))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("%s", message)));
-		types = lappend(types, format_type_extended(type, typmod,
-													FORMAT_TYPE_TYPEMOD_GIVEN |
-													FORMAT_TYPE_FORCE_QUALIFY));
+		types = lappend(types,
+						format_type_extended(type, typmod,
+											 FORMAT_TYPE_TYPEMOD_GIVEN |
+												 FORMAT_TYPE_FORCE_QUALIFY));
 	}
 	return types;
 }

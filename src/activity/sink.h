@@ -26,8 +26,8 @@ typedef enum SinkMode
 	SINK_DELETE
 } SinkMode;
 
-#define NUM_COPY_MODES		(SINK_CREATE + 1)
-#define NUM_SINK_MODES		(SINK_DELETE + 1)
+#define NUM_COPY_MODES (SINK_CREATE + 1)
+#define NUM_SINK_MODES (SINK_DELETE + 1)
 
 /* The words of SinkMode, by its values. */
 extern const char *const sink_mode_words[];
@@ -35,25 +35,25 @@ extern const char *const sink_mode_words[];
 /* A sink as the document has it. */
 typedef struct Sink
 {
-	Template   *table;
-	SinkMode	mode;
-	List	   *key;			/* of Template * */
-	List	   *columns;		/* of Template *; NIL: not said */
-	List	   *types;			/* of char *, one for each column; or NIL */
+	Template *table;
+	SinkMode mode;
+	List *key;     /* of Template * */
+	List *columns; /* of Template *; NIL: not said */
+	List *types;   /* of char *, one for each column; or NIL */
 } Sink;
 
 /* A sink in one attempt. */
 typedef struct SinkTarget
 {
-	SinkMode	mode;
-	char	   *name;			/* of the table, as it was written */
-	char	   *table;			/* the same, ready for a statement */
-	List	   *key;			/* of char * */
-	List	   *columns;		/* of char *; NIL: not said */
-	List	   *types;			/* of char *, ready for a statement; or NIL */
+	SinkMode mode;
+	char *name;    /* of the table, as it was written */
+	char *table;   /* the same, ready for a statement */
+	List *key;     /* of char * */
+	List *columns; /* of char *; NIL: not said */
+	List *types;   /* of char *, ready for a statement; or NIL */
 
 	/* set by sink_write(): were rows left alone whose key was there? */
-	bool		keeps_existing;
+	bool keeps_existing;
 } SinkTarget;
 
 /*
@@ -78,4 +78,4 @@ extern void sink_lock(const SinkTarget *target);
 extern void sink_create_table(const SinkTarget *target);
 extern void sink_delete_all(const SinkTarget *target);
 
-#endif							/* MLPIPE_SINK_H */
+#endif /* MLPIPE_SINK_H */

@@ -25,9 +25,9 @@
 #include "activity/sql_name.h"
 
 /* Names that no query of the user's will have. */
-#define OLD_ROWS	"\"mlpipe old rows\""
-#define SOURCE		"\"mlpipe source\""
-#define TARGET		"\"mlpipe target\""
+#define OLD_ROWS "\"mlpipe old rows\""
+#define SOURCE   "\"mlpipe source\""
+#define TARGET   "\"mlpipe target\""
 
 static int64 insert_rows(const SinkTarget *target, const char *with,
 						 const Select *query);
@@ -100,8 +100,7 @@ insert_rows(const SinkTarget *target, const char *with, const Select *query)
  * in unique indexes; and the query has to see the old ones.
  */
 static int64
-overwrite_rows(const SinkTarget *target, const char *with,
-			   const Select *query)
+overwrite_rows(const SinkTarget *target, const char *with, const Select *query)
 {
 	StringInfoData sql;
 
@@ -138,26 +137,27 @@ append_query_first(StringInfo sql, const SinkTarget *target,
 {
 	appendStringInfo(sql, "%s AS MATERIALIZED (\n%s\n),\n", SOURCE,
 					 query->text);
-	appendStringInfo(sql, "%s AS (DELETE FROM %s WHERE (SELECT count(*) FROM %s) >= 0 RETURNING 1)\n",
-					 OLD_ROWS, target->table, SOURCE);
+	appendStringInfo(
+		sql,
+		"%s AS (DELETE FROM %s WHERE (SELECT count(*) FROM %s) >= 0 RETURNING 1)\n",
+		OLD_ROWS, target->table, SOURCE);
 	appendStringInfoString(sql, "INSERT INTO ");
 	append_target(sql, target, target->columns);
-	appendStringInfo(sql, "\nSELECT * FROM %s WHERE (SELECT count(*) FROM %s) >= 0",
+	appendStringInfo(sql,
+					 "\nSELECT * FROM %s WHERE (SELECT count(*) FROM %s) >= 0",
 					 SOURCE, OLD_ROWS);
 }
 
 static int64
 upsert_rows(SinkTarget *target, const char *with, const Select *query)
 {
-	List	   *columns = written_columns(target, with, query);
-	List	   *others = other_columns(target, columns);
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = upsert_context,
-		.arg = target
-	};
+	List *columns = written_columns(target, with, query);
+	List *others = other_columns(target, columns);
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = upsert_context,
+									 .arg = target};
 	StringInfoData sql;
-	int64		rows;
+	int64 rows;
 
 	initStringInfo(&sql);
 	append_with(&sql, with);
@@ -188,13 +188,14 @@ static void
 upsert_context(void *arg)
 {
 	const SinkTarget *target = arg;
-	char	   *key;
+	char *key;
 
 	if (geterrcode() != ERRCODE_INVALID_COLUMN_REFERENCE)
 		return;
 	key = column_list(target->key, NULL);
-	errhint("Mode \"upsert\" needs a unique index on exactly the columns of \"key\": CREATE UNIQUE INDEX ON %s (%s).",
-			target->table, key);
+	errhint(
+		"Mode \"upsert\" needs a unique index on exactly the columns of \"key\": CREATE UNIQUE INDEX ON %s (%s).",
+		target->table, key);
 }
 
 static int64
@@ -220,15 +221,16 @@ create_with_rows(const SinkTarget *target, const char *with,
 static int64
 update_rows(const SinkTarget *target, const char *with, const Select *query)
 {
-	List	   *columns = written_columns(target, with, query);
-	List	   *others = other_columns(target, columns);
+	List *columns = written_columns(target, with, query);
+	List *others = other_columns(target, columns);
 	StringInfoData sql;
 
 	if (others == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("nothing to update in table \"%s\"", target->name),
-				 errdetail("All columns of the source are columns of the key.")));
+				 errdetail(
+					 "All columns of the source are columns of the key.")));
 	initStringInfo(&sql);
 	append_with(&sql, with);
 	appendStringInfo(&sql, "UPDATE %s AS %s SET ", target->table, TARGET);
@@ -242,7 +244,7 @@ update_rows(const SinkTarget *target, const char *with, const Select *query)
 static int64
 delete_rows(const SinkTarget *target, const char *with, const Select *query)
 {
-	List	   *columns = written_columns(target, with, query);
+	List *columns = written_columns(target, with, query);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -291,7 +293,7 @@ append_source(StringInfo sql, const Select *query, List *columns)
 static void
 append_assignments(StringInfo sql, List *columns, const char *source)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, columns)
 	{
@@ -306,7 +308,7 @@ append_assignments(StringInfo sql, List *columns, const char *source)
 static void
 append_key_match(StringInfo sql, List *key)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, key)
 	{
@@ -323,17 +325,20 @@ static List *
 written_columns(const SinkTarget *target, const char *with,
 				const Select *query)
 {
-	List	   *names = select_columns(with_query(with, query));
+	List *names = select_columns(with_query(with, query));
 
 	if (target->columns != NIL)
 	{
 		if (list_length(target->columns) != list_length(names))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"columns\" does not match the columns of the source"),
-					 errdetail("The source returns (%s), and \"columns\" names (%s).",
-							   column_list(names, NULL),
-							   column_list(target->columns, NULL))));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(
+					 "\"columns\" does not match the columns of the source"),
+				 errdetail(
+					 "The source returns (%s), and \"columns\" names (%s).",
+					 column_list(names, NULL),
+					 column_list(target->columns, NULL))));
 		names = target->columns;
 	}
 	require_key(target, names);
@@ -343,27 +348,28 @@ written_columns(const SinkTarget *target, const char *with,
 static void
 require_key(const SinkTarget *target, List *columns)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, target->key)
 	{
 		if (!column_in(lfirst(cell), columns))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("source has no column \"%s\" of the key",
-							(char *) lfirst(cell)),
-					 errdetail("Its columns are %s.",
-							   column_list(columns, NULL)),
-					 errhint("Mode \"%s\" goes by the names of the source's columns, or by those in \"columns\".",
-							 sink_mode_words[target->mode])));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("source has no column \"%s\" of the key",
+						(char *) lfirst(cell)),
+				 errdetail("Its columns are %s.", column_list(columns, NULL)),
+				 errhint(
+					 "Mode \"%s\" goes by the names of the source's columns, or by those in \"columns\".",
+					 sink_mode_words[target->mode])));
 	}
 }
 
 static List *
 other_columns(const SinkTarget *target, List *columns)
 {
-	List	   *others = NIL;
-	ListCell   *cell;
+	List *others = NIL;
+	ListCell *cell;
 
 	foreach(cell, columns)
 	{
@@ -398,10 +404,10 @@ sink_lock(const SinkTarget *target)
 static bool
 is_lockable(const SinkTarget *target)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(target->name));
-	Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList(names),
-											NoLock, true);
-	char		kind = get_rel_relkind(relation);
+	List *names = textToQualifiedNameList(cstring_to_text(target->name));
+	Oid relation = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock,
+									true);
+	char kind = get_rel_relkind(relation);
 
 	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
 }
@@ -410,8 +416,8 @@ void
 sink_create_table(const SinkTarget *target)
 {
 	StringInfoData sql;
-	ListCell   *name;
-	ListCell   *type;
+	ListCell *name;
+	ListCell *type;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (", target->table);

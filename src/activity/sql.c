@@ -18,8 +18,8 @@
 #include "activity/output.h"
 
 /* What the output keeps of the last statement's rows. */
-#define MAX_KEPT_ROWS	1000
-#define MAX_KEPT_BYTES	(1024 * 1024)
+#define MAX_KEPT_ROWS  1000
+#define MAX_KEPT_BYTES (1024 * 1024)
 
 static void *check_sql(JsonReader *reader, ActivityDef *def,
 					   const TemplateScope *scope);
@@ -27,14 +27,12 @@ static ActivityOutcome run_sql(ActivityCall *call);
 static Jsonb *make_output(JsonReceiver *receiver,
 						  const StatementResult *result);
 
-const ActivityType sql_activity = {
-	.kind = {
-		.name = "sql",
-		.takes = TAKES_RETRY | TAKES_TRANSACTION | TAKES_REUSE | TAKES_COMPUTE,
-		.check = check_sql
-	},
-	.run = run_sql
-};
+const ActivityType sql_activity = {.kind = {.name = "sql",
+											.takes = TAKES_RETRY |
+												TAKES_TRANSACTION |
+												TAKES_REUSE | TAKES_COMPUTE,
+											.check = check_sql},
+								   .run = run_sql};
 
 static void *
 check_sql(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -64,7 +62,7 @@ run_sql(ActivityCall *call)
 static Jsonb *
 make_output(JsonReceiver *receiver, const StatementResult *result)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_count(&output, "row_count", result->processed);

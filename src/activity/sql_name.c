@@ -17,7 +17,7 @@
 #include "activity/sql_name.h"
 #include "definition/catch.h"
 
-#define MAX_NAME_PARTS	3		/* database, schema, table */
+#define MAX_NAME_PARTS 3 /* database, schema, table */
 
 static List *split_name(const char *name);
 static void try_name(void *arg);
@@ -26,7 +26,7 @@ char *
 table_name(const char *name)
 {
 	StringInfoData quoted;
-	ListCell   *cell;
+	ListCell *cell;
 
 	initStringInfo(&quoted);
 	foreach(cell, split_name(name))
@@ -39,7 +39,7 @@ table_name(const char *name)
 static List *
 split_name(const char *name)
 {
-	List	   *parts = NIL;
+	List *parts = NIL;
 
 	if (!SplitIdentifierString(pstrdup(name), '.', &parts) || parts == NIL ||
 		list_length(parts) > MAX_NAME_PARTS)
@@ -52,16 +52,16 @@ split_name(const char *name)
 void
 table_name_check(const Template *name, ProblemList *problems, const char *path)
 {
-	char	   *message;
+	char *message;
 
 	if (name == NULL || !template_is_constant(name))
 		return;
 	if (!catch_errors(try_name, unconstify(char *, template_source(name)),
 					  &message))
-		problem_add(problems, PROBLEM_ERROR, path,
-					"Write it as in SQL: schema.table, with double quotes around odd names.",
-					"must be the name of a table, not \"%s\"",
-					template_source(name));
+		problem_add(
+			problems, PROBLEM_ERROR, path,
+			"Write it as in SQL: schema.table, with double quotes around odd names.",
+			"must be the name of a table, not \"%s\"", template_source(name));
 }
 
 static void
@@ -73,11 +73,11 @@ try_name(void *arg)
 List *
 table_columns(const char *name)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(name));
-	Relation	table = table_openrv(makeRangeVarFromNameList(names),
-									 AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(table);
-	List	   *columns = NIL;
+	List *names = textToQualifiedNameList(cstring_to_text(name));
+	Relation table = table_openrv(makeRangeVarFromNameList(names),
+								  AccessShareLock);
+	TupleDesc desc = RelationGetDescr(table);
+	List *columns = NIL;
 
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -94,7 +94,7 @@ char *
 column_list(List *names, const char *prefix)
 {
 	StringInfoData list;
-	ListCell   *cell;
+	ListCell *cell;
 
 	initStringInfo(&list);
 	foreach(cell, names)
@@ -106,7 +106,7 @@ column_list(List *names, const char *prefix)
 bool
 column_in(const char *name, List *names)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, names)
 	{

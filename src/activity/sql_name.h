@@ -32,4 +32,4 @@ extern char *column_list(List *names, const char *prefix);
 
 extern bool column_in(const char *name, List *names);
 
-#endif							/* MLPIPE_SQL_NAME_H */
+#endif /* MLPIPE_SQL_NAME_H */

@@ -32,10 +32,10 @@
 #include "compat.h"
 
 /* What direct I/O asks of a buffer. */
-#define PAGE_ALIGNMENT	4096
+#define PAGE_ALIGNMENT 4096
 
 /* Where the part of a tuple begins that does not depend on its place. */
-#define AFTER_CTID		offsetof(HeapTupleHeaderData, t_infomask2)
+#define AFTER_CTID offsetof(HeapTupleHeaderData, t_infomask2)
 
 static void put_tuple(StagePages *pages, const HeapTupleHeaderData *tuple,
 					  uint32 length);
@@ -60,13 +60,13 @@ void
 stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
 				uint32 length, ItemPointer tid)
 {
-	PageHeader	page = (PageHeader) pages->page;
+	PageHeader page = (PageHeader) pages->page;
 
 	Assert(MAXALIGN(length) <= MaxHeapTupleSize);
 	if (pages->nrows > 0 &&
 		(pages->nrows == MaxHeapTuplesPerPage ||
 		 page->pd_upper - page->pd_lower <
-		 MAXALIGN(length) + sizeof(ItemIdData)))
+			 MAXALIGN(length) + sizeof(ItemIdData)))
 		write_page(pages, false);
 	if (pages->nrows == 0)
 		start_page(pages);
@@ -78,7 +78,7 @@ stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
 static void
 put_tuple(StagePages *pages, const HeapTupleHeaderData *tuple, uint32 length)
 {
-	PageHeader	page = (PageHeader) pages->page;
+	PageHeader page = (PageHeader) pages->page;
 	HeapTupleHeader copy;
 
 	page->pd_upper -= MAXALIGN(length);
@@ -111,8 +111,8 @@ start_page(StagePages *pages)
 static void
 write_page(StagePages *pages, bool is_last)
 {
-	Relation	relation = pages->relation;
-	bool		ends_segment = is_last || (pages->block + 1) % RELSEG_SIZE == 0;
+	Relation relation = pages->relation;
+	bool ends_segment = is_last || (pages->block + 1) % RELSEG_SIZE == 0;
 
 	if (RelationNeedsWAL(relation))
 		log_newpage(&relation_file(relation), MAIN_FORKNUM, pages->block,
@@ -140,7 +140,7 @@ stage_toast(Relation relation, HeapTuple tuple)
 		(HeapTupleHasExternal(tuple) || tuple->t_len > TOAST_TUPLE_THRESHOLD))
 		tuple = heap_toast_insert_or_update(relation, tuple, NULL,
 											HEAP_INSERT_SKIP_FSM |
-											HEAP_INSERT_FROZEN);
+												HEAP_INSERT_FROZEN);
 	if (MAXALIGN(tuple->t_len) > MaxHeapTupleSize)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

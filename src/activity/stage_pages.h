@@ -14,11 +14,11 @@
 
 typedef struct StagePages
 {
-	Relation	relation;
+	Relation relation;
 	HeapTupleHeaderData header; /* of each row, up to its t_ctid */
-	char	   *page;			/* the one that is being filled */
-	int			nrows;			/* in it */
-	BlockNumber block;			/* its number */
+	char *page;                 /* the one that is being filled */
+	int nrows;                  /* in it */
+	BlockNumber block;          /* its number */
 } StagePages;
 
 /*
@@ -32,8 +32,9 @@ extern void stage_pages_begin(StagePages *pages, Relation relation);
  * comes after t_ctid is read.  A value that has to be out of line is the
  * caller's business.
  */
-extern void stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
-							uint32 length, ItemPointer tid);
+extern void stage_pages_add(StagePages *pages,
+							const HeapTupleHeaderData *tuple, uint32 length,
+							ItemPointer tid);
 
 extern void stage_pages_end(StagePages *pages);
 
@@ -43,4 +44,4 @@ extern void stage_pages_end(StagePages *pages);
  */
 extern HeapTuple stage_toast(Relation relation, HeapTuple tuple);
 
-#endif							/* MLPIPE_STAGE_PAGES_H */
+#endif /* MLPIPE_STAGE_PAGES_H */

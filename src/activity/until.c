@@ -15,14 +15,14 @@
 #include "activity/output.h"
 #include "engine/container.h"
 
-#define DEFAULT_TIMEOUT	(7 * USECS_PER_DAY)
+#define DEFAULT_TIMEOUT (7 * USECS_PER_DAY)
 
 typedef struct UntilConfig
 {
 	const ActivityList *body;
-	int64		interval;		/* microseconds between two rounds */
-	int			max_rounds;		/* 0: any number */
-	bool		fail_on_error;
+	int64 interval; /* microseconds between two rounds */
+	int max_rounds; /* 0: any number */
+	bool fail_on_error;
 } UntilConfig;
 
 static void *check_until(JsonReader *reader, ActivityDef *def,
@@ -32,16 +32,12 @@ static void round_ended(BodyEnd *body);
 static void succeed(BodyEnd *body);
 static Failure *too_many_rounds(const UntilConfig *config);
 
-const ActivityType until_activity = {
-	.kind = {
-		.name = "until",
-		.takes = TAKES_ITS_TIME,
-		.check = check_until
-	},
-	.run = run_until,
-	.when_due = DUE_TIMES_OUT,
-	.body_ended = round_ended
-};
+const ActivityType until_activity = {.kind = {.name = "until",
+											  .takes = TAKES_ITS_TIME,
+											  .check = check_until},
+									 .run = run_until,
+									 .when_due = DUE_TIMES_OUT,
+									 .body_ended = round_ended};
 
 static void *
 check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -54,8 +50,8 @@ check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	config->max_rounds = reader_integer(reader, "max_rounds", 0, 1,
 										PG_INT32_MAX);
 	config->fail_on_error = reader_bool(reader, "fail_on_error", false);
-	config->body = document_parse_body(reader, NULL, "activities", def,
-									   scope, NULL, &until_check.kind);
+	config->body = document_parse_body(reader, NULL, "activities", def, scope,
+									   NULL, &until_check.kind);
 	if (config->body == NULL)
 	{
 		problem_add(reader->problems, PROBLEM_ERROR,
@@ -88,17 +84,18 @@ round_ended(BodyEnd *body)
 	else if (body->scope->iteration == config->max_rounds)
 		container_fail(body, too_many_rounds(config), NULL);
 	else
-		container_repeat(body, config->interval == 0 ? 0 :
-						 GetCurrentTimestamp() + config->interval);
+		container_repeat(body,
+						 config->interval == 0 ?
+							 0 :
+							 GetCurrentTimestamp() + config->interval);
 }
 
 static void
 succeed(BodyEnd *body)
 {
-	Jsonb	   *activities = activity_outputs(body->run->run_id,
-											  body->run->document,
-											  body->scope);
-	Output		output;
+	Jsonb *activities = activity_outputs(body->run->run_id,
+										 body->run->document, body->scope);
+	Output output;
 
 	if (activities == NULL)
 	{
@@ -114,8 +111,9 @@ succeed(BodyEnd *body)
 static Failure *
 too_many_rounds(const UntilConfig *config)
 {
-	return failure_create(CurrentMemoryContext, "P0001",
-						  psprintf("max_rounds: the condition was not true after %d rounds",
-								   config->max_rounds),
-						  NULL, NULL);
+	return failure_create(
+		CurrentMemoryContext, "P0001",
+		psprintf("max_rounds: the condition was not true after %d rounds",
+				 config->max_rounds),
+		NULL, NULL);
 }

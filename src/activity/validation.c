@@ -17,13 +17,13 @@
 #include "activity/expression.h"
 #include "activity/select.h"
 
-#define DEFAULT_INTERVAL	(10 * USECS_PER_SEC)
-#define MIN_INTERVAL		(USECS_PER_SEC / 1000)
+#define DEFAULT_INTERVAL (10 * USECS_PER_SEC)
+#define MIN_INTERVAL     (USECS_PER_SEC / 1000)
 
 typedef struct ValidationConfig
 {
-	Template   *query;
-	int64		interval;		/* microseconds */
+	Template *query;
+	int64 interval; /* microseconds */
 } ValidationConfig;
 
 static void *check_validation(JsonReader *reader, ActivityDef *def,
@@ -31,15 +31,11 @@ static void *check_validation(JsonReader *reader, ActivityDef *def,
 static ActivityOutcome run_validation(ActivityCall *call);
 static void raise_timeout(const ActivityDef *def);
 
-const ActivityType validation_activity = {
-	.kind = {
-		.name = "validation",
-		.takes = TAKES_ITS_TIME,
-		.check = check_validation
-	},
-	.run = run_validation,
-	.when_due = DUE_LOOKS_AGAIN
-};
+const ActivityType validation_activity = {.kind = {.name = "validation",
+												   .takes = TAKES_ITS_TIME,
+												   .check = check_validation},
+										  .run = run_validation,
+										  .when_due = DUE_LOOKS_AGAIN};
 
 static void *
 check_validation(JsonReader *reader, ActivityDef *def,
@@ -52,7 +48,8 @@ check_validation(JsonReader *reader, ActivityDef *def,
 	select_check(config->query, reader->problems,
 				 reader_path(reader, "query"));
 	config->interval = Max(reader_duration(reader, "interval",
-										   DEFAULT_INTERVAL), MIN_INTERVAL);
+										   DEFAULT_INTERVAL),
+						   MIN_INTERVAL);
 	return config;
 }
 
@@ -61,7 +58,7 @@ run_validation(ActivityCall *call)
 {
 	const ValidationConfig *config = call->def->config;
 	TimestampTz deadline = call->def->timeout > 0 ? call_deadline(call) :
-		DT_NOEND;
+													DT_NOEND;
 
 	if (GetCurrentTimestamp() >= deadline)
 		raise_timeout(call->def);

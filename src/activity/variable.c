@@ -39,7 +39,7 @@ static char *
 list_names(const List *variables)
 {
 	StringInfoData names;
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (variables == NIL)
 		return "The pipeline has no variables.";
@@ -59,7 +59,7 @@ variable_check(const DeclaredValue *variable, Jsonb *value)
 void
 variable_check_element(const DeclaredValue *variable, Jsonb *value)
 {
-	Oid			element = get_element_type(getBaseType(variable->type));
+	Oid element = get_element_type(getBaseType(variable->type));
 
 	if (OidIsValid(element))
 		check_input(variable, element, -1, value);
@@ -69,14 +69,13 @@ static void
 check_input(const DeclaredValue *variable, Oid type, int32 typmod,
 			Jsonb *value)
 {
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = variable_context,
-		.arg = unconstify(DeclaredValue *, variable)
-	};
-	JsonbValue	json;
-	Oid			input;
-	Oid			io_param;
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = variable_context,
+									 .arg = unconstify(DeclaredValue *,
+													   variable)};
+	JsonbValue json;
+	Oid input;
+	Oid io_param;
 
 	value_of_jsonb(value, &json);
 	if (json.type == jbvNull)
@@ -117,13 +116,14 @@ variable_keep(ActivityCall *call, const VariableKey *key, Jsonb *value,
 static VariableChange *
 find_change(const List *changes, const VariableKey *key)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, changes)
 	{
 		VariableChange *change = lfirst(cell);
 
-		if (change->key.no == key->no && strcmp(change->key.name, key->name) == 0)
+		if (change->key.no == key->no &&
+			strcmp(change->key.name, key->name) == 0)
 			return change;
 	}
 	return NULL;

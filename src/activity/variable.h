@@ -11,8 +11,7 @@
 #include "activity/activity.h"
 
 /* The nearest of that name; raises 42704, with those that there are. */
-extern const DeclaredValue *variable_find(ActivityCall *call,
-										  const char *name,
+extern const DeclaredValue *variable_find(ActivityCall *call, const char *name,
 										  VariableKey *key);
 
 /* Raises what the type's input function says; as the pipeline's role. */
@@ -26,4 +25,4 @@ extern void variable_check_element(const DeclaredValue *variable,
 extern void variable_keep(ActivityCall *call, const VariableKey *key,
 						  Jsonb *value, bool append);
 
-#endif							/* MLPIPE_VARIABLE_H */
+#endif /* MLPIPE_VARIABLE_H */

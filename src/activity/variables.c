@@ -22,9 +22,9 @@
 
 typedef struct VariableConfig
 {
-	char	   *name;
-	Jsonb	   *value;			/* with placeholders; NULL: the expression */
-	Template   *expression;
+	char *name;
+	Jsonb *value; /* with placeholders; NULL: the expression */
+	Template *expression;
 } VariableConfig;
 
 static void *check_set(JsonReader *reader, ActivityDef *def,
@@ -43,23 +43,14 @@ static Jsonb *work_out(ActivityCall *call, const VariableConfig *config);
 static void keep(ActivityCall *call, const VariableKey *key, Jsonb *value,
 				 bool append);
 
-const ActivityType set_variable_activity = {
-	.kind = {
-		.name = "set_variable",
-		.takes = 0,
-		.check = check_set
-	},
-	.run = run_set
-};
+const ActivityType set_variable_activity = {.kind = {.name = "set_variable",
+													 .takes = 0,
+													 .check = check_set},
+											.run = run_set};
 
-const ActivityType append_variable_activity = {
-	.kind = {
-		.name = "append_variable",
-		.takes = 0,
-		.check = check_append
-	},
-	.run = run_append
-};
+const ActivityType append_variable_activity =
+	{.kind = {.name = "append_variable", .takes = 0, .check = check_append},
+	 .run = run_append};
 
 static void *
 check_set(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -74,13 +65,14 @@ check_append(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 {
 	const DeclaredValue *variable;
 	VariableConfig *config = check_common(reader, scope, &variable);
-	Oid			base = variable ? getBaseType(variable->type) : JSONBOID;
+	Oid base = variable ? getBaseType(variable->type) : JSONBOID;
 
 	if (base != JSONBOID && !OidIsValid(get_element_type(base)))
-		problem_add(reader->problems, PROBLEM_ERROR,
-					reader_path(reader, "variable"), NULL,
-					"variable \"%s\" must be of type jsonb or an array to append to it, not %s",
-					variable->name, variable->type_name);
+		problem_add(
+			reader->problems, PROBLEM_ERROR, reader_path(reader, "variable"),
+			NULL,
+			"variable \"%s\" must be of type jsonb or an array to append to it, not %s",
+			variable->name, variable->type_name);
 	return config;
 }
 
@@ -111,16 +103,16 @@ static void
 check_name(JsonReader *reader, const char *name, const TemplateScope *scope,
 		   const DeclaredValue **variable)
 {
-	int			count = list_length(scope->variables);
+	int count = list_length(scope->variables);
 	const char **names = palloc((count + 1) * sizeof(char *));
-	ListCell   *cell;
+	ListCell *cell;
 
 	*variable = declared_value_find(scope->variables, name);
 	if (*variable != NULL)
 		return;
 	foreach(cell, scope->variables)
-		names[foreach_current_index(cell)] =
-			((DeclaredValue *) lfirst(cell))->name;
+		names[foreach_current_index(cell)] = ((DeclaredValue *) lfirst(cell))
+												 ->name;
 	problem_add(reader->problems, PROBLEM_ERROR,
 				reader_path(reader, "variable"),
 				problem_nearest_hint(name, names, count),
@@ -133,7 +125,7 @@ run_set(ActivityCall *call)
 	const VariableConfig *config = call->def->config;
 	VariableKey key;
 	const DeclaredValue *variable = variable_find(call, config->name, &key);
-	Jsonb	   *value;
+	Jsonb *value;
 
 	call_lock_variable(call, &key);
 	value = work_out(call, config);
@@ -148,7 +140,7 @@ run_append(ActivityCall *call)
 	const VariableConfig *config = call->def->config;
 	VariableKey key;
 	const DeclaredValue *variable = variable_find(call, config->name, &key);
-	Jsonb	   *value;
+	Jsonb *value;
 
 	/* Appending needs no look at what is there, unless it is asked for. */
 	if (config->expression != NULL)
@@ -170,7 +162,7 @@ work_out(ActivityCall *call, const VariableConfig *config)
 static void
 keep(ActivityCall *call, const VariableKey *key, Jsonb *value, bool append)
 {
-	Output		output;
+	Output output;
 
 	variable_keep(call, key, value, append);
 	output_begin(&output);

@@ -16,8 +16,8 @@
 
 typedef struct WaitConfig
 {
-	int64		duration;		/* microseconds */
-	Template   *template;		/* or what it is known by at run time */
+	int64 duration;     /* microseconds */
+	Template *template; /* or what it is known by at run time */
 } WaitConfig;
 
 static void *check_wait(JsonReader *reader, ActivityDef *def,
@@ -25,14 +25,10 @@ static void *check_wait(JsonReader *reader, ActivityDef *def,
 static ActivityOutcome run_wait(ActivityCall *call);
 static int64 render_duration(ActivityCall *call, const Template *template);
 
-const ActivityType wait_activity = {
-	.kind = {
-		.name = "wait",
-		.takes = 0,
-		.check = check_wait
-	},
-	.run = run_wait
-};
+const ActivityType wait_activity = {.kind = {.name = "wait",
+											 .takes = 0,
+											 .check = check_wait},
+									.run = run_wait};
 
 static void *
 check_wait(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -59,7 +55,8 @@ static ActivityOutcome
 run_wait(ActivityCall *call)
 {
 	const WaitConfig *config = call->def->config;
-	int64		duration = config->template == NULL ? config->duration :
+	int64 duration = config->template == NULL ?
+		config->duration :
 		render_duration(call, config->template);
 
 	if (duration == 0)
@@ -71,8 +68,8 @@ run_wait(ActivityCall *call)
 static int64
 render_duration(ActivityCall *call, const Template *template)
 {
-	JsonbValue	value = {.type = jbvString};
-	int64		duration;
+	JsonbValue value = {.type = jbvString};
+	int64 duration;
 	const char *message;
 
 	value.val.string.val = call_render(call, template);

@@ -41,10 +41,10 @@ PG_FUNCTION_INFO_V1(mlpipe_approve);
 Datum
 mlpipe_approve(PG_FUNCTION_ARGS)
 {
-	Oid			user = GetUserId();
-	char	   *comment = PG_ARGISNULL(3) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(3));
-	RunRow	   *row;
+	Oid user = GetUserId();
+	char *comment = PG_ARGISNULL(3) ? NULL :
+									  text_to_cstring(PG_GETARG_TEXT_PP(3));
+	RunRow *row;
 	const RunInfo *run;
 	ActivityRow *activity;
 
@@ -64,7 +64,8 @@ mlpipe_approve(PG_FUNCTION_ARGS)
 		(void) activity_fail(run, activity->no, activity->attempt,
 							 failure_create(CurrentMemoryContext, "P0001",
 											psprintf("rejected by %s%s%s",
-													 GetUserNameFromId(user, false),
+													 GetUserNameFromId(user,
+																	   false),
 													 comment ? ": " : "",
 													 comment ? comment : ""),
 											NULL, NULL),
@@ -89,8 +90,8 @@ require_arguments(FunctionCallInfo fcinfo)
 static RunRow *
 find_run(int64 run_id)
 {
-	EngineMode	mode;
-	RunRow	   *run;
+	EngineMode mode;
+	RunRow *run;
 
 	engine_mode_enter(&mode);
 	run = run_load(run_id, false);
@@ -112,31 +113,33 @@ raise_no_run(int64 run_id)
 static ActivityRow *
 find_activity(const RunInfo *run, const RunRow *row, const char *name)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	ActivityRow *activity;
 
 	engine_mode_enter(&mode);
 	activity = activity_find(run->run_id, name);
 	engine_mode_leave(&mode);
 	if (activity != NULL &&
-		run->document->activities[activity->activity_no].kind == &approval_activity.kind)
+		run->document->activities[activity->activity_no].kind ==
+			&approval_activity.kind)
 		return activity;
 	if (!run_may_see(row->pipeline_id, row->submitted_by))
 		raise_no_run(run->run_id);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("run " INT64_FORMAT " has no activity \"%s\" of type \"approval\"",
+			 errmsg("run " INT64_FORMAT
+					" has no activity \"%s\" of type \"approval\"",
 					run->run_id, name)));
-	return NULL;				/* keep compilers quiet */
+	return NULL; /* keep compilers quiet */
 }
 
 static void
 require_right(const RunRow *run, const ActivityDef *def)
 {
-	List	   *approvers = approval_approvers(def);
+	List *approvers = approval_approvers(def);
 
 	if (approvers != NIL ? is_approver(approvers) :
-		run_may_use(run->pipeline_id, run->submitted_by))
+						   run_may_use(run->pipeline_id, run->submitted_by))
 		return;
 	if (!run_may_see(run->pipeline_id, run->submitted_by))
 		raise_no_run(run->run_id);
@@ -149,11 +152,11 @@ require_right(const RunRow *run, const ActivityDef *def)
 static bool
 is_approver(List *approvers)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, approvers)
 	{
-		Oid			role = get_role_oid(lfirst(cell), true);
+		Oid role = get_role_oid(lfirst(cell), true);
 
 		if (OidIsValid(role) && is_member_of_role(GetUserId(), role))
 			return true;
@@ -167,7 +170,8 @@ require_waiting(const RunInfo *run, const ActivityRow *row)
 	if (row->status != ACTIVITY_IN_PROGRESS || !row->parked)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("activity \"%s\" of run " INT64_FORMAT " does not wait for an approval",
+				 errmsg("activity \"%s\" of run " INT64_FORMAT
+						" does not wait for an approval",
 						row->name, run->run_id),
 				 errdetail("It is %s.", activity_status_name(row->status))));
 }
@@ -175,7 +179,7 @@ require_waiting(const RunInfo *run, const ActivityRow *row)
 static Jsonb *
 answer(Oid user, const char *comment)
 {
-	Output		output;
+	Output output;
 
 	output_begin(&output);
 	output_bool(&output, "approved", true);

@@ -51,35 +51,35 @@ PG_FUNCTION_INFO_V1(mlpipe_submit_on_change);
 /* The trigger as it was created, and its table. */
 typedef struct Source
 {
-	Oid			trigger;
-	char	   *trigger_name;
-	Oid			table;
-	char	   *table_name;
-	Oid			owner;
+	Oid trigger;
+	char *trigger_name;
+	Oid table;
+	char *table_name;
+	Oid owner;
 } Source;
 
 /* What stands behind the pipeline's name in CREATE TRIGGER. */
 typedef struct Options
 {
-	int64		debounce;		/* microseconds */
-	Jsonb	   *parameters;		/* an object */
+	int64 debounce;    /* microseconds */
+	Jsonb *parameters; /* an object */
 } Options;
 
 /* A trigger that has left its row, and the subtransaction that did it. */
 typedef struct NotedTrigger
 {
-	Oid			trigger;
+	Oid trigger;
 	SubTransactionId subtransaction;
 } NotedTrigger;
 
 static NotedTrigger *noted = NULL;
-static int	nnoted = 0;
-static int	max_noted = 0;
+static int nnoted = 0;
+static int max_noted = 0;
 
 static TriggerData *require_after_trigger(FunctionCallInfo fcinfo);
 static Source find_source(const TriggerData *data);
 static void climb_to_root(Source *source);
-static Oid	table_owner(Oid table);
+static Oid table_owner(Oid table);
 static bool is_noted(Oid trigger);
 static void note_trigger(Oid trigger);
 static void watch_transactions(void);
@@ -104,7 +104,7 @@ Datum
 mlpipe_submit_on_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = require_after_trigger(fcinfo);
-	Source		source;
+	Source source;
 
 	if (!is_noted(data->tg_trigger->tgoid))
 	{
@@ -126,21 +126,28 @@ require_after_trigger(FunctionCallInfo fcinfo)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("mlpipe_submit_on_change() can only be called as a trigger")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg(
+				 "mlpipe_submit_on_change() can only be called as a trigger")));
 	if (!TRIGGER_FIRED_AFTER(data->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" must be an AFTER trigger",
-						data->tg_trigger->tgname),
-				 errhint("Before the change it is not known whether it will be made.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("trigger \"%s\" must be an AFTER trigger",
+					data->tg_trigger->tgname),
+			 errhint(
+				 "Before the change it is not known whether it will be made.")));
 	if (data->tg_trigger->tgnargs < 1 || data->tg_trigger->tgnargs > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" has %d arguments, but mlpipe_submit_on_change() takes one or two",
-						data->tg_trigger->tgname, data->tg_trigger->tgnargs),
-				 errhint("They are the pipeline's name and a JSON object with \"debounce\" and \"parameters\".")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg(
+				 "trigger \"%s\" has %d arguments, but mlpipe_submit_on_change() takes one or two",
+				 data->tg_trigger->tgname, data->tg_trigger->tgnargs),
+			 errhint(
+				 "They are the pipeline's name and a JSON object with \"debounce\" and \"parameters\".")));
 	return data;
 }
 
@@ -148,11 +155,9 @@ require_after_trigger(FunctionCallInfo fcinfo)
 static Source
 find_source(const TriggerData *data)
 {
-	Source		source = {
-		.trigger = data->tg_trigger->tgoid,
-		.trigger_name = data->tg_trigger->tgname,
-		.table = RelationGetRelid(data->tg_relation)
-	};
+	Source source = {.trigger = data->tg_trigger->tgoid,
+					 .trigger_name = data->tg_trigger->tgname,
+					 .table = RelationGetRelid(data->tg_relation)};
 
 	if (data->tg_trigger->tgisclone)
 		climb_to_root(&source);
@@ -164,14 +169,14 @@ find_source(const TriggerData *data)
 static void
 climb_to_root(Source *source)
 {
-	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
-	Oid			next = source->trigger;
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	Oid next = source->trigger;
 
 	while (OidIsValid(next))
 	{
 		ScanKeyData key;
 		SysScanDesc scan;
-		HeapTuple	tuple;
+		HeapTuple tuple;
 
 		ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
 					ObjectIdGetDatum(next));
@@ -196,8 +201,8 @@ climb_to_root(Source *source)
 static Oid
 table_owner(Oid table)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", table);
@@ -209,7 +214,7 @@ table_owner(Oid table)
 static bool
 is_noted(Oid trigger)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < nnoted; i++)
 		if (noted[i].trigger == trigger)
@@ -223,7 +228,7 @@ note_trigger(Oid trigger)
 	watch_transactions();
 	if (nnoted == max_noted)
 	{
-		int			room = Max(16, 2 * max_noted);
+		int room = Max(16, 2 * max_noted);
 
 		noted = noted == NULL ?
 			MemoryContextAlloc(TopMemoryContext, room * sizeof(*noted)) :
@@ -260,8 +265,8 @@ static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
-	int			kept = 0;
-	int			i;
+	int kept = 0;
+	int i;
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
@@ -282,11 +287,9 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 static void
 leave_change_in_context(const TriggerData *data, Source *source)
 {
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = trigger_context,
-		.arg = source
-	};
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = trigger_context,
+									 .arg = source};
 
 	error_context_stack = &callback;
 	leave_change(data, source);
@@ -305,20 +308,18 @@ trigger_context(void *arg)
 static void
 leave_change(const TriggerData *data, const Source *source)
 {
-	Options		options = parse_options(data->tg_trigger);
+	Options options = parse_options(data->tg_trigger);
 	VersionRow *version;
 	PipelineRow *pipeline = find_pipeline(data->tg_trigger->tgargs[0], source,
 										  &version);
-	SourceChange change = {
-		.pipeline_id = pipeline->pipeline_id,
-		.trigger_oid = source->trigger,
-		.trigger_name = source->trigger_name,
-		.table = source->table_name,
-		.operation = operation_name(data->tg_event),
-		.debounce = options.debounce,
-		.submitted_by = source->owner
-	};
-	EngineMode	mode;
+	SourceChange change = {.pipeline_id = pipeline->pipeline_id,
+						   .trigger_oid = source->trigger,
+						   .trigger_name = source->trigger_name,
+						   .table = source->table_name,
+						   .operation = operation_name(data->tg_event),
+						   .debounce = options.debounce,
+						   .submitted_by = source->owner};
+	EngineMode mode;
 
 	if (!is_submittable(pipeline, version, source))
 		return;
@@ -328,8 +329,7 @@ leave_change(const TriggerData *data, const Source *source)
 		run_cache_trim();
 	change.version_id = version->version_id;
 	change.parameters = parameters_check(version_document(version->version_id),
-										 options.parameters,
-										 pipeline->run_as);
+										 options.parameters, pipeline->run_as);
 	engine_mode_enter(&mode);
 	change_insert(&change);
 	engine_mode_leave(&mode);
@@ -340,11 +340,12 @@ static PipelineRow *
 find_pipeline(const char *name, const Source *source, VersionRow **version)
 {
 	PipelineRow *pipeline;
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	pipeline = pipeline_by_name(name);
-	*version = pipeline == NULL ? NULL :
+	*version = pipeline == NULL ?
+		NULL :
 		version_find(pipeline->pipeline_id, pipeline->default_version);
 	engine_mode_leave(&mode);
 
@@ -359,9 +360,9 @@ find_pipeline(const char *name, const Source *source, VersionRow **version)
 static void
 require_owners_right(const PipelineRow *pipeline, const Source *source)
 {
-	Oid			user;
-	int			sec_context;
-	bool		may;
+	Oid user;
+	int sec_context;
+	bool may;
 
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(source->owner,
@@ -369,13 +370,15 @@ require_owners_right(const PipelineRow *pipeline, const Source *source)
 	may = pipeline_may_use(pipeline->pipeline_id, pipeline->owner);
 	SetUserIdAndSecContext(user, sec_context);
 	if (!may)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for pipeline \"%s\"",
-						pipeline->name),
-				 errdetail("The trigger submits it with the rights of the table's owner, \"%s\".",
-						   GetUserNameFromId(source->owner, false)),
-				 errhint("The owner of the pipeline can grant its use with mlpipe_grant().")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for pipeline \"%s\"", pipeline->name),
+			 errdetail(
+				 "The trigger submits it with the rights of the table's owner, \"%s\".",
+				 GetUserNameFromId(source->owner, false)),
+			 errhint(
+				 "The owner of the pipeline can grant its use with mlpipe_grant().")));
 }
 
 /*
@@ -388,10 +391,12 @@ is_submittable(const PipelineRow *pipeline, const VersionRow *version,
 {
 	if (pipeline->enabled && version->status != VERSION_DISABLED)
 		return true;
-	ereport(NOTICE,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pipeline \"%s\" is disabled: no run is submitted for the change of table %s",
-					pipeline->name, source->table_name)));
+	ereport(
+		NOTICE,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg(
+			 "pipeline \"%s\" is disabled: no run is submitted for the change of table %s",
+			 pipeline->name, source->table_name)));
 	return false;
 }
 
@@ -399,11 +404,11 @@ static Options
 parse_options(const Trigger *trigger)
 {
 	const char *text = trigger->tgnargs > 1 ? trigger->tgargs[1] : "{}";
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-														  CStringGetDatum(text)));
+	Jsonb *json = DatumGetJsonbP(
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	ProblemList problems = {NIL, 0};
-	Options		options = {0, NULL};
-	JsonbValue	value;
+	Options options = {0, NULL};
+	JsonbValue value;
 	JsonReader *reader;
 
 	value_of_jsonb(json, &value);
@@ -426,7 +431,8 @@ parse_parameters(JsonReader *reader)
 	/* Only to have it checked that this is an object. */
 	if (value != NULL)
 		(void) reader_object(reader, "parameters", false);
-	return value != NULL ? JsonbValueToJsonb(value) :
+	return value != NULL ?
+		JsonbValueToJsonb(value) :
 		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 }
 
@@ -445,6 +451,7 @@ operation_name(TriggerEvent event)
 static char *
 qualified_name(Oid table)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+	return quote_qualified_identifier(get_namespace_name(
+										  get_rel_namespace(table)),
 									  get_rel_name(table));
 }

@@ -19,7 +19,7 @@
 #include "store/run_store.h"
 
 /* A pipeline that runs itself comes to an end there. */
-#define MAX_LEVELS	32
+#define MAX_LEVELS 32
 
 static int32 level_of(int64 run_id);
 static Jsonb *no_parameters(void);
@@ -29,7 +29,7 @@ int64
 call_submit_child(ActivityCall *call, const char *pipeline, int32 version,
 				  Jsonb *parameters, bool waits)
 {
-	RunRequest	request = {0};
+	RunRequest request = {0};
 
 	request.level = level_of(call->run_id) + 1;
 	if (request.level >= MAX_LEVELS)
@@ -54,8 +54,8 @@ call_submit_child(ActivityCall *call, const char *pipeline, int32 version,
 static int32
 level_of(int64 run_id)
 {
-	EngineMode	mode;
-	int32		level;
+	EngineMode mode;
+	int32 level;
 
 	engine_mode_enter(&mode);
 	level = run_load(run_id, false)->level;
@@ -66,7 +66,7 @@ level_of(int64 run_id)
 static Jsonb *
 no_parameters(void)
 {
-	Output		nothing;
+	Output nothing;
 
 	output_begin(&nothing);
 	return output_end(&nothing);
@@ -75,7 +75,7 @@ no_parameters(void)
 static Jsonb *
 child_trigger(ActivityCall *call)
 {
-	Output		trigger;
+	Output trigger;
 
 	output_begin(&trigger);
 	output_text(&trigger, "type", "pipeline");

@@ -22,11 +22,11 @@
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 
-#define PURGE_AT_ONCE	10000
+#define PURGE_AT_ONCE 10000
 
 static RunRow *run_argument(FunctionCallInfo fcinfo);
 static bool is_negative(Interval *interval);
-static Oid	purge_scope(void);
+static Oid purge_scope(void);
 
 /* mlpipe.start_scheduler() returns void: for CREATE EXTENSION */
 PG_FUNCTION_INFO_V1(mlpipe_start_scheduler);
@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(mlpipe_cancel);
 Datum
 mlpipe_cancel(PG_FUNCTION_ARGS)
 {
-	RunRow	   *run = run_argument(fcinfo);
+	RunRow *run = run_argument(fcinfo);
 	const char *reason = "the run was cancelled";
 
 	if (!PG_ARGISNULL(1))
@@ -56,9 +56,9 @@ PG_FUNCTION_INFO_V1(mlpipe_suspend);
 Datum
 mlpipe_suspend(PG_FUNCTION_ARGS)
 {
-	RunRow	   *run = run_argument(fcinfo);
-	EngineMode	mode;
-	bool		changed;
+	RunRow *run = run_argument(fcinfo);
+	EngineMode mode;
+	bool changed;
 
 	engine_mode_enter(&mode);
 	changed = run_suspend(run->run_id);
@@ -82,9 +82,9 @@ PG_FUNCTION_INFO_V1(mlpipe_resume);
 Datum
 mlpipe_resume(PG_FUNCTION_ARGS)
 {
-	RunRow	   *run = run_argument(fcinfo);
-	EngineMode	mode;
-	bool		changed;
+	RunRow *run = run_argument(fcinfo);
+	EngineMode mode;
+	bool changed;
 
 	shmem_require();
 	engine_mode_enter(&mode);
@@ -109,11 +109,11 @@ PG_FUNCTION_INFO_V1(mlpipe_purge);
 Datum
 mlpipe_purge(PG_FUNCTION_ARGS)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	TimestampTz before;
-	Oid			scope = purge_scope();
-	int64		purged = 0;
-	int64		some;
+	Oid scope = purge_scope();
+	int64 purged = 0;
+	int64 some;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -123,9 +123,10 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("age of the runs to purge cannot be negative")));
-	before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-													 TimestampTzGetDatum(GetCurrentTimestamp()),
-													 PG_GETARG_DATUM(0)));
+	before = DatumGetTimestampTz(
+		DirectFunctionCall2(timestamptz_mi_interval,
+							TimestampTzGetDatum(GetCurrentTimestamp()),
+							PG_GETARG_DATUM(0)));
 	engine_mode_enter(&mode);
 	do
 	{
@@ -140,7 +141,7 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 static bool
 is_negative(Interval *interval)
 {
-	Interval	zero = {0};
+	Interval zero = {0};
 
 	return DatumGetBool(DirectFunctionCall2(interval_lt,
 											IntervalPGetDatum(interval),
@@ -157,9 +158,9 @@ purge_scope(void)
 static RunRow *
 run_argument(FunctionCallInfo fcinfo)
 {
-	EngineMode	mode;
-	RunRow	   *run;
-	int64		run_id;
+	EngineMode mode;
+	RunRow *run;
+	int64 run_id;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,

@@ -54,12 +54,12 @@ PG_FUNCTION_INFO_V1(mlpipe_create_pipeline);
 Datum
 mlpipe_create_pipeline(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
-	Jsonb	   *definition;
-	Document   *document;
+	char *name = name_argument(fcinfo);
+	Jsonb *definition;
+	Document *document;
 	PipelineRow *pipeline;
-	bool		is_new;
-	int32		version;
+	bool is_new;
+	int32 version;
 
 	require_argument(fcinfo, 1, "definition");
 	definition = PG_GETARG_JSONB_P(1);
@@ -113,9 +113,9 @@ static Document *
 parse_or_raise(Jsonb *definition)
 {
 	ProblemList problems = {NIL, 0};
-	Document   *document = document_parse(definition, activity_kinds(),
-										  &problems);
-	ListCell   *cell;
+	Document *document = document_parse(definition, activity_kinds(),
+										&problems);
+	ListCell *cell;
 
 	problem_raise(&problems);
 	foreach(cell, problems.problems)
@@ -139,7 +139,7 @@ parse_or_raise(Jsonb *definition)
 static PipelineRow *
 lock_or_insert(const char *name, Oid owner, bool *is_new)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	PipelineRow *pipeline;
 
 	engine_mode_enter(&saved);
@@ -158,16 +158,17 @@ lock_or_insert(const char *name, Oid owner, bool *is_new)
 
 /* The version that is the default now. */
 static int32
-add_version(PipelineRow *pipeline, Jsonb *definition,
-			const Document *document, Oid user)
+add_version(PipelineRow *pipeline, Jsonb *definition, const Document *document,
+			Oid user)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	VersionRow *newest;
 
 	engine_mode_enter(&saved);
 	newest = version_newest(pipeline->pipeline_id);
-	if (newest != NULL && compareJsonbContainers(&newest->definition->root,
-												 &definition->root) == 0)
+	if (newest != NULL &&
+		compareJsonbContainers(&newest->definition->root, &definition->root) ==
+			0)
 		pipeline->default_version = newest->version;
 	else
 	{
@@ -188,7 +189,7 @@ mlpipe_validate(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ProblemList problems = {NIL, 0};
-	ListCell   *cell;
+	ListCell *cell;
 
 	require_argument(fcinfo, 0, "definition");
 	InitMaterializedSRF(fcinfo, 0);
@@ -196,9 +197,9 @@ mlpipe_validate(PG_FUNCTION_ARGS)
 	foreach(cell, problems.problems)
 	{
 		const Problem *problem = lfirst(cell);
-		bool		is_error = (problem->severity == PROBLEM_ERROR);
-		Datum		values[4];
-		bool		nulls[4] = {false, false, false, problem->hint == NULL};
+		bool is_error = (problem->severity == PROBLEM_ERROR);
+		Datum values[4];
+		bool nulls[4] = {false, false, false, problem->hint == NULL};
 
 		values[0] = CStringGetTextDatum(problem->path);
 		values[1] = CStringGetTextDatum(is_error ? "error" : "warning");
@@ -216,8 +217,8 @@ Datum
 mlpipe_definition(PG_FUNCTION_ARGS)
 {
 	PipelineRow *pipeline = find_to_see(name_argument(fcinfo));
-	int32		version = PG_ARGISNULL(1) ? pipeline->default_version :
-		PG_GETARG_INT32(1);
+	int32 version = PG_ARGISNULL(1) ? pipeline->default_version :
+									  PG_GETARG_INT32(1);
 
 	PG_RETURN_JSONB_P(find_version(pipeline, version)->definition);
 }
@@ -225,7 +226,7 @@ mlpipe_definition(PG_FUNCTION_ARGS)
 static PipelineRow *
 find_to_see(const char *name)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	PipelineRow *pipeline;
 
 	engine_mode_enter(&saved);
@@ -249,7 +250,7 @@ raise_no_pipeline(const char *name)
 static VersionRow *
 find_version(const PipelineRow *pipeline, int32 version)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	VersionRow *row;
 
 	engine_mode_enter(&saved);
@@ -297,7 +298,7 @@ mlpipe_alter_pipeline(PG_FUNCTION_ARGS)
 static PipelineRow *
 lock_to_change(const char *name)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	PipelineRow *pipeline;
 
 	engine_mode_enter(&saved);
@@ -314,7 +315,7 @@ lock_to_change(const char *name)
 static PipelineRow *
 lock_existing(const char *name)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	PipelineRow *pipeline;
 
 	engine_mode_enter(&saved);
@@ -350,7 +351,8 @@ require_run_as(const PipelineRow *pipeline)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be able to SET ROLE \"%s\"",
 						GetUserNameFromId(pipeline->run_as, true) ?
-						GetUserNameFromId(pipeline->run_as, true) : "(dropped)"),
+							GetUserNameFromId(pipeline->run_as, true) :
+							"(dropped)"),
 				 errdetail("Runs of pipeline \"%s\" execute as that role.",
 						   pipeline->name)));
 }
@@ -370,7 +372,7 @@ set_default_version(PipelineRow *pipeline, int32 version)
 static void
 save_pipeline(const PipelineRow *pipeline)
 {
-	EngineMode	saved;
+	EngineMode saved;
 
 	engine_mode_enter(&saved);
 	pipeline_update(pipeline);
@@ -382,11 +384,11 @@ PG_FUNCTION_INFO_V1(mlpipe_set_version_status);
 Datum
 mlpipe_set_version_status(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
+	char *name = name_argument(fcinfo);
 	VersionStatus status;
 	PipelineRow *pipeline;
-	EngineMode	saved;
-	bool		found;
+	EngineMode saved;
+	bool found;
 
 	require_argument(fcinfo, 1, "version");
 	status = status_argument(fcinfo, 2);
@@ -403,7 +405,7 @@ mlpipe_set_version_status(PG_FUNCTION_ARGS)
 static VersionStatus
 status_argument(FunctionCallInfo fcinfo, int argument)
 {
-	char	   *word;
+	char *word;
 
 	require_argument(fcinfo, argument, "status");
 	word = text_to_cstring(PG_GETARG_TEXT_PP(argument));
@@ -424,19 +426,21 @@ Datum
 mlpipe_drop_pipeline(PG_FUNCTION_ARGS)
 {
 	PipelineRow *pipeline = lock_to_change(name_argument(fcinfo));
-	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	int64		unfinished = unfinished_runs(pipeline);
-	EngineMode	saved;
+	bool force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	int64 unfinished = unfinished_runs(pipeline);
+	EngineMode saved;
 
 	if (unfinished > 0 && !force)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("cannot drop pipeline \"%s\" because it has unfinished runs",
-						pipeline->name),
-				 errdetail_plural("There is " INT64_FORMAT " such run.",
-								  "There are " INT64_FORMAT " such runs.",
-								  (unsigned long) unfinished, unfinished),
-				 errhint("Wait for them, or use force => true to cancel them.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg(
+				 "cannot drop pipeline \"%s\" because it has unfinished runs",
+				 pipeline->name),
+			 errdetail_plural("There is " INT64_FORMAT " such run.",
+							  "There are " INT64_FORMAT " such runs.",
+							  (unsigned long) unfinished, unfinished),
+			 errhint("Wait for them, or use force => true to cancel them.")));
 	engine_mode_enter(&saved);
 	pipeline_mark_dropped(pipeline->pipeline_id);
 	if (unfinished > 0)
@@ -449,8 +453,8 @@ mlpipe_drop_pipeline(PG_FUNCTION_ARGS)
 static int64
 unfinished_runs(const PipelineRow *pipeline)
 {
-	EngineMode	saved;
-	int64		count;
+	EngineMode saved;
+	int64 count;
 
 	engine_mode_enter(&saved);
 	count = pipeline_unfinished_runs(pipeline->pipeline_id);
@@ -463,9 +467,9 @@ PG_FUNCTION_INFO_V1(mlpipe_grant);
 Datum
 mlpipe_grant(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
+	char *name = name_argument(fcinfo);
 	PipelineRow *pipeline;
-	EngineMode	saved;
+	EngineMode saved;
 
 	require_argument(fcinfo, 1, "grantee");
 	require_role(PG_GETARG_OID(1));
@@ -481,9 +485,9 @@ PG_FUNCTION_INFO_V1(mlpipe_revoke);
 Datum
 mlpipe_revoke(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
+	char *name = name_argument(fcinfo);
 	PipelineRow *pipeline;
-	EngineMode	saved;
+	EngineMode saved;
 
 	require_argument(fcinfo, 1, "grantee");
 	pipeline = lock_to_change(name);

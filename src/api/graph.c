@@ -21,7 +21,7 @@
 typedef struct GraphFormat
 {
 	const char *name;
-	char	   *(*draw) (const Drawing *drawing);
+	char *(*draw)(const Drawing *drawing);
 } GraphFormat;
 
 static const GraphFormat formats[] = {
@@ -46,7 +46,7 @@ Datum
 mlpipe_graph(PG_FUNCTION_ARGS)
 {
 	const GraphFormat *format = format_argument(fcinfo);
-	Drawing		drawing = {0};
+	Drawing drawing = {0};
 
 	run_cache_trim();
 	if (PG_ARGISNULL(3))
@@ -59,8 +59,7 @@ mlpipe_graph(PG_FUNCTION_ARGS)
 static const GraphFormat *
 format_argument(FunctionCallInfo fcinfo)
 {
-	char	   *name = PG_ARGISNULL(2) ? "" :
-		text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char *name = PG_ARGISNULL(2) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
 	for (int i = 0; i < lengthof(formats); i++)
 	{
@@ -71,17 +70,17 @@ format_argument(FunctionCallInfo fcinfo)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no format \"%s\" of graphs", name),
 			 errhint("The formats are \"mermaid\", \"dot\" and \"svg\".")));
-	return NULL;				/* keep compilers quiet */
+	return NULL; /* keep compilers quiet */
 }
 
 static void
 find_pipeline(FunctionCallInfo fcinfo, Drawing *drawing)
 {
-	EngineMode	mode;
-	char	   *name;
+	EngineMode mode;
+	char *name;
 	PipelineRow *pipeline;
 	VersionRow *version = NULL;
-	int32		number;
+	int32 number;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -121,9 +120,9 @@ raise_no_pipeline(const char *name)
 static void
 find_run(FunctionCallInfo fcinfo, Drawing *drawing)
 {
-	int64		run_id = PG_GETARG_INT64(3);
-	EngineMode	mode;
-	RunRow	   *run;
+	int64 run_id = PG_GETARG_INT64(3);
+	EngineMode mode;
+	RunRow *run;
 	PipelineRow *pipeline = NULL;
 
 	engine_mode_enter(&mode);
@@ -152,8 +151,8 @@ static void
 require_pipeline(FunctionCallInfo fcinfo, const RunRow *run,
 				 const PipelineRow *pipeline)
 {
-	char	   *name = PG_ARGISNULL(0) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = PG_ARGISNULL(0) ? NULL :
+								   text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (name != NULL &&
 		(pipeline == NULL || strcmp(pipeline->name, name) != 0))

@@ -101,11 +101,12 @@ mlpipe_set_variable(PG_FUNCTION_ARGS)
 	ActivityCall *call = require_call();
 	const DeclaredValue *variable;
 	VariableKey key;
-	JsonbValue	null = {.type = jbvNull};
-	Jsonb	   *value;
+	JsonbValue null = {.type = jbvNull};
+	Jsonb *value;
 
-	require_no_batch("a mini-batch cannot set a variable",
-					 "Mini-batches run side by side; set it in an activity that depends on the parallel one.");
+	require_no_batch(
+		"a mini-batch cannot set a variable",
+		"Mini-batches run side by side; set it in an activity that depends on the parallel one.");
 	require_not_null(fcinfo, 0, "name");
 	variable = variable_find(call, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 							 &key);
@@ -118,18 +119,20 @@ mlpipe_set_variable(PG_FUNCTION_ARGS)
 Datum
 mlpipe_log(PG_FUNCTION_ARGS)
 {
-	char	   *word;
-	int			elevel;
+	char *word;
+	int elevel;
 
 	(void) require_call();
 	require_not_null(fcinfo, 1, "level");
 	word = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	elevel = journal_level_parse(word);
 	if (elevel == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there is no log level \"%s\"", word),
-				 errhint("The levels are \"debug\", \"info\", \"notice\", \"warning\" and \"error\".")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no log level \"%s\"", word),
+			 errhint(
+				 "The levels are \"debug\", \"info\", \"notice\", \"warning\" and \"error\".")));
 	if (!PG_ARGISNULL(0))
 		journal_log(elevel, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_VOID();
@@ -138,7 +141,7 @@ mlpipe_log(PG_FUNCTION_ARGS)
 Datum
 mlpipe_log_metric(PG_FUNCTION_ARGS)
 {
-	int64		step = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
+	int64 step = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
 
 	(void) require_call();
 	require_not_null(fcinfo, 0, "name");
@@ -162,8 +165,8 @@ mlpipe_item_failed(PG_FUNCTION_ARGS)
 Datum
 mlpipe_progress(PG_FUNCTION_ARGS)
 {
-	int64		done;
-	int64		total = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	int64 done;
+	int64 total = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
 	TimestampTz now = GetCurrentTimestamp();
 
 	(void) require_call();
@@ -188,7 +191,7 @@ mlpipe_progress(PG_FUNCTION_ARGS)
 Datum
 mlpipe_batch(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *batch;
+	Jsonb *batch;
 
 	(void) require_call();
 	batch = batch_context();
@@ -204,10 +207,12 @@ static ActivityCall *
 require_call(void)
 {
 	if (MyCall == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no activity is being run by this session"),
-				 errhint("This function is for the statements of a pipeline's activities.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no activity is being run by this session"),
+			 errhint(
+				 "This function is for the statements of a pipeline's activities.")));
 	return MyCall;
 }
 
@@ -217,8 +222,7 @@ require_no_batch(const char *what, const char *hint)
 	if (MySlot != NULL && MySlot->step != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg_internal("%s", what),
-				 errhint("%s", hint)));
+				 errmsg_internal("%s", what), errhint("%s", hint)));
 }
 
 static void
@@ -234,7 +238,7 @@ require_not_null(FunctionCallInfo fcinfo, int argument, const char *name)
 static JsonbValue *
 find_parameter(ActivityCall *call, const char *name)
 {
-	Jsonb	   *context = call_context(call);
+	Jsonb *context = call_context(call);
 	JsonbValue *parameters = getKeyJsonValueFromContainer(&context->root,
 														  "parameters",
 														  strlen("parameters"),
@@ -242,14 +246,15 @@ find_parameter(ActivityCall *call, const char *name)
 	JsonbValue *value = NULL;
 
 	if (parameters != NULL && parameters->type == jbvBinary)
-		value = getKeyJsonValueFromContainer(parameters->val.binary.data,
-											 name, strlen(name), NULL);
+		value = getKeyJsonValueFromContainer(parameters->val.binary.data, name,
+											 strlen(name), NULL);
 	if (value == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_PARAMETER),
 				 errmsg("parameter \"%s\" does not exist", name),
-				 errhint("%s", list_names(call->document->parameters,
-										  "parameters"))));
+				 errhint("%s",
+						 list_names(call->document->parameters,
+									"parameters"))));
 	return value;
 }
 
@@ -257,7 +262,7 @@ static char *
 list_names(const List *declared, const char *what)
 {
 	StringInfoData names;
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (declared == NIL)
 		return psprintf("The pipeline has no %s.", what);

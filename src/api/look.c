@@ -24,8 +24,8 @@ run_look_first(int64 run_id, RunLook *look)
 void
 run_look_again(int64 run_id, RunLook *look)
 {
-	EngineMode	mode;
-	bool		found;
+	EngineMode mode;
+	bool found;
 
 	engine_mode_enter(&mode);
 	found = run_look(run_id, look);

@@ -17,4 +17,4 @@
 extern void run_look_first(int64 run_id, RunLook *look);
 extern void run_look_again(int64 run_id, RunLook *look);
 
-#endif							/* MLPIPE_LOOK_H */
+#endif /* MLPIPE_LOOK_H */

@@ -27,13 +27,13 @@ PG_FUNCTION_INFO_V1(mlpipe_pack_deserialize);
 PG_FUNCTION_INFO_V1(mlpipe_pack_finish);
 PG_FUNCTION_INFO_V1(mlpipe_unpack);
 
-#define FEW_VALUES	64
+#define FEW_VALUES 64
 
 typedef struct PackState
 {
-	bytea	   *buffer;			/* its size word is not set */
-	Size		length;			/* of the data, in bytes */
-	Size		room;			/* for data */
+	bytea *buffer; /* its size word is not set */
+	Size length;   /* of the data, in bytes */
+	Size room;     /* for data */
 } PackState;
 
 static PackState *state_create(FunctionCallInfo fcinfo, Size room);
@@ -45,13 +45,13 @@ static double bits_to_number(const char *data);
 Datum
 mlpipe_pack_add(PG_FUNCTION_ARGS)
 {
-	PackState  *state;
-	uint64		bits;
+	PackState *state;
+	uint64 bits;
 
 	state = PG_ARGISNULL(0) ? state_create(fcinfo, FEW_VALUES * sizeof(bits)) :
-		(PackState *) PG_GETARG_POINTER(0);
+							  (PackState *) PG_GETARG_POINTER(0);
 	bits = number_to_bits(PG_ARGISNULL(1) ? get_float8_nan() :
-						  PG_GETARG_FLOAT8(1));
+											PG_GETARG_FLOAT8(1));
 	if (state->room - state->length < sizeof(bits))
 		state_reserve(state, sizeof(bits));
 	memcpy(VARDATA(state->buffer) + state->length, &bits, sizeof(bits));
@@ -62,7 +62,7 @@ mlpipe_pack_add(PG_FUNCTION_ARGS)
 Datum
 mlpipe_pack_combine(PG_FUNCTION_ARGS)
 {
-	PackState  *state;
+	PackState *state;
 	const PackState *more;
 
 	if (PG_ARGISNULL(1))
@@ -73,7 +73,7 @@ mlpipe_pack_combine(PG_FUNCTION_ARGS)
 	}
 	more = (PackState *) PG_GETARG_POINTER(1);
 	state = PG_ARGISNULL(0) ? state_create(fcinfo, more->length) :
-		(PackState *) PG_GETARG_POINTER(0);
+							  (PackState *) PG_GETARG_POINTER(0);
 	state_reserve(state, more->length);
 	memcpy(VARDATA(state->buffer) + state->length, VARDATA(more->buffer),
 		   more->length);
@@ -90,9 +90,9 @@ mlpipe_pack_serialize(PG_FUNCTION_ARGS)
 Datum
 mlpipe_pack_deserialize(PG_FUNCTION_ARGS)
 {
-	bytea	   *serialized = PG_GETARG_BYTEA_PP(0);
-	Size		length = VARSIZE_ANY_EXHDR(serialized);
-	PackState  *state = palloc(sizeof(PackState));
+	bytea *serialized = PG_GETARG_BYTEA_PP(0);
+	Size length = VARSIZE_ANY_EXHDR(serialized);
+	PackState *state = palloc(sizeof(PackState));
 
 	/* Short-lived: the combine function copies it. */
 	state->buffer = palloc(VARHDRSZ + length);
@@ -114,8 +114,8 @@ Datum
 mlpipe_unpack(PG_FUNCTION_ARGS)
 {
 	FuncCallContext *call;
-	bytea	   *buffer;
-	double		number;
+	bytea *buffer;
+	double number;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -125,11 +125,14 @@ mlpipe_unpack(PG_FUNCTION_ARGS)
 		previous = MemoryContextSwitchTo(call->multi_call_memory_ctx);
 		buffer = PG_GETARG_BYTEA_P_COPY(0);
 		if ((VARSIZE(buffer) - VARHDRSZ) % sizeof(double) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a packed column of %zu bytes holds no whole number of values",
-							(size_t) (VARSIZE(buffer) - VARHDRSZ)),
-					 errhint("It has eight bytes, a little-endian float64, for each value.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(
+					 "a packed column of %zu bytes holds no whole number of values",
+					 (size_t) (VARSIZE(buffer) - VARHDRSZ)),
+				 errhint(
+					 "It has eight bytes, a little-endian float64, for each value.")));
 		call->user_fctx = buffer;
 		call->max_calls = (VARSIZE(buffer) - VARHDRSZ) / sizeof(double);
 		MemoryContextSwitchTo(previous);
@@ -141,7 +144,8 @@ mlpipe_unpack(PG_FUNCTION_ARGS)
 		SRF_RETURN_DONE(call);
 
 	/* Read here, for the macro counts up before it looks at its argument. */
-	number = bits_to_number(VARDATA(buffer) + call->call_cntr * sizeof(double));
+	number = bits_to_number(VARDATA(buffer) +
+							call->call_cntr * sizeof(double));
 	SRF_RETURN_NEXT(call, Float8GetDatum(number));
 }
 
@@ -149,12 +153,14 @@ static PackState *
 state_create(FunctionCallInfo fcinfo, Size room)
 {
 	MemoryContext context;
-	PackState  *state;
+	PackState *state;
 
 	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function can only be called by the aggregate mlpipe_pack")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(
+				 "this function can only be called by the aggregate mlpipe_pack")));
 	state = MemoryContextAlloc(context, sizeof(PackState));
 	state->buffer = MemoryContextAlloc(context, VARHDRSZ + room);
 	state->length = 0;
@@ -166,8 +172,8 @@ state_create(FunctionCallInfo fcinfo, Size room)
 static void
 state_reserve(PackState *state, Size more)
 {
-	Size		most = MaxAllocSize - VARHDRSZ;
-	Size		wanted = state->length + more;
+	Size most = MaxAllocSize - VARHDRSZ;
+	Size wanted = state->length + more;
 
 	if (wanted <= state->room)
 		return;
@@ -183,7 +189,7 @@ state_reserve(PackState *state, Size more)
 static bytea *
 state_copy(const PackState *state)
 {
-	bytea	   *copy = palloc(VARHDRSZ + state->length);
+	bytea *copy = palloc(VARHDRSZ + state->length);
 
 	SET_VARSIZE(copy, VARHDRSZ + state->length);
 	memcpy(VARDATA(copy), VARDATA(state->buffer), state->length);
@@ -193,7 +199,7 @@ state_copy(const PackState *state)
 static uint64
 number_to_bits(double number)
 {
-	uint64		bits;
+	uint64 bits;
 
 	memcpy(&bits, &number, sizeof(bits));
 #ifdef WORDS_BIGENDIAN
@@ -205,8 +211,8 @@ number_to_bits(double number)
 static double
 bits_to_number(const char *data)
 {
-	uint64		bits;
-	double		number;
+	uint64 bits;
+	double number;
 
 	memcpy(&bits, data, sizeof(bits));
 #ifdef WORDS_BIGENDIAN

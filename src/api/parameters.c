@@ -36,7 +36,8 @@ parameters_check(const Document *document, Jsonb *given, Oid run_as)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("parameters must be a JSON object"),
-				 errhint("Give them by name: %s.", "{\"day\": \"2026-01-01\"}")));
+				 errhint("Give them by name: %s.",
+						 "{\"day\": \"2026-01-01\"}")));
 	check_given(document, given, &problems);
 	check_missing(document, given, &problems);
 	problem_raise(&problems);
@@ -47,8 +48,8 @@ static void
 check_given(const Document *document, Jsonb *given, ProblemList *problems)
 {
 	JsonbIterator *it = JsonbIteratorInit(&given->root);
-	JsonbValue	key;
-	JsonbValue	value;
+	JsonbValue key;
+	JsonbValue value;
 
 	(void) JsonbIteratorNext(&it, &key, true);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
@@ -65,8 +66,8 @@ check_one(const Document *document, const char *name, JsonbValue *value,
 {
 	const DeclaredValue *declared = declared_value_find(document->parameters,
 														name);
-	char	   *path = psprintf("parameters.%s", name);
-	char	   *message;
+	char *path = psprintf("parameters.%s", name);
+	char *message;
 
 	if (declared == NULL)
 		problem_add(problems, PROBLEM_ERROR, path,
@@ -79,10 +80,10 @@ check_one(const Document *document, const char *name, JsonbValue *value,
 static char *
 unknown_hint(const Document *document, const char *name)
 {
-	int			count = list_length(document->parameters);
+	int count = list_length(document->parameters);
 	const char **names = palloc((count + 1) * sizeof(char *));
-	int			i = 0;
-	ListCell   *cell;
+	int i = 0;
+	ListCell *cell;
 
 	foreach(cell, document->parameters)
 		names[i++] = ((DeclaredValue *) lfirst(cell))->name;
@@ -92,13 +93,14 @@ unknown_hint(const Document *document, const char *name)
 static void
 check_missing(const Document *document, Jsonb *given, ProblemList *problems)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, document->parameters)
 	{
 		const DeclaredValue *declared = lfirst(cell);
 
-		if (declared->default_value == NULL && !is_given(given, declared->name))
+		if (declared->default_value == NULL &&
+			!is_given(given, declared->name))
 			problem_add(problems, PROBLEM_ERROR,
 						psprintf("parameters.%s", declared->name), NULL,
 						"a value is required, for there is no default");
@@ -109,15 +111,15 @@ static Jsonb *
 with_defaults(const Document *document, Jsonb *given)
 {
 	JsonbParseState *state = NULL;
-	ListCell   *cell;
-	Jsonb	   *defaults;
+	ListCell *cell;
+	Jsonb *defaults;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	foreach(cell, document->parameters)
 	{
 		const DeclaredValue *declared = lfirst(cell);
-		JsonbValue	key = {.type = jbvString};
-		JsonbValue	value;
+		JsonbValue key = {.type = jbvString};
+		JsonbValue value;
 
 		if (declared->default_value == NULL)
 			continue;
@@ -136,7 +138,7 @@ with_defaults(const Document *document, Jsonb *given)
 static bool
 is_given(Jsonb *given, const char *name)
 {
-	JsonbValue	key = {.type = jbvString};
+	JsonbValue key = {.type = jbvString};
 
 	key.val.string.val = unconstify(char *, name);
 	key.val.string.len = strlen(name);

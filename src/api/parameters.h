@@ -17,4 +17,4 @@
 extern Jsonb *parameters_check(const Document *document, Jsonb *given,
 							   Oid run_as);
 
-#endif							/* MLPIPE_PARAMETERS_H */
+#endif /* MLPIPE_PARAMETERS_H */

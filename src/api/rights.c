@@ -24,25 +24,25 @@
 /* Answers of mlpipe.may_see(), kept while one statement runs. */
 typedef struct SeenKey
 {
-	int32		pipeline_id;	/* 0: none, and the submitter decides */
-	Oid			submitted_by;	/* then; else InvalidOid */
+	int32 pipeline_id; /* 0: none, and the submitter decides */
+	Oid submitted_by;  /* then; else InvalidOid */
 } SeenKey;
 
 typedef struct SeenEntry
 {
-	SeenKey		key;
-	bool		may_see;
+	SeenKey key;
+	bool may_see;
 } SeenEntry;
 
 typedef struct SeenCache
 {
-	Oid			user;			/* whose answers these are */
-	bool		sees_all;
-	HTAB	   *entries;
+	Oid user; /* whose answers these are */
+	bool sees_all;
+	HTAB *entries;
 } SeenCache;
 
 static bool is_granted(int32 pipeline_id);
-static Oid	pipeline_owner(int32 pipeline_id);
+static Oid pipeline_owner(int32 pipeline_id);
 static bool sees_all(void);
 static SeenCache *seen_cache(FmgrInfo *flinfo);
 static bool cached_may_see(SeenCache *cache, const SeenKey *key);
@@ -56,9 +56,9 @@ pipeline_may_use(int32 pipeline_id, Oid owner)
 static bool
 is_granted(int32 pipeline_id)
 {
-	EngineMode	saved;
-	List	   *grantees;
-	ListCell   *cell;
+	EngineMode saved;
+	List *grantees;
+	ListCell *cell;
 
 	engine_mode_enter(&saved);
 	grantees = pipeline_grantees(pipeline_id);
@@ -115,7 +115,7 @@ run_may_see(int32 pipeline_id, Oid submitted_by)
 static Oid
 pipeline_owner(int32 pipeline_id)
 {
-	EngineMode	saved;
+	EngineMode saved;
 	PipelineRow *pipeline;
 
 	engine_mode_enter(&saved);
@@ -140,8 +140,8 @@ PG_FUNCTION_INFO_V1(mlpipe_may_see);
 Datum
 mlpipe_may_see(PG_FUNCTION_ARGS)
 {
-	SeenCache  *cache = seen_cache(fcinfo->flinfo);
-	SeenKey		key = {0, InvalidOid};
+	SeenCache *cache = seen_cache(fcinfo->flinfo);
+	SeenKey key = {0, InvalidOid};
 
 	if (cache->sees_all)
 		PG_RETURN_BOOL(true);
@@ -157,8 +157,8 @@ mlpipe_may_see(PG_FUNCTION_ARGS)
 static SeenCache *
 seen_cache(FmgrInfo *flinfo)
 {
-	SeenCache  *cache = flinfo->fn_extra;
-	HASHCTL		control = {0};
+	SeenCache *cache = flinfo->fn_extra;
+	HASHCTL control = {0};
 
 	if (cache != NULL && cache->user == GetUserId())
 		return cache;
@@ -178,8 +178,8 @@ seen_cache(FmgrInfo *flinfo)
 static bool
 cached_may_see(SeenCache *cache, const SeenKey *key)
 {
-	SeenEntry  *entry = hash_search(cache->entries, key, HASH_FIND, NULL);
-	bool		may_see;
+	SeenEntry *entry = hash_search(cache->entries, key, HASH_FIND, NULL);
+	bool may_see;
 
 	if (entry != NULL)
 		return entry->may_see;

@@ -35,4 +35,4 @@ extern bool run_may_use(int32 pipeline_id, Oid submitted_by);
 /* run_may_use, or a member of pg_monitor, who may look at everything. */
 extern bool run_may_see(int32 pipeline_id, Oid submitted_by);
 
-#endif							/* MLPIPE_RIGHTS_H */
+#endif /* MLPIPE_RIGHTS_H */

@@ -36,16 +36,16 @@ PG_FUNCTION_INFO_V1(mlpipe_status_text);
 /* The queue as it was when a statement first asked, with places found. */
 typedef struct QueuePlace
 {
-	Oid			role;
-	WorkOrder	order;
-	int			position;		/* from 1, in the queue of its role */
+	Oid role;
+	WorkOrder order;
+	int position; /* from 1, in the queue of its role */
 } QueuePlace;
 
 typedef struct QueueCopy
 {
-	TimestampTz statement;		/* when the statement began */
-	int			count;
-	QueuePlace *places;			/* by run_id and no */
+	TimestampTz statement; /* when the statement began */
+	int count;
+	QueuePlace *places; /* by run_id and no */
 } QueueCopy;
 
 static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
@@ -53,8 +53,8 @@ static const char *slot_state_name(SlotState state);
 static const QueueCopy *queue_copy(FmgrInfo *flinfo);
 static void fill_queue_copy(QueueCopy *copy);
 static void number_places(QueueCopy *copy);
-static int	compare_by_turn(const void *a, const void *b);
-static int	compare_by_key(const void *a, const void *b);
+static int compare_by_turn(const void *a, const void *b);
+static int compare_by_key(const void *a, const void *b);
 
 /*
  * executor_slots(pid, role, state, run_id, no, attempt, batch, since): the
@@ -63,24 +63,31 @@ static int	compare_by_key(const void *a, const void *b);
 Datum
 mlpipe_executor_slots(PG_FUNCTION_ARGS)
 {
-	int			count;
+	int count;
 	ExecutorSlot *slots = board_slots(MyDatabaseId, 0, &count);
-	int			i;
+	int i;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (i = 0; i < count; i++)
 	{
 		const ExecutorSlot *slot = &slots[i];
-		bool		works = slot->run_id != 0;
-		Datum		values[] = {Int32GetDatum(slot->pid),
-			ObjectIdGetDatum(slot->role),
-			CStringGetTextDatum(slot_state_name(slot->state)),
-			Int64GetDatum(slot->run_id), Int32GetDatum(slot->no),
-			Int32GetDatum(slot->attempt), Int32GetDatum(slot->batches[0]),
-		TimestampTzGetDatum(slot->since)};
-		bool		nulls[] = {slot->pid == 0, false, false, !works, !works,
-			!works || slot->attempt == 0, !works || slot->nbatches == 0,
-		slot->since == 0};
+		bool works = slot->run_id != 0;
+		Datum values[] = {Int32GetDatum(slot->pid),
+						  ObjectIdGetDatum(slot->role),
+						  CStringGetTextDatum(slot_state_name(slot->state)),
+						  Int64GetDatum(slot->run_id),
+						  Int32GetDatum(slot->no),
+						  Int32GetDatum(slot->attempt),
+						  Int32GetDatum(slot->batches[0]),
+						  TimestampTzGetDatum(slot->since)};
+		bool nulls[] = {slot->pid == 0,
+						false,
+						false,
+						!works,
+						!works,
+						!works || slot->attempt == 0,
+						!works || slot->nbatches == 0,
+						slot->since == 0};
 
 		put_row(fcinfo, values, nulls);
 	}
@@ -91,22 +98,23 @@ mlpipe_executor_slots(PG_FUNCTION_ARGS)
 Datum
 mlpipe_batches_in_hand(PG_FUNCTION_ARGS)
 {
-	int			count;
+	int count;
 	ExecutorSlot *slots = board_slots(MyDatabaseId, 0, &count);
-	int			i;
-	int			batch;
+	int i;
+	int batch;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (i = 0; i < count; i++)
-		for (batch = 0; slots[i].run_id != 0 && batch < slots[i].nbatches; batch++)
+		for (batch = 0; slots[i].run_id != 0 && batch < slots[i].nbatches;
+			 batch++)
 		{
-			Datum		values[] = {Int64GetDatum(slots[i].run_id),
-				Int32GetDatum(slots[i].no),
-				Int32GetDatum(slots[i].batches[batch]),
-				Int32GetDatum(slots[i].batch_attempts[batch]),
-				Int32GetDatum(slots[i].pid),
-			TimestampTzGetDatum(slots[i].since)};
-			bool		nulls[lengthof(values)] = {0};
+			Datum values[] = {Int64GetDatum(slots[i].run_id),
+							  Int32GetDatum(slots[i].no),
+							  Int32GetDatum(slots[i].batches[batch]),
+							  Int32GetDatum(slots[i].batch_attempts[batch]),
+							  Int32GetDatum(slots[i].pid),
+							  TimestampTzGetDatum(slots[i].since)};
+			bool nulls[lengthof(values)] = {0};
 
 			put_row(fcinfo, values, nulls);
 		}
@@ -121,22 +129,24 @@ mlpipe_batches_in_hand(PG_FUNCTION_ARGS)
 Datum
 mlpipe_work_of_run(PG_FUNCTION_ARGS)
 {
-	int64		run_id = PG_GETARG_INT64(0);
-	int			count;
-	BoardStep  *steps = board_steps(MyDatabaseId, run_id, &count);
+	int64 run_id = PG_GETARG_INT64(0);
+	int count;
+	BoardStep *steps = board_steps(MyDatabaseId, run_id, &count);
 	ExecutorSlot *slots;
-	int			i;
+	int i;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (i = 0; i < count; i++)
 	{
-		Datum		values[] = {Int32GetDatum(steps[i].no),
-			Int32GetDatum(steps[i].batches),
-			Int32GetDatum(steps[i].succeeded), Int32GetDatum(steps[i].failed),
-			Int64GetDatum(steps[i].items), Int64GetDatum(steps[i].items_done),
-			Int64GetDatum(steps[i].succeeded + steps[i].failed),
-		Int64GetDatum(steps[i].batches)};
-		bool		nulls[lengthof(values)] = {0};
+		Datum values[] = {Int32GetDatum(steps[i].no),
+						  Int32GetDatum(steps[i].batches),
+						  Int32GetDatum(steps[i].succeeded),
+						  Int32GetDatum(steps[i].failed),
+						  Int64GetDatum(steps[i].items),
+						  Int64GetDatum(steps[i].items_done),
+						  Int64GetDatum(steps[i].succeeded + steps[i].failed),
+						  Int64GetDatum(steps[i].batches)};
+		bool nulls[lengthof(values)] = {0};
 
 		put_row(fcinfo, values, nulls);
 	}
@@ -144,8 +154,8 @@ mlpipe_work_of_run(PG_FUNCTION_ARGS)
 	slots = board_slots(MyDatabaseId, run_id, &count);
 	for (i = 0; i < count; i++)
 	{
-		Datum		values[8] = {Int32GetDatum(slots[i].no)};
-		bool		nulls[8] = {false, true, true, true, true, true, false, false};
+		Datum values[8] = {Int32GetDatum(slots[i].no)};
+		bool nulls[8] = {false, true, true, true, true, true, false, false};
 
 		/* A mini-batch's own progress is none of its step's. */
 		if (slots[i].step != NULL || slots[i].progress_total <= 0)
@@ -164,16 +174,19 @@ mlpipe_work_of_run(PG_FUNCTION_ARGS)
 Datum
 mlpipe_facts(PG_FUNCTION_ARGS)
 {
-	BoardFacts	facts = board_facts(MyDatabaseId);
-	Datum		values[] = {BoolGetDatum(facts.loaded),
-		BoolGetDatum(RecoveryInProgress()), BoolGetDatum(mlpipe_enabled),
-		Int32GetDatum(facts.scheduler_pid), Int32GetDatum(facts.schedulers),
-		Int32GetDatum(facts.executors), Int32GetDatum(facts.idle),
-		Int32GetDatum(mlpipe_max_executors),
-		TimestampTzGetDatum(facts.starved_since),
-		Int64GetDatum(run_home()),
-	TimestampTzGetDatum(GetCurrentTimestamp())};
-	bool		nulls[lengthof(values)] = {0};
+	BoardFacts facts = board_facts(MyDatabaseId);
+	Datum values[] = {BoolGetDatum(facts.loaded),
+					  BoolGetDatum(RecoveryInProgress()),
+					  BoolGetDatum(mlpipe_enabled),
+					  Int32GetDatum(facts.scheduler_pid),
+					  Int32GetDatum(facts.schedulers),
+					  Int32GetDatum(facts.executors),
+					  Int32GetDatum(facts.idle),
+					  Int32GetDatum(mlpipe_max_executors),
+					  TimestampTzGetDatum(facts.starved_since),
+					  Int64GetDatum(run_home()),
+					  TimestampTzGetDatum(GetCurrentTimestamp())};
+	bool nulls[lengthof(values)] = {0};
 
 	nulls[3] = facts.scheduler_pid == 0;
 	nulls[8] = facts.starved_since == 0;
@@ -189,8 +202,8 @@ mlpipe_facts(PG_FUNCTION_ARGS)
 Datum
 mlpipe_status_text(PG_FUNCTION_ARGS)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(enum_out,
-														   PG_GETARG_DATUM(0)));
+	char *text = DatumGetCString(
+		DirectFunctionCall1(enum_out, PG_GETARG_DATUM(0)));
 
 	PG_RETURN_TEXT_P(cstring_to_text(text));
 }
@@ -233,14 +246,14 @@ Datum
 mlpipe_queue_position(PG_FUNCTION_ARGS)
 {
 	const QueueCopy *copy = queue_copy(fcinfo->flinfo);
-	QueuePlace	key = {0};
+	QueuePlace key = {0};
 	const QueuePlace *place;
 
 	key.order.run_id = PG_GETARG_INT64(0);
 	key.order.no = PG_GETARG_INT32(1);
 	place = copy->count == 0 ? NULL :
-		bsearch(&key, copy->places, copy->count, sizeof(QueuePlace),
-				compare_by_key);
+							   bsearch(&key, copy->places, copy->count,
+									   sizeof(QueuePlace), compare_by_key);
 	if (place == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(place->position);
@@ -249,7 +262,7 @@ mlpipe_queue_position(PG_FUNCTION_ARGS)
 static const QueueCopy *
 queue_copy(FmgrInfo *flinfo)
 {
-	QueueCopy  *copy = flinfo->fn_extra;
+	QueueCopy *copy = flinfo->fn_extra;
 	MemoryContext previous;
 
 	if (copy != NULL && copy->statement == GetCurrentStatementStartTimestamp())
@@ -267,7 +280,7 @@ static void
 fill_queue_copy(QueueCopy *copy)
 {
 	BoardQueueEntry *entries = board_queue(MyDatabaseId, &copy->count);
-	int			i;
+	int i;
 
 	if (copy->count == 0)
 		return;
@@ -286,12 +299,13 @@ static void
 number_places(QueueCopy *copy)
 {
 	QueuePlace *places = copy->places;
-	int			i;
+	int i;
 
 	qsort(places, copy->count, sizeof(QueuePlace), compare_by_turn);
 	for (i = 0; i < copy->count; i++)
 		places[i].position = i > 0 && places[i].role == places[i - 1].role ?
-			places[i - 1].position + 1 : 1;
+			places[i - 1].position + 1 :
+			1;
 }
 
 static int

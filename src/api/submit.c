@@ -31,7 +31,7 @@
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
 
-#define MAX_IDEMPOTENCY_KEY	255 /* bytes: what an index entry can hold */
+#define MAX_IDEMPOTENCY_KEY 255 /* bytes: what an index entry can hold */
 
 static void require_can_run(void);
 static PipelineRow *find_pipeline(const char *name);
@@ -59,7 +59,7 @@ PG_FUNCTION_INFO_V1(mlpipe_submit);
 Datum
 mlpipe_submit(PG_FUNCTION_ARGS)
 {
-	RunRequest	request = {0};
+	RunRequest request = {0};
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -79,8 +79,10 @@ submit_prepare(RunRequest *request, const char *name, int32 number,
 			   Jsonb *parameters)
 {
 	PipelineRow *pipeline = find_pipeline(name);
-	VersionRow *version = find_version(pipeline, number == DEFAULT_VERSION ?
-									   pipeline->default_version : number);
+	VersionRow *version = find_version(pipeline,
+									   number == DEFAULT_VERSION ?
+										   pipeline->default_version :
+										   number);
 
 	request->pipeline_id = pipeline->pipeline_id;
 	request->version_id = version->version_id;
@@ -105,11 +107,11 @@ PG_FUNCTION_INFO_V1(mlpipe_submit_document);
 Datum
 mlpipe_submit_document(PG_FUNCTION_ARGS)
 {
-	RunRequest	request = {0};
+	RunRequest request = {0};
 	ProblemList problems = {NIL, 0};
-	Jsonb	   *definition = jsonb_argument(fcinfo, 0, "definition");
-	EngineMode	mode;
-	int64		existing = 0;
+	Jsonb *definition = jsonb_argument(fcinfo, 0, "definition");
+	EngineMode mode;
+	int64 existing = 0;
 
 	require_can_run();
 	run_cache_trim();
@@ -118,7 +120,8 @@ mlpipe_submit_document(PG_FUNCTION_ARGS)
 	request.run_as = GetUserId();
 	request.submitted_by = GetUserId();
 	request.parameters = parameters_check(request.document,
-										  object_argument(fcinfo, 1, "parameters"),
+										  object_argument(fcinfo, 1,
+														  "parameters"),
 										  request.run_as);
 	common_arguments(fcinfo, 2, &request);
 	require_database_role(request.run_as);
@@ -149,7 +152,7 @@ require_can_run(void)
 static PipelineRow *
 find_pipeline(const char *name)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	PipelineRow *pipeline;
 
 	engine_mode_enter(&mode);
@@ -160,13 +163,16 @@ find_pipeline(const char *name)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("pipeline \"%s\" does not exist", name),
 				 name[0] == '{' ?
-				 errhint("To submit a document, cast it to jsonb.") : 0));
+					 errhint("To submit a document, cast it to jsonb.") :
+					 0));
 	pipeline_require_use(pipeline);
 	if (!pipeline->enabled)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pipeline \"%s\" is disabled", name),
-				 errhint("Its owner can enable it: mlpipe_alter_pipeline(..., enabled => true).")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("pipeline \"%s\" is disabled", name),
+			 errhint(
+				 "Its owner can enable it: mlpipe_alter_pipeline(..., enabled => true).")));
 	return pipeline;
 }
 
@@ -174,16 +180,18 @@ static void
 require_valid(const PipelineRow *pipeline, const Document *document)
 {
 	if (document->problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the document of pipeline \"%s\" is not valid any more: %s",
-						pipeline->name, document->problem)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg(
+				 "the document of pipeline \"%s\" is not valid any more: %s",
+				 pipeline->name, document->problem)));
 }
 
 static VersionRow *
 find_version(const PipelineRow *pipeline, int32 number)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	VersionRow *version;
 
 	engine_mode_enter(&mode);
@@ -221,19 +229,20 @@ find_version(const PipelineRow *pipeline, int32 number)
 static void
 refuse_while_running(const PipelineRow *pipeline, const Document *document)
 {
-	EngineMode	mode;
-	int			unfinished;
+	EngineMode mode;
+	int unfinished;
 
 	engine_mode_enter(&mode);
 	(void) pipeline_lock(pipeline->name);
 	unfinished = list_length(runs_unfinished(pipeline->pipeline_id, false));
 	engine_mode_leave(&mode);
 	if (document->concurrency > 0 && unfinished >= document->concurrency)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("pipeline \"%s\" is running already", pipeline->name),
-				 errdetail("It has %d unfinished runs, and its concurrency is %d.",
-						   unfinished, document->concurrency)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("pipeline \"%s\" is running already", pipeline->name),
+			 errdetail("It has %d unfinished runs, and its concurrency is %d.",
+					   unfinished, document->concurrency)));
 }
 
 static Jsonb *
@@ -249,7 +258,7 @@ jsonb_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 static Jsonb *
 object_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	Jsonb	   *value = jsonb_argument(fcinfo, argument, name);
+	Jsonb *value = jsonb_argument(fcinfo, argument, name);
 
 	if (!JB_ROOT_IS_OBJECT(value))
 		ereport(ERROR,
@@ -276,8 +285,8 @@ common_arguments(FunctionCallInfo fcinfo, int first, RunRequest *request)
 {
 	request->priority = PG_ARGISNULL(first) ? 0 : PG_GETARG_INT32(first);
 	if (!PG_ARGISNULL(first + 1))
-		request->idempotency_key =
-			check_key(text_to_cstring(PG_GETARG_TEXT_PP(first + 1)));
+		request->idempotency_key = check_key(
+			text_to_cstring(PG_GETARG_TEXT_PP(first + 1)));
 	request->tags = object_argument(fcinfo, first + 2, "tags");
 	if (!PG_ARGISNULL(first + 3))
 	{
@@ -297,15 +306,19 @@ static void
 require_database_role(Oid role)
 {
 	if (GetUserNameFromId(role, true) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the role that the pipeline runs as does not exist any more"),
-				 errhint("Name another one: mlpipe_alter_pipeline(..., run_as => ...).")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg(
+				 "the role that the pipeline runs as does not exist any more"),
+			 errhint(
+				 "Name another one: mlpipe_alter_pipeline(..., run_as => ...).")));
 }
 
 static Jsonb *
 manual_trigger(void)
 {
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum("{\"type\": \"manual\"}")));
+	return DatumGetJsonbP(
+		DirectFunctionCall1(jsonb_in,
+							CStringGetDatum("{\"type\": \"manual\"}")));
 }

@@ -14,9 +14,9 @@
  * Fills what a run of that pipeline is, with the current user's rights, and
  * checks it all.
  */
-#define DEFAULT_VERSION		PG_INT32_MIN
+#define DEFAULT_VERSION PG_INT32_MIN
 
 extern void submit_prepare(RunRequest *request, const char *pipeline,
 						   int32 version, Jsonb *parameters);
 
-#endif							/* MLPIPE_SUBMIT_H */
+#endif /* MLPIPE_SUBMIT_H */

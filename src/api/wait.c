@@ -37,12 +37,12 @@
 
 PG_FUNCTION_INFO_V1(mlpipe_wait);
 
-#define MAX_CHECK_PAUSE_MS	60000
+#define MAX_CHECK_PAUSE_MS 60000
 
 /* When to look next whether the run waits for us. */
 typedef struct BlockCheck
 {
-	int			pause;			/* milliseconds */
+	int pause; /* milliseconds */
 	TimestampTz at;
 } BlockCheck;
 
@@ -70,18 +70,17 @@ mlpipe_wait(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot wait for a run during recovery"),
 				 errhint("Runs are executed on the primary server.")));
-	PG_RETURN_TEXT_P(cstring_to_text(run_status_name(wait_for_end(PG_GETARG_INT64(0),
-																  deadline))));
+	PG_RETURN_TEXT_P(cstring_to_text(
+		run_status_name(wait_for_end(PG_GETARG_INT64(0), deadline))));
 }
 
 static TimestampTz
 deadline_after(Interval *timeout)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline =
-		DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												TimestampTzGetDatum(now),
-												IntervalPGetDatum(timeout)));
+	TimestampTz deadline = DatumGetTimestampTz(
+		DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
+							IntervalPGetDatum(timeout)));
 
 	if (deadline < now)
 		ereport(ERROR,
@@ -94,11 +93,10 @@ deadline_after(Interval *timeout)
 static RunStatus
 wait_for_end(int64 run_id, TimestampTz deadline)
 {
-	BlockCheck	check = {
-		.pause = DeadlockTimeout,
-		.at = GetCurrentTimestamp() + (int64) DeadlockTimeout * 1000
-	};
-	RunLook		look;
+	BlockCheck check = {.pause = DeadlockTimeout,
+						.at = GetCurrentTimestamp() +
+							(int64) DeadlockTimeout * 1000};
+	RunLook look;
 
 	run_look_first(run_id, &look);
 	require_own_commit(run_id, &look);
@@ -132,11 +130,14 @@ require_own_commit(int64 run_id, const RunLook *look)
 {
 	if (TransactionIdIsCurrentTransactionId(look->xmin) &&
 		!run_status_is_final(look->status))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot wait for run " INT64_FORMAT " in the transaction that submitted or changed it",
-						run_id),
-				 errhint("It goes on when that transaction commits.  Commit first, then wait.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot wait for run " INT64_FORMAT
+					" in the transaction that submitted or changed it",
+					run_id),
+			 errhint(
+				 "It goes on when that transaction commits.  Commit first, then wait.")));
 }
 
 static void
@@ -145,7 +146,8 @@ require_other_run(int64 run_id)
 	if (MyCall != NULL && MyCall->run_id == run_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("an activity of run " INT64_FORMAT " cannot wait for the run's end",
+				 errmsg("an activity of run " INT64_FORMAT
+						" cannot wait for the run's end",
 						run_id)));
 }
 
@@ -165,20 +167,24 @@ check_blocks(int64 run_id, BlockCheck *check)
 static void
 require_not_blocking(int64 run_id)
 {
-	int			count;
+	int count;
 	ExecutorSlot *slots = board_slots(MyDatabaseId, run_id, &count);
-	int			i;
+	int i;
 
 	for (i = 0; i < count; i++)
 		if (slots[i].pid != 0 && is_blocked_by_me(slots[i].pid))
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
-					 errmsg("run " INT64_FORMAT " waits for this session, which waits for the run",
-							run_id),
-					 errdetail("Process %d, which works on the run, waits for a lock or a snapshot of this session's transaction.",
-							   slots[i].pid),
-					 errhint("Use CALL mlpipe_watch(" INT64_FORMAT ") outside a transaction block, which holds neither.",
-							 run_id)));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+				 errmsg("run " INT64_FORMAT
+						" waits for this session, which waits for the run",
+						run_id),
+				 errdetail(
+					 "Process %d, which works on the run, waits for a lock or a snapshot of this session's transaction.",
+					 slots[i].pid),
+				 errhint("Use CALL mlpipe_watch(" INT64_FORMAT
+						 ") outside a transaction block, which holds neither.",
+						 run_id)));
 	pfree(slots);
 }
 
@@ -189,24 +195,26 @@ require_executors(int64 run_id)
 	if (MySlot == NULL || slot_wait(true))
 		return;
 	(void) slot_wait(false);
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
-			 errmsg("all executors wait for other runs, this one for run " INT64_FORMAT,
-					run_id),
-			 errhint("You might need to increase \"%s\", or not to wait for runs inside activities.",
-					 "mlpipe.max_executors")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+		 errmsg(
+			 "all executors wait for other runs, this one for run " INT64_FORMAT,
+			 run_id),
+		 errhint(
+			 "You might need to increase \"%s\", or not to wait for runs inside activities.",
+			 "mlpipe.max_executors")));
 }
 
 static bool
 is_blocked_by_me(int pid)
 {
-	ArrayType  *blockers =
-		DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
-											   Int32GetDatum(pid)));
+	ArrayType *blockers = DatumGetArrayTypeP(
+		DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pid)));
 	const int32 *pids = (const int32 *) ARR_DATA_PTR(blockers);
-	int			count = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
-	bool		found = false;
-	int			i;
+	int count = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+	bool found = false;
+	int i;
 
 	for (i = 0; i < count && !found; i++)
 		found = pids[i] == MyProcPid;
@@ -218,8 +226,7 @@ static void
 sleep_for_event(int64 run_id, TimestampTz until)
 {
 	static uint32 wait_event = 0;
-	long		pause = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														until);
+	long pause = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
 	if (wait_event == 0)
 		wait_event = wait_event_new("MlpipeWait");

@@ -38,39 +38,39 @@
 
 PG_FUNCTION_INFO_V1(mlpipe_watch);
 
-#define PROGRESS_EVERY_MS	1000	/* progress is no event, so it is looked for */
-#define LOOK_EVERY_MS		60000	/* when nothing is in progress */
-#define GATHER_MS			20	/* events that come together make one look */
-#define BAR_WIDTH			20
-#define MIN_NAME_WIDTH		16
-#define MAX_NAME_WIDTH		48
+#define PROGRESS_EVERY_MS 1000  /* progress is no event, so it is looked for */
+#define LOOK_EVERY_MS     60000 /* when nothing is in progress */
+#define GATHER_MS         20    /* events that come together make one look */
+#define BAR_WIDTH         20
+#define MIN_NAME_WIDTH    16
+#define MAX_NAME_WIDTH    48
 
 /* What has been told of an activity. */
 typedef struct Told
 {
-	int32		no;				/* the key */
+	int32 no; /* the key */
 	ActivityStatus status;
-	int32		attempt;
-	TimestampTz bar_at;			/* when its last bar was told; 0: never */
-	double		bar_share;
+	int32 attempt;
+	TimestampTz bar_at; /* when its last bar was told; 0: never */
+	double bar_share;
 } Told;
 
 typedef struct Line
 {
 	TimestampTz at;
-	int			place;			/* among lines of the same time */
-	char	   *text;
+	int place; /* among lines of the same time */
+	char *text;
 } Line;
 
 typedef struct Watch
 {
-	int64		run_id;
-	HTAB	   *told;			/* of Told */
-	int			name_width;
-	bool		working;		/* is an activity in progress? */
-	TimestampTz now;			/* of this look */
-	List	   *lines;			/* of Line *, of this look */
-	MemoryContext scratch;		/* reset before each look */
+	int64 run_id;
+	HTAB *told; /* of Told */
+	int name_width;
+	bool working;          /* is an activity in progress? */
+	TimestampTz now;       /* of this look */
+	List *lines;           /* of Line *, of this look */
+	MemoryContext scratch; /* reset before each look */
 } Watch;
 
 static void require_no_transaction_block(FunctionCallInfo fcinfo);
@@ -91,7 +91,7 @@ static char *run_end_text(int64 run_id);
 static void add_line(Watch *watch, TimestampTz at, const char *name,
 					 const char *format, ...) pg_attribute_printf(4, 5);
 static void tell_lines(Watch *watch);
-static int	compare_lines(const ListCell *a, const ListCell *b);
+static int compare_lines(const ListCell *a, const ListCell *b);
 static char *clock_text(TimestampTz at);
 static char *elapsed_text(TimestampTz from, TimestampTz to);
 static char *bar_text(double share);
@@ -100,8 +100,8 @@ static void sleep_until_event(const Watch *watch);
 Datum
 mlpipe_watch(PG_FUNCTION_ARGS)
 {
-	Watch		watch;
-	bool		ended;
+	Watch watch;
+	bool ended;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -134,18 +134,21 @@ require_no_transaction_block(FunctionCallInfo fcinfo)
 	CallContext *context = (CallContext *) fcinfo->context;
 
 	if (context == NULL || !IsA(context, CallContext) || context->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("mlpipe_watch cannot run inside a transaction block or a function"),
-				 errhint("Use mlpipe_wait() there.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg(
+				 "mlpipe_watch cannot run inside a transaction block or a function"),
+			 errhint("Use mlpipe_wait() there.")));
 }
 
 static void
 watch_begin(Watch *watch, int64 run_id)
 {
-	HASHCTL		info = {.keysize = sizeof(int32), .entrysize = sizeof(Told),
-	.hcxt = CurrentMemoryContext};
-	RunLook		run;
+	HASHCTL info = {.keysize = sizeof(int32),
+					.entrysize = sizeof(Told),
+					.hcxt = CurrentMemoryContext};
+	RunLook run;
 
 	memset(watch, 0, sizeof(*watch));
 	watch->run_id = run_id;
@@ -173,8 +176,8 @@ static bool
 look_and_tell(Watch *watch)
 {
 	MemoryContext caller;
-	RunLook		run;
-	List	   *activities;
+	RunLook run;
+	List *activities;
 
 	MemoryContextReset(watch->scratch);
 	caller = MemoryContextSwitchTo(watch->scratch);
@@ -202,8 +205,8 @@ look_and_tell(Watch *watch)
 static List *
 read_activities(int64 run_id)
 {
-	EngineMode	mode;
-	List	   *activities;
+	EngineMode mode;
+	List *activities;
 
 	engine_mode_enter(&mode);
 	activities = activities_look(run_id);
@@ -214,7 +217,7 @@ read_activities(int64 run_id)
 static void
 note_activities(Watch *watch, List *activities)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	measure_names(watch, activities);
 	foreach(cell, activities)
@@ -224,11 +227,11 @@ note_activities(Watch *watch, List *activities)
 static void
 measure_names(Watch *watch, List *activities)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, activities)
 	{
-		int			length = strlen(((ActivityLook *) lfirst(cell))->name);
+		int length = strlen(((ActivityLook *) lfirst(cell))->name);
 
 		if (length <= MAX_NAME_WIDTH)
 			watch->name_width = Max(watch->name_width, length);
@@ -238,9 +241,8 @@ measure_names(Watch *watch, List *activities)
 static void
 note_activity(Watch *watch, const ActivityLook *activity)
 {
-	bool		found;
-	Told	   *told = hash_search(watch->told, &activity->no, HASH_ENTER,
-								   &found);
+	bool found;
+	Told *told = hash_search(watch->told, &activity->no, HASH_ENTER, &found);
 
 	if (!found)
 	{
@@ -294,7 +296,7 @@ static void
 note_end(Watch *watch, const ActivityLook *activity)
 {
 	TimestampTz at = activity->finished_at != 0 ? activity->finished_at :
-		watch->now;
+												  watch->now;
 	const char *status = activity_status_name(activity->status);
 
 	if (activity->started_at == 0)
@@ -310,10 +312,10 @@ note_end(Watch *watch, const ActivityLook *activity)
 static void
 note_progress(Watch *watch, List *activities)
 {
-	int			count;
-	BoardStep  *steps = board_steps(MyDatabaseId, watch->run_id, &count);
+	int count;
+	BoardStep *steps = board_steps(MyDatabaseId, watch->run_id, &count);
 	ExecutorSlot *slots;
-	int			i;
+	int i;
 
 	for (i = 0; i < count; i++)
 		note_share(watch, activities, steps[i].no,
@@ -332,8 +334,8 @@ note_share(Watch *watch, List *activities, int32 no, int64 done, int64 total,
 		   const char *what)
 {
 	const ActivityLook *activity = find_activity(activities, no);
-	Told	   *told = hash_search(watch->told, &no, HASH_FIND, NULL);
-	double		share = total > 0 ? Min((double) done / total, 1.0) : 0;
+	Told *told = hash_search(watch->told, &no, HASH_FIND, NULL);
+	double share = total > 0 ? Min((double) done / total, 1.0) : 0;
 	TimestampTz last;
 
 	if (activity == NULL || told == NULL ||
@@ -353,7 +355,7 @@ note_share(Watch *watch, List *activities, int32 no, int64 done, int64 total,
 static const ActivityLook *
 find_activity(List *activities, int32 no)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, activities)
 		if (((ActivityLook *) lfirst(cell))->no == no)
@@ -366,9 +368,9 @@ static void
 note_run_end(Watch *watch, const RunLook *run)
 {
 	TimestampTz began = run->started_at != 0 ? run->started_at :
-		run->submitted_at;
+											   run->submitted_at;
 	TimestampTz ended = run->finished_at != 0 ? run->finished_at : watch->now;
-	Line	   *line;
+	Line *line;
 
 	add_line(watch, ended, psprintf("run " INT64_FORMAT, watch->run_id),
 			 "%-10s  %s%s", run_status_name(run->status),
@@ -380,8 +382,8 @@ note_run_end(Watch *watch, const RunLook *run)
 static char *
 run_end_text(int64 run_id)
 {
-	EngineMode	mode;
-	char	   *error;
+	EngineMode mode;
+	char *error;
 
 	engine_mode_enter(&mode);
 	error = run_error(run_id);
@@ -394,16 +396,15 @@ add_line(Watch *watch, TimestampTz at, const char *name, const char *format,
 		 ...)
 {
 	StringInfoData text;
-	Line	   *line = palloc(sizeof(Line));
+	Line *line = palloc(sizeof(Line));
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%s  %-*s  ",
-					 clock_text(at),
-					 watch->name_width, name);
+	appendStringInfo(&text, "%s  %-*s  ", clock_text(at), watch->name_width,
+					 name);
 	for (;;)
 	{
-		va_list		args;
-		int			needed;
+		va_list args;
+		int needed;
 
 		va_start(args, format);
 		needed = appendStringInfoVA(&text, format, args);
@@ -421,7 +422,7 @@ add_line(Watch *watch, TimestampTz at, const char *name, const char *format,
 static void
 tell_lines(Watch *watch)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	list_sort(watch->lines, compare_lines);
 	foreach(cell, watch->lines)
@@ -444,18 +445,19 @@ compare_lines(const ListCell *a, const ListCell *b)
 static char *
 clock_text(TimestampTz at)
 {
-	pg_time_t	seconds = timestamptz_to_time_t(at);
-	char	   *text = palloc(16);
+	pg_time_t seconds = timestamptz_to_time_t(at);
+	char *text = palloc(16);
 
-	pg_strftime(text, 16, "%H:%M:%S", pg_localtime(&seconds, session_timezone));
+	pg_strftime(text, 16, "%H:%M:%S",
+				pg_localtime(&seconds, session_timezone));
 	return text;
 }
 
 static char *
 elapsed_text(TimestampTz from, TimestampTz to)
 {
-	int64		elapsed = Max(to - from, 0);
-	int64		seconds = elapsed / USECS_PER_SEC;
+	int64 elapsed = Max(to - from, 0);
+	int64 seconds = elapsed / USECS_PER_SEC;
 
 	if (seconds < 60)
 		return psprintf("%.2f s", elapsed / 1000000.0);
@@ -469,8 +471,8 @@ elapsed_text(TimestampTz from, TimestampTz to)
 static char *
 bar_text(double share)
 {
-	int			full = (int) floor(share * BAR_WIDTH);
-	char	   *bar = palloc(BAR_WIDTH + 3);
+	int full = (int) floor(share * BAR_WIDTH);
+	char *bar = palloc(BAR_WIDTH + 3);
 
 	bar[0] = '[';
 	memset(bar + 1, '#', full);
@@ -489,8 +491,8 @@ sleep_until_event(const Watch *watch)
 	if (wait_event == 0)
 		wait_event = wait_event_new("MlpipeWatch");
 	(void) ConditionVariableTimedSleep(run_event(watch->run_id),
-									   watch->working ?
-									   PROGRESS_EVERY_MS : LOOK_EVERY_MS,
+									   watch->working ? PROGRESS_EVERY_MS :
+														LOOK_EVERY_MS,
 									   wait_event);
 	CHECK_FOR_INTERRUPTS();
 	pg_usleep(GATHER_MS * 1000L);

@@ -23,11 +23,11 @@
 static bool is_about_input(int sqlerrcode);
 
 bool
-catch_errors(void (*function) (void *), void *arg, char **message)
+catch_errors(void (*function)(void *), void *arg, char **message)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);

@@ -14,6 +14,6 @@
  * database is undone.  Errors that are not about the input (a cancelled query,
  * no memory, a broken catalog) are raised again.
  */
-extern bool catch_errors(void (*function) (void *), void *arg, char **message);
+extern bool catch_errors(void (*function)(void *), void *arg, char **message);
 
-#endif							/* MLPIPE_CATCH_H */
+#endif /* MLPIPE_CATCH_H */

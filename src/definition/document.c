@@ -24,8 +24,8 @@ Document *
 document_parse(Jsonb *json, const ActivityKind *const *kinds,
 			   ProblemList *problems)
 {
-	int			errors_before = problems->nerrors;
-	Document   *document = parse_all(json, kinds, problems);
+	int errors_before = problems->nerrors;
+	Document *document = parse_all(json, kinds, problems);
 
 	return problems->nerrors > errors_before ? NULL : document;
 }
@@ -34,8 +34,8 @@ Document *
 document_parse_stored(Jsonb *json, const ActivityKind *const *kinds)
 {
 	ProblemList problems = {NIL, 0};
-	Document   *document = parse_all(json, kinds, &problems);
-	ListCell   *cell;
+	Document *document = parse_all(json, kinds, &problems);
+	ListCell *cell;
 
 	foreach(cell, problems.problems)
 	{
@@ -50,11 +50,10 @@ document_parse_stored(Jsonb *json, const ActivityKind *const *kinds)
 
 /* Whatever the problems are; NULL where it is no object. */
 static Document *
-parse_all(Jsonb *json, const ActivityKind *const *kinds,
-		  ProblemList *problems)
+parse_all(Jsonb *json, const ActivityKind *const *kinds, ProblemList *problems)
 {
 	DocumentParse parse = {0};
-	JsonbValue	value;
+	JsonbValue value;
 	TemplateScope scope;
 
 	value_of_jsonb(json, &value);
@@ -76,9 +75,9 @@ static void
 parse_own_keys(DocumentParse *parse)
 {
 	static const char *const if_running[] = {"queue", "skip", "cancel",
-	"error"};
+											 "error"};
 	static const char *const durability[] = {"run", "activity"};
-	Document   *document = parse->document;
+	Document *document = parse->document;
 	JsonReader *root = parse->root;
 
 	document->description = reader_text(root, "description", false);
@@ -100,20 +99,16 @@ parse_own_keys(DocumentParse *parse)
 static TemplateScope
 parse_activities(DocumentParse *parse)
 {
-	Document   *document = parse->document;
-	int			errors_before = parse->problems->nerrors;
-	List	   *readers = reader_objects(parse->root, "activities", true);
+	Document *document = parse->document;
+	int errors_before = parse->problems->nerrors;
+	List *readers = reader_objects(parse->root, "activities", true);
 	ActivityList *list = palloc0(sizeof(ActivityList));
-	ListParse	root = {
-		.parse = parse,
-		.problems = parse->problems,
-		.list = list,
-		.scope = {
-			.parse = parse,
-			.parameters = document->parameters,
-			.variables = document->variables
-		}
-	};
+	ListParse root = {.parse = parse,
+					  .problems = parse->problems,
+					  .list = list,
+					  .scope = {.parse = parse,
+								.parameters = document->parameters,
+								.variables = document->variables}};
 
 	if (readers == NIL && parse->problems->nerrors == errors_before)
 		problem_add(parse->problems, PROBLEM_ERROR, "activities", NULL,
@@ -132,8 +127,7 @@ parse_output(DocumentParse *parse, TemplateScope *scope)
 {
 	JsonbValue *value = reader_value(parse->root, "output");
 
-	if (value == NULL ||
-		reader_open(parse->problems, value, "output") == NULL)
+	if (value == NULL || reader_open(parse->problems, value, "output") == NULL)
 		return;
 	scope->search->node = -1;
 	template_check_json(value, scope, parse->problems, "output");
@@ -143,7 +137,7 @@ parse_output(DocumentParse *parse, TemplateScope *scope)
 const DeclaredValue *
 declared_value_find(List *declared, const char *name)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, declared)
 	{
@@ -174,7 +168,7 @@ List *
 document_visible_variables(const Document *document, const ActivityDef *def)
 {
 	const ActivityList *list = def->list;
-	List	   *variables = list_copy(list->variables);
+	List *variables = list_copy(list->variables);
 
 	while (list->container >= 0)
 	{

@@ -20,17 +20,17 @@
 #include "problem.h"
 #include "template.h"
 
-#define MAX_PIPELINE_NAME	140 /* bytes */
-#define MAX_ACTIVITY_NAME	63	/* bytes */
+#define MAX_PIPELINE_NAME 140 /* bytes */
+#define MAX_ACTIVITY_NAME 63  /* bytes */
 
 /* A parameter or a variable. */
 typedef struct DeclaredValue
 {
-	char	   *name;
-	Oid			type;
-	int32		typmod;
-	char	   *type_name;		/* as SQL, schema-qualified where need be */
-	Jsonb	   *default_value;	/* NULL where there is none */
+	char *name;
+	Oid type;
+	int32 typmod;
+	char *type_name;      /* as SQL, schema-qualified where need be */
+	Jsonb *default_value; /* NULL where there is none */
 } DeclaredValue;
 
 typedef enum IfRunning
@@ -43,29 +43,29 @@ typedef enum IfRunning
 
 typedef enum Durability
 {
-	DURABILITY_DEFAULT,			/* as the setting mlpipe.durability says */
+	DURABILITY_DEFAULT, /* as the setting mlpipe.durability says */
 	DURABILITY_RUN,
 	DURABILITY_ACTIVITY
 } Durability;
 
 typedef struct RetryPolicy
 {
-	int			max_retries;	/* after the first attempt */
-	int64		interval;		/* microseconds before the first retry */
-	double		backoff;		/* factor from retry to retry */
-	int64		max_interval;	/* microseconds; 0: no bound */
-	List	   *on;				/* of char *: SQLSTATEs or classes; NIL: all */
+	int max_retries;    /* after the first attempt */
+	int64 interval;     /* microseconds before the first retry */
+	double backoff;     /* factor from retry to retry */
+	int64 max_interval; /* microseconds; 0: no bound */
+	List *on;           /* of char *: SQLSTATEs or classes; NIL: all */
 } RetryPolicy;
 
 /* Common keys that only some types take (pipeline-document.md). */
-#define TAKES_RETRY			(1 << 0)
-#define TAKES_TRANSACTION	(1 << 1)
-#define TAKES_REUSE			(1 << 2)	/* reuse, inputs, outputs */
-#define TAKES_COMPUTE		(1 << 3)
+#define TAKES_RETRY       (1 << 0)
+#define TAKES_TRANSACTION (1 << 1)
+#define TAKES_REUSE       (1 << 2) /* reuse, inputs, outputs */
+#define TAKES_COMPUTE     (1 << 3)
 
 /* A type that waits without an executor: its timeout is that of all of it. */
-#define TAKES_ITS_TIME		(1 << 4)
-#define STARTS_RUNS			(1 << 5)	/* child runs */
+#define TAKES_ITS_TIME (1 << 4)
+#define STARTS_RUNS    (1 << 5) /* child runs */
 
 struct ActivityDef;
 
@@ -77,9 +77,9 @@ struct ActivityDef;
 typedef struct ActivityKind
 {
 	const char *name;
-	int			takes;
-	void	   *(*check) (JsonReader *reader, struct ActivityDef *def,
-						  const TemplateScope *scope);
+	int takes;
+	void *(*check)(JsonReader *reader, struct ActivityDef *def,
+				   const TemplateScope *scope);
 } ActivityKind;
 
 /*
@@ -88,44 +88,44 @@ typedef struct ActivityKind
  */
 typedef struct ActivityList
 {
-	int			first;			/* the number of its first activity */
-	int			count;
-	Graph	   *graph;			/* over places in the list, from 0 */
-	HTAB	   *names;			/* places by name: upstream.h */
-	int			nawaited;		/* activities that its end waits for */
-	int			depth;			/* containers around it */
-	int			container;		/* the number of the nearest; -1: none */
-	const char *label;			/* of a branch, in names of its activities */
-	const char *section;		/* of its container, that has its key; or NULL */
-	const char *key;			/* in the JSON of that */
-	bool		repeated;		/* a loop's */
-	bool		has_items;		/* a for_each's */
-	int			nrows;			/* of activity_run, for one execution of it */
-	int			row_offset;		/* of a branch, from its container's list's */
-	List	   *variables;		/* of DeclaredValue *: of each execution */
+	int first; /* the number of its first activity */
+	int count;
+	Graph *graph;        /* over places in the list, from 0 */
+	HTAB *names;         /* places by name: upstream.h */
+	int nawaited;        /* activities that its end waits for */
+	int depth;           /* containers around it */
+	int container;       /* the number of the nearest; -1: none */
+	const char *label;   /* of a branch, in names of its activities */
+	const char *section; /* of its container, that has its key; or NULL */
+	const char *key;     /* in the JSON of that */
+	bool repeated;       /* a loop's */
+	bool has_items;      /* a for_each's */
+	int nrows;           /* of activity_run, for one execution of it */
+	int row_offset;      /* of a branch, from its container's list's */
+	List *variables;     /* of DeclaredValue *: of each execution */
 } ActivityList;
 
 typedef struct ActivityDef
 {
-	int			no;				/* its number in the document; see below */
-	int			position;		/* its place in the JSON array, for paths */
-	char	   *name;
-	const ActivityList *list;	/* that it stands in */
-	List	   *bodies;			/* of ActivityList *: a container's */
-	bool		join_any;
-	bool		awaited;		/* does the end of its list wait for it? */
-	bool		internal;		/* a loop's look at its condition */
+	int no;       /* its number in the document; see below */
+	int position; /* its place in the JSON array, for paths */
+	char *name;
+	const ActivityList *list; /* that it stands in */
+	List *bodies;             /* of ActivityList *: a container's */
+	bool join_any;
+	bool awaited;  /* does the end of its list wait for it? */
+	bool internal; /* a loop's look at its condition */
 	const ActivityKind *kind;
-	void	   *config;			/* what kind->check() returned */
-	int			priority;
-	int64		timeout;		/* microseconds of one attempt; 0: none */
+	void *config; /* what kind->check() returned */
+	int priority;
+	int64 timeout; /* microseconds of one attempt; 0: none */
 	RetryPolicy retry;
-	bool		active;
-	ActivityEnd on_inactive;	/* how it counts when not active */
-	bool		own_transactions;	/* transaction: none */
-	bool		secure_output;	/* or one inside has it */
-	bool		rerun_always;	/* on_rerun: run */
-	Jsonb	   *definition;		/* its object in the document */
+	bool active;
+	ActivityEnd on_inactive; /* how it counts when not active */
+	bool own_transactions;   /* transaction: none */
+	bool secure_output;      /* or one inside has it */
+	bool rerun_always;       /* on_rerun: run */
+	Jsonb *definition;       /* its object in the document */
 } ActivityDef;
 
 /*
@@ -136,21 +136,21 @@ typedef struct ActivityDef
  */
 typedef struct Document
 {
-	char	   *description;
-	char	   *problem;		/* why it cannot be run any more; NULL: it can */
-	List	   *parameters;		/* of DeclaredValue * */
-	List	   *variables;		/* of DeclaredValue * */
-	int			concurrency;	/* runs at once; 0: no limit */
-	IfRunning	if_running;
-	bool		fail_fast;
-	Durability	durability;
-	int64		timeout;		/* microseconds; 0: none */
-	Jsonb	   *output;			/* object of templates, or NULL */
-	int			nactivities;	/* at all levels */
-	ActivityDef *activities;	/* by number */
-	const ActivityList *list;	/* of the document itself */
-	bool		nested;			/* are there containers? */
-	bool		has_children;	/* can its runs have child runs? */
+	char *description;
+	char *problem;    /* why it cannot be run any more; NULL: it can */
+	List *parameters; /* of DeclaredValue * */
+	List *variables;  /* of DeclaredValue * */
+	int concurrency;  /* runs at once; 0: no limit */
+	IfRunning if_running;
+	bool fail_fast;
+	Durability durability;
+	int64 timeout;            /* microseconds; 0: none */
+	Jsonb *output;            /* object of templates, or NULL */
+	int nactivities;          /* at all levels */
+	ActivityDef *activities;  /* by number */
+	const ActivityList *list; /* of the document itself */
+	bool nested;              /* are there containers? */
+	bool has_children;        /* can its runs have child runs? */
 } Document;
 
 /*
@@ -170,13 +170,9 @@ extern Document *document_parse(Jsonb *json, const ActivityKind *const *kinds,
  * section: the key of an object in the container that reader reads, or NULL
  * where that is the container itself.  NULL where there is no activity.
  */
-extern const ActivityList *document_parse_body(JsonReader *reader,
-											   const char *section,
-											   const char *key,
-											   ActivityDef *def,
-											   const TemplateScope *scope,
-											   const char *label,
-											   const ActivityKind *check);
+extern const ActivityList *document_parse_body(
+	JsonReader *reader, const char *section, const char *key, ActivityDef *def,
+	const TemplateScope *scope, const char *label, const ActivityKind *check);
 
 /* Parameters, variables; a list of DeclaredValue * from the object at key. */
 extern List *document_parse_declared(JsonReader *reader, const char *key);
@@ -214,10 +210,10 @@ extern List *document_visible_variables(const Document *document,
 										const ActivityDef *def);
 
 /* Where an activity stands in its list. */
-#define activity_place(def)		((def)->no - (def)->list->first)
+#define activity_place(def) ((def)->no - (def)->list->first)
 
 /* The activity at a place of a list. */
 #define list_activity(document, list, place) \
 	(&(document)->activities[(list)->first + (place)])
 
-#endif							/* MLPIPE_DOCUMENT_H */
+#endif /* MLPIPE_DOCUMENT_H */

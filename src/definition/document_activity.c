@@ -14,25 +14,27 @@
 
 #include "definition/document_internal.h"
 
-#define DEFAULT_RETRY_INTERVAL	(INT64CONST(30) * USECS_PER_SEC)
-#define MAX_RETRIES				1000000
-#define MAX_BACKOFF				1000.0
+#define DEFAULT_RETRY_INTERVAL (INT64CONST(30) * USECS_PER_SEC)
+#define MAX_RETRIES            1000000
+#define MAX_BACKOFF            1000.0
 
-#define NOT_AVAILABLE	"is not available in this version"
+#define NOT_AVAILABLE          "is not available in this version"
 
 /* Types that there are in a pipeline document, whether built already or not. */
 static const char *const type_names[] = {
-	"sql", "lookup", "copy", "data_flow", "parallel", "train", "promote",
-	"score", "pipeline", "if", "switch", "for_each", "until", "filter", "wait",
-	"set_variable", "append_variable", "validation", "fail", "approval",
-	"command", "web",
+	"sql",          "lookup",          "copy",
+	"data_flow",    "parallel",        "train",
+	"promote",      "score",           "pipeline",
+	"if",           "switch",          "for_each",
+	"until",        "filter",          "wait",
+	"set_variable", "append_variable", "validation",
+	"fail",         "approval",        "command",
+	"web",
 };
 
-static void parse_keys(ListParse *parse, JsonReader *reader,
-					   ActivityDef *def);
+static void parse_keys(ListParse *parse, JsonReader *reader, ActivityDef *def);
 static void demote(ListParse *parse, const ProblemList *problems);
-static const ActivityKind *parse_kind(ListParse *parse,
-									  JsonReader *reader);
+static const ActivityKind *parse_kind(ListParse *parse, JsonReader *reader);
 static bool type_is_planned(const char *name);
 static void parse_common(JsonReader *reader, ActivityDef *def);
 static void parse_retry(JsonReader *reader, ActivityDef *def);
@@ -44,8 +46,7 @@ static bool takes_key(JsonReader *reader, const ActivityKind *kind, int flag,
 					  const char *key);
 
 void
-document_parse_activity(ListParse *parse, JsonReader *reader,
-						ActivityDef *def)
+document_parse_activity(ListParse *parse, JsonReader *reader, ActivityDef *def)
 {
 	static const char *const ends[] = {"succeeded", "failed", "skipped"};
 	ProblemList harmless = {NIL, 0};
@@ -83,7 +84,7 @@ parse_keys(ListParse *parse, JsonReader *reader, ActivityDef *def)
 static void
 demote(ListParse *parse, const ProblemList *problems)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, problems->problems)
 	{
@@ -101,9 +102,9 @@ demote(ListParse *parse, const ProblemList *problems)
 static const ActivityKind *
 parse_kind(ListParse *parse, JsonReader *reader)
 {
-	char	   *name = reader_text(reader, "type", true);
+	char *name = reader_text(reader, "type", true);
 	ActivityKind *none = palloc0(sizeof(ActivityKind));
-	char	   *path = reader_path(reader, "type");
+	char *path = reader_path(reader, "type");
 
 	none->name = name ? name : "";
 	if (name == NULL)
@@ -149,8 +150,8 @@ parse_common(JsonReader *reader, ActivityDef *def)
 	def->rerun_always = reader_choice(reader, "on_rerun", on_rerun,
 									  lengthof(on_rerun), 0) == 1;
 	def->secure_output = reader_bool(reader, "secure_output", false);
-	def->join_any = reader_choice(reader, "join", join, lengthof(join),
-								  0) == 1;
+	def->join_any = reader_choice(reader, "join", join, lengthof(join), 0) ==
+		1;
 }
 
 static void
@@ -181,7 +182,7 @@ parse_retry(JsonReader *reader, ActivityDef *def)
 static void
 check_sqlstates(JsonReader *retry, List *sqlstates)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, sqlstates)
 	{
@@ -198,7 +199,7 @@ check_sqlstates(JsonReader *retry, List *sqlstates)
 static bool
 is_sqlstate(const char *code)
 {
-	size_t		length = strlen(code);
+	size_t length = strlen(code);
 
 	return (length == 5 || length == 2) &&
 		strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == length;
@@ -219,7 +220,7 @@ static void
 refuse_unavailable(JsonReader *reader, const ActivityKind *kind)
 {
 	static const char *const tables[] = {"inputs", "outputs"};
-	char	   *compute;
+	char *compute;
 
 	if (takes_key(reader, kind, TAKES_REUSE, "reuse") &&
 		reader_bool(reader, "reuse", false))

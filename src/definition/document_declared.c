@@ -30,11 +30,11 @@ List *
 document_parse_declared(JsonReader *parent, const char *key)
 {
 	JsonReader *section = reader_object(parent, key, false);
-	List	   *declared = NIL;
+	List *declared = NIL;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
-	JsonbValue	value;
-	char	   *name = NULL;
+	JsonbValue value;
+	char *name = NULL;
 
 	if (section == NULL)
 		return NIL;
@@ -79,15 +79,15 @@ parse_declared(JsonReader *section, const char *name, JsonbValue *json)
 	declared->type_name = format_type_extended(declared->type,
 											   declared->typmod,
 											   FORMAT_TYPE_TYPEMOD_GIVEN |
-											   FORMAT_TYPE_FORCE_QUALIFY);
+												   FORMAT_TYPE_FORCE_QUALIFY);
 	return declared;
 }
 
 static void
 parse_type(JsonReader *reader, DeclaredValue *declared)
 {
-	char	   *name = reader_text(reader, "type", true);
-	char	   *message;
+	char *name = reader_text(reader, "type", true);
+	char *message;
 
 	if (name == NULL)
 		return;
@@ -101,7 +101,7 @@ static void
 parse_default(JsonReader *reader, DeclaredValue *declared)
 {
 	JsonbValue *value = reader_value(reader, "default");
-	char	   *message;
+	char *message;
 
 	if (value == NULL)
 		return;
@@ -118,7 +118,7 @@ document_bind_types(Jsonb *json, const Document *document)
 	json = bind_types(json, list_make1("variables"), document->variables);
 	for (int no = 0; no < document->nactivities; no++)
 	{
-		ListCell   *cell;
+		ListCell *cell;
 
 		foreach(cell, document->activities[no].bodies)
 		{
@@ -139,26 +139,27 @@ path_of(const Document *document, int no)
 {
 	const ActivityDef *def = &document->activities[no];
 	const ActivityList *list = def->list;
-	List	   *path = NIL;
+	List *path = NIL;
 
 	if (list->container >= 0)
 		path = path_of(document, list->container);
 	if (list->section != NULL)
 		path = lappend(path, unconstify(char *, list->section));
-	path = lappend(path, list->container < 0 ? "activities" :
-				   unconstify(char *, list->key));
+	path = lappend(path,
+				   list->container < 0 ? "activities" :
+										 unconstify(char *, list->key));
 	return lappend(path, psprintf("%d", def->position));
 }
 
 static Jsonb *
 bind_types(Jsonb *json, List *path, List *declared)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, declared)
 	{
 		const DeclaredValue *value = lfirst(cell);
-		Oid			element = get_element_type(value->type);
+		Oid element = get_element_type(value->type);
 
 		if (value->type >= FirstNormalObjectId ||
 			element >= FirstNormalObjectId)
@@ -170,11 +171,11 @@ bind_types(Jsonb *json, List *path, List *declared)
 static Jsonb *
 set_type(Jsonb *json, List *section, const DeclaredValue *declared)
 {
-	JsonbValue	type = {.type = jbvString};
-	int			count = list_length(section);
-	Datum	   *steps = palloc((count + 2) * sizeof(Datum));
-	ArrayType  *path;
-	ListCell   *cell;
+	JsonbValue type = {.type = jbvString};
+	int count = list_length(section);
+	Datum *steps = palloc((count + 2) * sizeof(Datum));
+	ArrayType *path;
+	ListCell *cell;
 
 	type.val.string.val = declared->type_name;
 	type.val.string.len = strlen(declared->type_name);
@@ -182,10 +183,10 @@ set_type(Jsonb *json, List *section, const DeclaredValue *declared)
 		steps[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
 	steps[count] = CStringGetTextDatum(declared->name);
 	steps[count + 1] = CStringGetTextDatum("type");
-	path = construct_array(steps, count + 2, TEXTOID, -1, false,
-						   TYPALIGN_INT);
-	return DatumGetJsonbP(DirectFunctionCall4(jsonb_set, JsonbPGetDatum(json),
-											  PointerGetDatum(path),
-											  JsonbPGetDatum(JsonbValueToJsonb(&type)),
-											  BoolGetDatum(false)));
+	path = construct_array(steps, count + 2, TEXTOID, -1, false, TYPALIGN_INT);
+	return DatumGetJsonbP(
+		DirectFunctionCall4(jsonb_set, JsonbPGetDatum(json),
+							PointerGetDatum(path),
+							JsonbPGetDatum(JsonbValueToJsonb(&type)),
+							BoolGetDatum(false)));
 }

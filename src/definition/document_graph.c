@@ -12,12 +12,12 @@
 #include "definition/document_internal.h"
 
 /* A nearest name is looked for only in the first few problems. */
-#define MAX_HINTED	100
+#define MAX_HINTED 100
 
 typedef struct ConditionWord
 {
 	const char *word;
-	int			conditions;
+	int conditions;
 } ConditionWord;
 
 static const ConditionWord condition_words[] = {
@@ -36,8 +36,8 @@ static void parse_dependency(ListParse *parse, NameIndex *positions,
 							 const char *path, JsonbValue *json);
 static char *dependency_parts(ListParse *parse, const char *path,
 							  JsonbValue *json, int *conditions);
-static int	parse_conditions(JsonReader *reader);
-static int	condition_mask(const char *word);
+static int parse_conditions(JsonReader *reader);
+static int condition_mask(const char *word);
 static void report_unknown_activity(ListParse *parse, const char *path,
 									const char *name);
 static void order_activities(ListParse *parse, const Graph *by_position);
@@ -48,8 +48,8 @@ static void add_edges_to_check(ListParse *parse, const Graph *by_position);
 void
 document_parse_graph(ListParse *parse)
 {
-	NameIndex  *positions = names_create(parse->nactivities);
-	Graph	   *by_position;
+	NameIndex *positions = names_create(parse->nactivities);
+	Graph *by_position;
 
 	parse_names(parse, positions);
 	by_position = parse_dependencies(parse, positions);
@@ -64,7 +64,7 @@ parse_names(ListParse *parse, NameIndex *positions)
 	parse->names = palloc0(sizeof(char *) * Max(parse->nactivities, 1));
 	for (int i = 0; i < parse->nactivities; i++)
 	{
-		char	   *name = parse_name(parse->readers[i]);
+		char *name = parse_name(parse->readers[i]);
 
 		if (name == NULL)
 			continue;
@@ -82,14 +82,14 @@ parse_names(ListParse *parse, NameIndex *positions)
 static char *
 parse_name(JsonReader *reader)
 {
-	char	   *name = reader_text(reader, "name", true);
+	char *name = reader_text(reader, "name", true);
 	const char *fault = name ? name_fault(name) : NULL;
 
 	if (fault == NULL)
 		return name;
 	problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, "name"),
-				"A name has 1 to 63 bytes, and none of . [ ] \" in it.",
-				"%s", fault);
+				"A name has 1 to 63 bytes, and none of . [ ] \" in it.", "%s",
+				fault);
 	return NULL;
 }
 
@@ -114,15 +114,15 @@ name_fault(const char *name)
 static Graph *
 parse_dependencies(ListParse *parse, NameIndex *positions)
 {
-	Graph	   *graph = graph_create(parse->nactivities);
-	int		   *seen = palloc(sizeof(int) * Max(parse->nactivities, 1));
+	Graph *graph = graph_create(parse->nactivities);
+	int *seen = palloc(sizeof(int) * Max(parse->nactivities, 1));
 
 	memset(seen, -1, sizeof(int) * Max(parse->nactivities, 1));
 	for (int i = 0; i < parse->nactivities; i++)
 	{
 		JsonReader *reader = parse->readers[i];
 		JsonbValue *list = reader_value(reader, "depends_on");
-		char	   *path = reader_path(reader, "depends_on");
+		char *path = reader_path(reader, "depends_on");
 
 		if (list == NULL)
 			continue;
@@ -135,7 +135,8 @@ parse_dependencies(ListParse *parse, NameIndex *positions)
 		for (uint32 d = 0; d < JsonContainerSize(list->val.binary.data); d++)
 			parse_dependency(parse, positions, graph, seen, i,
 							 psprintf("%s[%u]", path, d),
-							 getIthJsonbValueFromContainer(list->val.binary.data,
+							 getIthJsonbValueFromContainer(list->val.binary
+															   .data,
 														   d));
 	}
 	graph_finish(graph);
@@ -148,9 +149,9 @@ static void
 parse_dependency(ListParse *parse, NameIndex *positions, Graph *graph,
 				 int *seen, int position, const char *path, JsonbValue *json)
 {
-	int			conditions;
-	char	   *name = dependency_parts(parse, path, json, &conditions);
-	int			from;
+	int conditions;
+	char *name = dependency_parts(parse, path, json, &conditions);
+	int from;
 
 	if (name == NULL)
 		return;
@@ -177,7 +178,7 @@ dependency_parts(ListParse *parse, const char *path, JsonbValue *json,
 				 int *conditions)
 {
 	JsonReader *reader;
-	char	   *name;
+	char *name;
 
 	*conditions = CONDITION_SUCCEEDED;
 	if (json->type == jbvString)
@@ -200,10 +201,10 @@ static int
 parse_conditions(JsonReader *reader)
 {
 	const char *words[lengthof(condition_words)];
-	int			errors_before = reader->problems->nerrors;
-	List	   *texts = reader_texts(reader, "conditions", true);
-	int			conditions = 0;
-	ListCell   *cell;
+	int errors_before = reader->problems->nerrors;
+	List *texts = reader_texts(reader, "conditions", true);
+	int conditions = 0;
+	ListCell *cell;
 
 	for (int i = 0; i < lengthof(condition_words); i++)
 		words[i] = condition_words[i].word;
@@ -214,17 +215,18 @@ parse_conditions(JsonReader *reader)
 					"a dependency needs at least one condition");
 	foreach(cell, texts)
 	{
-		char	   *hint;
-		int			mask = condition_mask(lfirst(cell));
+		char *hint;
+		int mask = condition_mask(lfirst(cell));
 
 		conditions |= mask;
 		if (mask != 0)
 			continue;
 		hint = problem_nearest_hint(lfirst(cell), words, lengthof(words));
-		problem_add(reader->problems, PROBLEM_ERROR,
-					reader_path(reader, "conditions"), hint ? hint :
-					"Conditions are succeeded, failed, skipped and completed.",
-					"there is no condition \"%s\"", (char *) lfirst(cell));
+		problem_add(
+			reader->problems, PROBLEM_ERROR, reader_path(reader, "conditions"),
+			hint ? hint :
+				   "Conditions are succeeded, failed, skipped and completed.",
+			"there is no condition \"%s\"", (char *) lfirst(cell));
 	}
 	return conditions;
 }
@@ -241,13 +243,12 @@ condition_mask(const char *word)
 }
 
 static void
-report_unknown_activity(ListParse *parse, const char *path,
-						const char *name)
+report_unknown_activity(ListParse *parse, const char *path, const char *name)
 {
 	const char **names = palloc(sizeof(char *) * Max(parse->nactivities, 1));
-	bool		hinted = (parse->problems->nerrors < MAX_HINTED);
-	char	   *hint;
-	int			n = 0;
+	bool hinted = (parse->problems->nerrors < MAX_HINTED);
+	char *hint;
+	int n = 0;
 
 	for (int i = 0; hinted && i < parse->nactivities; i++)
 	{
@@ -263,10 +264,10 @@ report_unknown_activity(ListParse *parse, const char *path,
 static void
 order_activities(ListParse *parse, const Graph *by_position)
 {
-	int			n = Max(parse->nactivities, 1);
-	int		   *order = palloc(sizeof(int) * n);
-	int		   *cycle;
-	int			length;
+	int n = Max(parse->nactivities, 1);
+	int *order = palloc(sizeof(int) * n);
+	int *cycle;
+	int length;
 
 	parse->places = palloc(sizeof(int) * n);
 	parse->ordered = graph_topological_order(by_position, order, &cycle,

@@ -19,11 +19,11 @@
 
 typedef struct DocumentParse
 {
-	Document   *document;
+	Document *document;
 	ProblemList *problems;
 	const ActivityKind *const *kinds;
 	JsonReader *root;
-	int			max_activities; /* room in document->activities */
+	int max_activities; /* room in document->activities */
 } DocumentParse;
 
 /* A list of activities that is being read. */
@@ -32,16 +32,16 @@ typedef struct ListParse
 	DocumentParse *parse;
 	ProblemList *problems;
 	ActivityList *list;
-	const ActivityKind *check;	/* of its internal activity; NULL: none */
+	const ActivityKind *check; /* of its internal activity; NULL: none */
 
 	/* of the activities, by their position in the document */
-	int			nactivities;
+	int nactivities;
 	JsonReader **readers;
-	char	  **names;			/* NULL where there is none to speak of */
-	int		   *places;			/* in topological order */
-	bool		ordered;		/* false: a cycle; places are positions */
+	char **names; /* NULL where there is none to speak of */
+	int *places;  /* in topological order */
+	bool ordered; /* false: a cycle; places are positions */
 
-	TemplateScope scope;		/* of the activity that is being read */
+	TemplateScope scope; /* of the activity that is being read */
 } ListParse;
 
 /*
@@ -58,4 +58,4 @@ extern void document_parse_graph(ListParse *parse);
 extern void document_parse_activity(ListParse *parse, JsonReader *reader,
 									ActivityDef *def);
 
-#endif							/* MLPIPE_DOCUMENT_INTERNAL_H */
+#endif /* MLPIPE_DOCUMENT_INTERNAL_H */

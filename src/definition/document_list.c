@@ -28,7 +28,7 @@ static bool holds_secret(const ActivityDef *def, const Document *document);
 void
 document_parse_list(ListParse *parse, List *readers, JsonReader *check_reader)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	parse->readers = palloc(sizeof(JsonReader *) *
 							Max(list_length(readers), 1));
@@ -48,12 +48,12 @@ static void
 reserve_numbers(ListParse *parse)
 {
 	DocumentParse *whole = parse->parse;
-	Document   *document = whole->document;
-	int			needed = document->nactivities + parse->list->count;
+	Document *document = whole->document;
+	int needed = document->nactivities + parse->list->count;
 
 	if (needed > whole->max_activities || document->activities == NULL)
 	{
-		int			room = Max(needed, 2 * whole->max_activities) + 1;
+		int room = Max(needed, 2 * whole->max_activities) + 1;
 
 		document->activities = document->activities == NULL ?
 			palloc0(room * sizeof(ActivityDef)) :
@@ -68,9 +68,9 @@ reserve_numbers(ListParse *parse)
 static void
 parse_one(ListParse *parse, int position)
 {
-	Document   *document = parse->parse->document;
+	Document *document = parse->parse->document;
 	JsonReader *reader = parse->readers[position];
-	JsonbValue	json = {.type = jbvBinary};
+	JsonbValue json = {.type = jbvBinary};
 	ActivityDef def = {0};
 
 	json.val.binary.data = reader->object;
@@ -99,8 +99,8 @@ add_check(ListParse *parse, JsonReader *reader)
 	def.active = true;
 	def.internal = true;
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	def.definition = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT,
-													  NULL));
+	def.definition = JsonbValueToJsonb(
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	parse->scope.search->node = -1;
 	def.config = parse->check->check(reader, &def, &parse->scope);
 	parse->parse->document->activities[def.no] = def;
@@ -144,7 +144,7 @@ leads_to_any_join(const Document *document, const ActivityList *list,
 
 	for (int i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{
-		int			to = graph->edges[graph->out_edges[i]].to;
+		int to = graph->edges[graph->out_edges[i]].to;
 
 		if (list_activity(document, list, to)->join_any)
 			return true;
@@ -163,8 +163,8 @@ lay_out_rows(const Document *document, ActivityList *list)
 	list->nrows = list->count;
 	for (int place = 0; place < list->count; place++)
 	{
-		int			longest = 0;
-		ListCell   *cell;
+		int longest = 0;
+		ListCell *cell;
 
 		foreach(cell, list_activity(document, list, place)->bodies)
 		{
@@ -183,7 +183,7 @@ lay_out_rows(const Document *document, ActivityList *list)
 static bool
 holds_secret(const ActivityDef *def, const Document *document)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, def->bodies)
 	{
@@ -201,14 +201,12 @@ document_parse_body(JsonReader *reader, const char *section, const char *key,
 					ActivityDef *def, const TemplateScope *scope,
 					const char *label, const ActivityKind *check)
 {
-	List	   *readers = reader_objects(reader, key, false);
+	List *readers = reader_objects(reader, key, false);
 	ActivityList *list;
-	ListParse	body = {
-		.parse = scope->parse,
-		.problems = reader->problems,
-		.check = check,
-		.scope = *scope
-	};
+	ListParse body = {.parse = scope->parse,
+					  .problems = reader->problems,
+					  .check = check,
+					  .scope = *scope};
 
 	check_stack_depth();
 	if (readers == NIL)

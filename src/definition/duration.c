@@ -18,12 +18,12 @@
 #include "definition/json_reader.h"
 
 /* Added to any time that is near, it still is a timestamp. */
-#define MAX_DAYS	(1000 * 365)
+#define MAX_DAYS (1000 * 365)
 
 typedef struct IntervalInput
 {
-	char	   *text;
-	Interval   *interval;
+	char *text;
+	Interval *interval;
 } IntervalInput;
 
 static bool parse_seconds(const JsonbValue *value, double *days);
@@ -34,10 +34,10 @@ bool
 duration_parse(const JsonbValue *value, int64 *microseconds,
 			   const char **message)
 {
-	double		days;
+	double days;
 
 	if (!(value->type == jbvNumeric ? parse_seconds(value, &days) :
-		  parse_interval(value, &days)))
+									  parse_interval(value, &days)))
 	{
 		*message = "must be an interval, or a number of seconds";
 		return false;
@@ -68,7 +68,7 @@ static bool
 parse_interval(const JsonbValue *value, double *days)
 {
 	IntervalInput input;
-	char	   *message;
+	char *message;
 
 	if (value->type != jbvString)
 		return false;
@@ -85,9 +85,7 @@ read_interval(void *arg)
 {
 	IntervalInput *input = arg;
 
-	input->interval =
-		DatumGetIntervalP(DirectFunctionCall3(interval_in,
-											  CStringGetDatum(input->text),
-											  ObjectIdGetDatum(InvalidOid),
-											  Int32GetDatum(-1)));
+	input->interval = DatumGetIntervalP(
+		DirectFunctionCall3(interval_in, CStringGetDatum(input->text),
+							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }

@@ -18,4 +18,4 @@
 extern bool duration_parse(const JsonbValue *value, int64 *microseconds,
 						   const char **message);
 
-#endif							/* MLPIPE_DURATION_H */
+#endif /* MLPIPE_DURATION_H */

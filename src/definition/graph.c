@@ -20,18 +20,18 @@ static void sort_edges(Graph *graph);
 static int *count_ends(const Graph *graph, bool outgoing);
 static void fill_lookup(const Graph *graph, const int *first, int *lookup,
 						bool outgoing);
-static int	compare_lower_first(Datum a, Datum b, void *arg);
+static int compare_lower_first(Datum a, Datum b, void *arg);
 static void release_dependents(const Graph *graph, int node, int *waiting,
 							   binaryheap *ready);
-static int	find_cycle(const Graph *graph, const int *waiting, int **cycle);
-static int	waiting_predecessor(const Graph *graph, int node,
-								const int *waiting);
+static int find_cycle(const Graph *graph, const int *waiting, int **cycle);
+static int waiting_predecessor(const Graph *graph, int node,
+							   const int *waiting);
 static int *cycle_forward(const int *trail, int from, int to, int *length);
 
 Graph *
 graph_create(int nnodes)
 {
-	Graph	   *graph = palloc0(sizeof(Graph));
+	Graph *graph = palloc0(sizeof(Graph));
 
 	graph->nnodes = nnodes;
 	graph->maxedges = 16;
@@ -42,7 +42,7 @@ graph_create(int nnodes)
 void
 graph_add_edge(Graph *graph, int from, int to, int conditions)
 {
-	GraphEdge  *edge;
+	GraphEdge *edge;
 
 	if (graph->nedges == graph->maxedges)
 	{
@@ -75,14 +75,14 @@ graph_finish(Graph *graph)
 static void
 sort_edges(Graph *graph)
 {
-	Size		size = Max(graph->nedges, 1) * sizeof(GraphEdge);
-	int		   *order = palloc(Max(graph->nedges, 1) * sizeof(int));
-	GraphEdge  *sorted = palloc(size);
+	Size size = Max(graph->nedges, 1) * sizeof(GraphEdge);
+	int *order = palloc(Max(graph->nedges, 1) * sizeof(int));
+	GraphEdge *sorted = palloc(size);
 
 	for (int pass = 0; pass < 2; pass++)
 	{
-		bool		by_from = (pass == 1);
-		int		   *first = count_ends(graph, by_from);
+		bool by_from = (pass == 1);
+		int *first = count_ends(graph, by_from);
 
 		fill_lookup(graph, first, order, by_from);
 		for (int i = 0; i < graph->nedges; i++)
@@ -98,7 +98,7 @@ sort_edges(Graph *graph)
 static int *
 count_ends(const Graph *graph, bool outgoing)
 {
-	int		   *first = palloc0((graph->nnodes + 1) * sizeof(int));
+	int *first = palloc0((graph->nnodes + 1) * sizeof(int));
 
 	for (int i = 0; i < graph->nedges; i++)
 	{
@@ -114,7 +114,7 @@ count_ends(const Graph *graph, bool outgoing)
 static void
 fill_lookup(const Graph *graph, const int *first, int *lookup, bool outgoing)
 {
-	int		   *next = palloc(Max(graph->nnodes, 1) * sizeof(int));
+	int *next = palloc(Max(graph->nnodes, 1) * sizeof(int));
 
 	memcpy(next, first, graph->nnodes * sizeof(int));
 	for (int i = 0; i < graph->nedges; i++)
@@ -130,10 +130,10 @@ bool
 graph_topological_order(const Graph *graph, int *order, int **cycle,
 						int *cycle_length)
 {
-	int		   *waiting = palloc(Max(graph->nnodes, 1) * sizeof(int));
+	int *waiting = palloc(Max(graph->nnodes, 1) * sizeof(int));
 	binaryheap *ready = binaryheap_allocate(Max(graph->nnodes, 1),
 											compare_lower_first, NULL);
-	int			ordered = 0;
+	int ordered = 0;
 
 	for (int node = 0; node < graph->nnodes; node++)
 	{
@@ -143,7 +143,7 @@ graph_topological_order(const Graph *graph, int *order, int **cycle,
 	}
 	while (!binaryheap_empty(ready))
 	{
-		int			node = DatumGetInt32(binaryheap_remove_first(ready));
+		int node = DatumGetInt32(binaryheap_remove_first(ready));
 
 		order[ordered++] = node;
 		release_dependents(graph, node, waiting, ready);
@@ -160,8 +160,8 @@ graph_topological_order(const Graph *graph, int *order, int **cycle,
 static int
 compare_lower_first(Datum a, Datum b, void *arg)
 {
-	int			left = DatumGetInt32(a);
-	int			right = DatumGetInt32(b);
+	int left = DatumGetInt32(a);
+	int right = DatumGetInt32(b);
 
 	return (left < right) ? 1 : (left > right) ? -1 : 0;
 }
@@ -172,7 +172,7 @@ release_dependents(const Graph *graph, int node, int *waiting,
 {
 	for (int i = graph->first_out[node]; i < graph->first_out[node + 1]; i++)
 	{
-		int			to = graph->edges[graph->out_edges[i]].to;
+		int to = graph->edges[graph->out_edges[i]].to;
 
 		if (--waiting[to] == 0)
 			binaryheap_add(ready, Int32GetDatum(to));
@@ -187,11 +187,11 @@ release_dependents(const Graph *graph, int node, int *waiting,
 static int
 find_cycle(const Graph *graph, const int *waiting, int **cycle)
 {
-	int		   *trail = palloc(graph->nnodes * sizeof(int));
-	int		   *seen_at = palloc(graph->nnodes * sizeof(int));
-	int			node = 0;
-	int			steps = 0;
-	int			length;
+	int *trail = palloc(graph->nnodes * sizeof(int));
+	int *seen_at = palloc(graph->nnodes * sizeof(int));
+	int node = 0;
+	int steps = 0;
+	int length;
 
 	memset(seen_at, -1, graph->nnodes * sizeof(int));
 	while (waiting[node] == 0)
@@ -213,7 +213,7 @@ waiting_predecessor(const Graph *graph, int node, const int *waiting)
 {
 	for (int i = graph->first_in[node]; i < graph->first_in[node + 1]; i++)
 	{
-		int			from = graph->edges[graph->in_edges[i]].from;
+		int from = graph->edges[graph->in_edges[i]].from;
 
 		if (waiting[from] > 0)
 			return from;
@@ -225,8 +225,8 @@ waiting_predecessor(const Graph *graph, int node, const int *waiting)
 static int *
 cycle_forward(const int *trail, int from, int to, int *length)
 {
-	int		   *cycle = palloc((to - from) * sizeof(int));
-	int			lowest = from;
+	int *cycle = palloc((to - from) * sizeof(int));
+	int lowest = from;
 
 	*length = to - from;
 	for (int i = from; i < to; i++)
@@ -266,10 +266,10 @@ graph_condition_met(int conditions, ActivityEnd end)
 bool
 graph_succeeded(const Graph *graph, const ActivityEnd *ends)
 {
-	bool	   *judged = palloc0(Max(graph->nnodes, 1) * sizeof(bool));
-	int		   *pending = palloc(Max(graph->nnodes, 1) * sizeof(int));
-	int			npending = 0;
-	bool		succeeded = true;
+	bool *judged = palloc0(Max(graph->nnodes, 1) * sizeof(bool));
+	int *pending = palloc(Max(graph->nnodes, 1) * sizeof(int));
+	int npending = 0;
+	bool succeeded = true;
 
 	for (int node = 0; node < graph->nnodes; node++)
 	{
@@ -281,7 +281,7 @@ graph_succeeded(const Graph *graph, const ActivityEnd *ends)
 	}
 	while (succeeded && npending > 0)
 	{
-		int			node = pending[--npending];
+		int node = pending[--npending];
 
 		if (ends[node] != END_SKIPPED)
 		{
@@ -290,7 +290,7 @@ graph_succeeded(const Graph *graph, const ActivityEnd *ends)
 		}
 		for (int i = graph->first_in[node]; i < graph->first_in[node + 1]; i++)
 		{
-			int			from = graph->edges[graph->in_edges[i]].from;
+			int from = graph->edges[graph->in_edges[i]].from;
 
 			if (!judged[from])
 			{

@@ -12,7 +12,7 @@
 /* How an activity can end, for its dependents and for the verdict. */
 typedef enum ActivityEnd
 {
-	END_NONE,					/* has not ended */
+	END_NONE, /* has not ended */
 	END_SUCCEEDED,
 	END_FAILED,
 	END_SKIPPED,
@@ -20,28 +20,28 @@ typedef enum ActivityEnd
 } ActivityEnd;
 
 /* What a dependency asks of the end of the activity it waits for. */
-#define CONDITION_SUCCEEDED		(1 << 0)
-#define CONDITION_FAILED		(1 << 1)
-#define CONDITION_SKIPPED		(1 << 2)
-#define CONDITION_COMPLETED		(CONDITION_SUCCEEDED | CONDITION_FAILED)
+#define CONDITION_SUCCEEDED (1 << 0)
+#define CONDITION_FAILED    (1 << 1)
+#define CONDITION_SKIPPED   (1 << 2)
+#define CONDITION_COMPLETED (CONDITION_SUCCEEDED | CONDITION_FAILED)
 
 typedef struct GraphEdge
 {
-	int			from;			/* the activity that is waited for */
-	int			to;				/* the activity that waits */
-	int			conditions;		/* a mask of CONDITION_* */
+	int from;       /* the activity that is waited for */
+	int to;         /* the activity that waits */
+	int conditions; /* a mask of CONDITION_* */
 } GraphEdge;
 
 typedef struct Graph
 {
-	int			nnodes;
-	int			nedges;
-	int			maxedges;		/* room in edges */
-	GraphEdge  *edges;			/* sorted by graph_finish() for lookup */
-	int		   *first_out;		/* nnodes + 1 offsets into out_edges */
-	int		   *out_edges;		/* indexes into edges, by from, then to */
-	int		   *first_in;		/* nnodes + 1 offsets into in_edges */
-	int		   *in_edges;		/* indexes into edges, by to, then from */
+	int nnodes;
+	int nedges;
+	int maxedges;     /* room in edges */
+	GraphEdge *edges; /* sorted by graph_finish() for lookup */
+	int *first_out;   /* nnodes + 1 offsets into out_edges */
+	int *out_edges;   /* indexes into edges, by from, then to */
+	int *first_in;    /* nnodes + 1 offsets into in_edges */
+	int *in_edges;    /* indexes into edges, by to, then from */
 } Graph;
 
 extern Graph *graph_create(int nnodes);
@@ -71,4 +71,4 @@ extern bool graph_condition_met(int conditions, ActivityEnd end);
  */
 extern bool graph_succeeded(const Graph *graph, const ActivityEnd *ends);
 
-#endif							/* MLPIPE_GRAPH_H */
+#endif /* MLPIPE_GRAPH_H */

@@ -38,8 +38,10 @@ reader_open(ProblemList *problems, JsonbValue *value, const char *path)
 	if (!is_object(value))
 	{
 		problem_add(problems, PROBLEM_ERROR, path, NULL,
-					path[0] == '\0' ? "the document must be an object, not %s" :
-					"must be an object, not %s", json_type_name(value));
+					path[0] == '\0' ?
+						"the document must be an object, not %s" :
+						"must be an object, not %s",
+					json_type_name(value));
 		return NULL;
 	}
 	return reader_on(problems, value, path);
@@ -62,13 +64,13 @@ reader_close(JsonReader *reader)
 {
 	JsonbIterator *it = JsonbIteratorInit(reader->object);
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
-		char	   *key;
-		ListCell   *cell;
-		bool		known = false;
+		char *key;
+		ListCell *cell;
+		bool known = false;
 
 		if (token != WJB_KEY)
 			continue;
@@ -84,8 +86,8 @@ static void
 report_unknown_key(JsonReader *reader, const char *key)
 {
 	const char **known = known_keys(reader);
-	int			nknown = list_length(reader->known);
-	char	   *hint = problem_nearest_hint(key, known, nknown);
+	int nknown = list_length(reader->known);
+	char *hint = problem_nearest_hint(key, known, nknown);
 
 	if (hint == NULL && nknown > 0)
 		hint = psprintf("Keys here are %s.", quoted_words(known, nknown));
@@ -98,8 +100,8 @@ known_keys(const JsonReader *reader)
 {
 	const char **keys = palloc(sizeof(char *) *
 							   Max(list_length(reader->known), 1));
-	ListCell   *cell;
-	int			n = 0;
+	ListCell *cell;
+	int n = 0;
 
 	foreach(cell, reader->known)
 		keys[n++] = lfirst(cell);
@@ -129,7 +131,7 @@ reader_peek(const JsonReader *reader, const char *key)
 JsonbValue *
 reader_value(JsonReader *reader, const char *key)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, reader->known)
 	{
@@ -144,7 +146,7 @@ reader_value(JsonReader *reader, const char *key)
 static JsonbValue *
 find_key(const JsonReader *reader, const char *key)
 {
-	JsonbValue	wanted;
+	JsonbValue wanted;
 
 	wanted.type = jbvString;
 	wanted.val.string.val = unconstify(char *, key);
@@ -207,7 +209,7 @@ reader_integer(JsonReader *reader, const char *key, int64 fallback, int64 min,
 			   int64 max)
 {
 	JsonbValue *value = reader_value(reader, key);
-	double		number;
+	double number;
 
 	if (value == NULL)
 		return fallback;
@@ -220,8 +222,10 @@ reader_integer(JsonReader *reader, const char *key, int64 fallback, int64 min,
 	if (number != floor(number) || number < min || number > max)
 	{
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
-					NULL, "must be an integer from " INT64_FORMAT " to "
-					INT64_FORMAT, min, max);
+					NULL,
+					"must be an integer from " INT64_FORMAT
+					" to " INT64_FORMAT,
+					min, max);
 		return fallback;
 	}
 	return (int64) number;
@@ -232,7 +236,7 @@ reader_number(JsonReader *reader, const char *key, double fallback, double min,
 			  double max)
 {
 	JsonbValue *value = reader_value(reader, key);
-	double		number;
+	double number;
 
 	if (value == NULL)
 		return fallback;
@@ -254,8 +258,8 @@ reader_number(JsonReader *reader, const char *key, double fallback, double min,
 double
 number_value(const JsonbValue *value)
 {
-	Datum		number = NumericGetDatum(value->val.numeric);
-	char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, number));
+	Datum number = NumericGetDatum(value->val.numeric);
+	char *digits = DatumGetCString(DirectFunctionCall1(numeric_out, number));
 
 	return strtod(digits, NULL);
 }
@@ -264,7 +268,7 @@ int64
 reader_duration(JsonReader *reader, const char *key, int64 fallback)
 {
 	JsonbValue *value = reader_value(reader, key);
-	int64		microseconds;
+	int64 microseconds;
 	const char *message;
 
 	if (value == NULL)
@@ -282,9 +286,9 @@ int
 reader_choice(JsonReader *reader, const char *key, const char *const *words,
 			  int nwords, int fallback)
 {
-	int			problems_before = reader->problems->nerrors;
-	char	   *word = reader_text(reader, key, false);
-	char	   *hint;
+	int problems_before = reader->problems->nerrors;
+	char *word = reader_text(reader, key, false);
+	char *hint;
 
 	if (word == NULL || reader->problems->nerrors > problems_before)
 		return fallback;
@@ -315,21 +319,23 @@ List *
 reader_texts(JsonReader *reader, const char *key, bool required)
 {
 	JsonbValue *value = value_or_missing(reader, key, required);
-	List	   *texts = NIL;
+	List *texts = NIL;
 	JsonbValue *element;
 
 	if (value == NULL)
 		return NIL;
 	if (value->type == jbvString)
-		return list_make1(pnstrdup(value->val.string.val,
-								   value->val.string.len));
+		return list_make1(
+			pnstrdup(value->val.string.val, value->val.string.len));
 	value = reader_array(reader, key, required, "text, or an array of texts");
-	for (uint32 i = 0; value && i < JsonContainerSize(value->val.binary.data); i++)
+	for (uint32 i = 0; value && i < JsonContainerSize(value->val.binary.data);
+		 i++)
 	{
 		element = getIthJsonbValueFromContainer(value->val.binary.data, i);
 		if (element->type == jbvString)
-			texts = lappend(texts, pnstrdup(element->val.string.val,
-											element->val.string.len));
+			texts = lappend(texts,
+							pnstrdup(element->val.string.val,
+									 element->val.string.len));
 		else
 			report_type(reader, psprintf("%s[%u]", key, i), element, "text");
 	}
@@ -367,11 +373,12 @@ List *
 reader_objects(JsonReader *reader, const char *key, bool required)
 {
 	JsonbValue *array = reader_array(reader, key, required, "an array");
-	List	   *readers = NIL;
+	List *readers = NIL;
 
-	for (uint32 i = 0; array && i < JsonContainerSize(array->val.binary.data); i++)
+	for (uint32 i = 0; array && i < JsonContainerSize(array->val.binary.data);
+		 i++)
 	{
-		char	   *path = psprintf("%s[%u]", reader_path(reader, key), i);
+		char *path = psprintf("%s[%u]", reader_path(reader, key), i);
 		JsonbValue *element;
 		JsonReader *opened;
 

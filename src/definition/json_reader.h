@@ -20,10 +20,10 @@
 typedef struct JsonReader
 {
 	ProblemList *problems;
-	char	   *path;			/* "" for the document itself */
+	char *path; /* "" for the document itself */
 	JsonbContainer *object;
-	int			length;			/* bytes of the object */
-	List	   *known;			/* of char *: keys that were asked for */
+	int length;  /* bytes of the object */
+	List *known; /* of char *: keys that were asked for */
 } JsonReader;
 
 /* NULL, and a problem, where the value is no object. */
@@ -59,8 +59,8 @@ extern int64 reader_duration(JsonReader *reader, const char *key,
 							 int64 fallback);
 
 /* One of the words; the index of it, or fallback. */
-extern int	reader_choice(JsonReader *reader, const char *key,
-						  const char *const *words, int nwords, int fallback);
+extern int reader_choice(JsonReader *reader, const char *key,
+						 const char *const *words, int nwords, int fallback);
 
 /* A list of char *, from an array of texts (or one text alone). */
 extern List *reader_texts(JsonReader *reader, const char *key, bool required);
@@ -79,4 +79,4 @@ extern const char *json_type_name(const JsonbValue *value);
 /* A JSON number as a double; infinite where it is too large for one. */
 extern double number_value(const JsonbValue *value);
 
-#endif							/* MLPIPE_JSON_READER_H */
+#endif /* MLPIPE_JSON_READER_H */

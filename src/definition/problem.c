@@ -13,22 +13,22 @@
 #include "definition/problem.h"
 
 /* More edits than this, and two words are not spellings of each other. */
-#define MAX_EDITS		3
+#define MAX_EDITS 3
 
 /* Longer words are no typing errors, and the distance costs their square. */
-#define MAX_WORD		100
+#define MAX_WORD 100
 
 static char *problem_text(const Problem *problem);
-static int	edits_allowed(const char *word);
+static int edits_allowed(const char *word);
 
 void
 problem_add(ProblemList *list, ProblemSeverity severity, const char *path,
-			const char *hint, const char *message,...)
+			const char *hint, const char *message, ...)
 {
-	Problem    *problem = palloc(sizeof(Problem));
+	Problem *problem = palloc(sizeof(Problem));
 	StringInfoData text;
-	va_list		args;
-	int			needed;
+	va_list args;
+	int needed;
 
 	initStringInfo(&text);
 	for (;;)
@@ -55,7 +55,7 @@ problem_raise(const ProblemList *list)
 {
 	const Problem *first = NULL;
 	StringInfoData detail;
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (list->nerrors == 0)
 		return;
@@ -76,8 +76,7 @@ problem_raise(const ProblemList *list)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s", problem_text(first)),
-			 errdetail("%s", detail.data),
+			 errmsg("%s", problem_text(first)), errdetail("%s", detail.data),
 			 first->hint ? errhint("%s", first->hint) : 0));
 }
 
@@ -93,16 +92,16 @@ char *
 problem_nearest_hint(const char *word, const char *const *candidates,
 					 int ncandidates)
 {
-	int			length = strlen(word);
-	int			best = edits_allowed(word) + 1;
+	int length = strlen(word);
+	int best = edits_allowed(word) + 1;
 	const char *nearest = NULL;
 
 	if (length == 0 || length > MAX_WORD)
 		return NULL;
 	for (int i = 0; i < ncandidates; i++)
 	{
-		int			candidate_length = strlen(candidates[i]);
-		int			edits;
+		int candidate_length = strlen(candidates[i]);
+		int edits;
 
 		if (candidate_length == 0 || candidate_length > MAX_WORD ||
 			abs(candidate_length - length) >= best)
@@ -123,7 +122,7 @@ problem_nearest_hint(const char *word, const char *const *candidates,
 static int
 edits_allowed(const char *word)
 {
-	int			length = strlen(word);
+	int length = strlen(word);
 
 	return Min(Min((length + 1) / 2, length - 1), MAX_EDITS);
 }

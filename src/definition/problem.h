@@ -22,15 +22,15 @@ typedef enum ProblemSeverity
 typedef struct Problem
 {
 	ProblemSeverity severity;
-	char	   *path;			/* JSON path, e.g. activities[2].depends_on[0] */
-	char	   *message;		/* without the path, lower case, no full stop */
-	char	   *hint;			/* a sentence, or NULL */
+	char *path;    /* JSON path, e.g. activities[2].depends_on[0] */
+	char *message; /* without the path, lower case, no full stop */
+	char *hint;    /* a sentence, or NULL */
 } Problem;
 
 typedef struct ProblemList
 {
-	List	   *problems;		/* of Problem *, in order of discovery */
-	int			nerrors;
+	List *problems; /* of Problem *, in order of discovery */
+	int nerrors;
 } ProblemList;
 
 extern void problem_add(ProblemList *list, ProblemSeverity severity,
@@ -48,7 +48,8 @@ extern void problem_raise(const ProblemList *list);
  * "Perhaps you meant "x"." for the candidate nearest to the word, or NULL
  * where none is near.  Palloc'd.
  */
-extern char *problem_nearest_hint(const char *word, const char *const *candidates,
+extern char *problem_nearest_hint(const char *word,
+								  const char *const *candidates,
 								  int ncandidates);
 
-#endif							/* MLPIPE_PROBLEM_H */
+#endif /* MLPIPE_PROBLEM_H */

@@ -34,7 +34,7 @@ Template *
 template_parse(const char *text, TemplateUse use, const TemplateScope *scope,
 			   ProblemList *problems, const char *path)
 {
-	Template   *tmpl = palloc0(sizeof(Template));
+	Template *tmpl = palloc0(sizeof(Template));
 
 	tmpl->use = use;
 	tmpl->source = pstrdup(text);
@@ -53,7 +53,7 @@ split(Template *tmpl, const TemplateScope *scope, ProblemList *problems,
 {
 	const char *rest = tmpl->source;
 	const char *open;
-	bool		fine = true;
+	bool fine = true;
 
 	tmpl->texts = palloc(sizeof(char *));
 	tmpl->placeholders = palloc(sizeof(Placeholder));
@@ -82,7 +82,7 @@ split(Template *tmpl, const TemplateScope *scope, ProblemList *problems,
 static const char *
 find_close(const char *inside)
 {
-	bool		quoted = false;
+	bool quoted = false;
 
 	for (const char *c = inside; *c != '\0'; c++)
 	{
@@ -90,8 +90,8 @@ find_close(const char *inside)
 			quoted = !quoted;
 		else if (quoted && *c == '\\' && c[1] != '\0')
 			c++;
-		else if (!quoted && strncmp(c, PLACEHOLDER_CLOSE,
-									strlen(PLACEHOLDER_CLOSE)) == 0)
+		else if (!quoted &&
+				 strncmp(c, PLACEHOLDER_CLOSE, strlen(PLACEHOLDER_CLOSE)) == 0)
 			return c;
 	}
 	return NULL;
@@ -100,12 +100,12 @@ find_close(const char *inside)
 static void
 add_placeholder(Template *tmpl, char *text_before)
 {
-	int			n = tmpl->nplaceholders++;
+	int n = tmpl->nplaceholders++;
 
 	/* Doubled at each power of two, with room for one text more. */
 	if ((n & (n + 1)) == 0)
 	{
-		int			room = 2 * (n + 1);
+		int room = 2 * (n + 1);
 
 		tmpl->texts = repalloc(tmpl->texts, (room + 1) * sizeof(char *));
 		tmpl->placeholders = repalloc(tmpl->placeholders,
@@ -120,7 +120,7 @@ parse_placeholder(Placeholder *placeholder, char *inside,
 				  const TemplateScope *scope, ProblemList *problems,
 				  const char *path)
 {
-	char	   *filter = cut_filter(inside);
+	char *filter = cut_filter(inside);
 
 	if (filter != NULL && strcmp(filter, "identifier") != 0)
 	{
@@ -141,7 +141,7 @@ parse_placeholder(Placeholder *placeholder, char *inside,
 static char *
 cut_filter(char *inside)
 {
-	bool		quoted = false;
+	bool quoted = false;
 
 	for (char *c = inside; *c != '\0'; c++)
 	{
@@ -163,7 +163,7 @@ cut_filter(char *inside)
 static char *
 trim(char *text)
 {
-	char	   *end = text + strlen(text);
+	char *end = text + strlen(text);
 
 	while (scanner_isspace(*text))
 		text++;
@@ -190,7 +190,7 @@ template_uses_root(const Template *tmpl, const char *root)
 {
 	for (int i = 0; i < tmpl->nplaceholders; i++)
 	{
-		ListCell   *cell;
+		ListCell *cell;
 
 		foreach(cell, tmpl->placeholders[i].path.roots)
 		{
@@ -234,7 +234,7 @@ static void
 append_value(StringInfo text, const Template *tmpl,
 			 const Placeholder *placeholder, Jsonb *context)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	template_path_find(&placeholder->path, context, &value);
 	if (tmpl->use == TEMPLATE_SQL)
@@ -260,7 +260,7 @@ check_settings(const Template *tmpl)
 Jsonb *
 template_render_value(const Template *tmpl, Jsonb *context)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	if (template_is_lone(tmpl))
 		template_path_find(&tmpl->placeholders[0].path, context, &value);

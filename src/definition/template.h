@@ -19,22 +19,22 @@
 
 typedef enum TemplateUse
 {
-	TEMPLATE_SQL,				/* values become literals */
-	TEMPLATE_TEXT				/* values become text */
+	TEMPLATE_SQL, /* values become literals */
+	TEMPLATE_TEXT /* values become text */
 } TemplateUse;
 
 /* What a path may name at one place of a document. */
 typedef struct TemplateScope
 {
-	struct DocumentParse *parse;	/* the document; for lists of activities */
-	const struct TemplateScope *outer;	/* around the container; or NULL */
-	List	   *parameters;		/* of DeclaredValue * (document.h) */
-	List	   *variables;		/* of DeclaredValue *, inner ones first */
-	List	   *upstream;		/* of char *: names of activities */
-	struct UpstreamSearch *search;	/* or this instead, where not NULL */
-	bool		in_batch;		/* is the root "batch" there? */
-	bool		in_loop;		/* are "item", "index" and "loops" there? */
-	List	   *loops;			/* of char *: names of the loops around */
+	struct DocumentParse *parse; /* the document; for lists of activities */
+	const struct TemplateScope *outer; /* around the container; or NULL */
+	List *parameters;                  /* of DeclaredValue * (document.h) */
+	List *variables;               /* of DeclaredValue *, inner ones first */
+	List *upstream;                /* of char *: names of activities */
+	struct UpstreamSearch *search; /* or this instead, where not NULL */
+	bool in_batch;                 /* is the root "batch" there? */
+	bool in_loop;                  /* are "item", "index" and "loops" there? */
+	List *loops;                   /* of char *: names of the loops around */
 } TemplateScope;
 
 typedef struct Template Template;
@@ -78,4 +78,4 @@ extern void template_check_json(JsonbValue *value, const TemplateScope *scope,
 								ProblemList *problems, const char *path);
 extern Jsonb *template_render_json(Jsonb *value, Jsonb *context);
 
-#endif							/* MLPIPE_TEMPLATE_H */
+#endif /* MLPIPE_TEMPLATE_H */

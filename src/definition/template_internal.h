@@ -19,35 +19,35 @@
 
 typedef struct TemplatePath
 {
-	char	   *text;			/* as it was written */
-	JsonPath   *jsonpath;		/* of "$." and the text */
-	List	   *roots;			/* of char *: the first key behind each $ */
-	const DeclaredValue *declared;	/* where it names just that, else NULL */
+	char *text;                    /* as it was written */
+	JsonPath *jsonpath;            /* of "$." and the text */
+	List *roots;                   /* of char *: the first key behind each $ */
+	const DeclaredValue *declared; /* where it names just that, else NULL */
 } TemplatePath;
 
 typedef struct Placeholder
 {
 	TemplatePath path;
-	bool		identifier;		/* "| identifier" */
+	bool identifier; /* "| identifier" */
 } Placeholder;
 
 struct Template
 {
 	TemplateUse use;
-	char	   *source;
-	int			nplaceholders;
-	char	  **texts;			/* nplaceholders + 1: what stands between */
+	char *source;
+	int nplaceholders;
+	char **texts; /* nplaceholders + 1: what stands between */
 	Placeholder *placeholders;
-	int			checked;		/* a mask: LEXED_* settings it was fine under */
+	int checked; /* a mask: LEXED_* settings it was fine under */
 };
 
 /* Bits of Template.checked, by standard_conforming_strings. */
-#define LEXED_STANDARD		(1 << 0)
-#define LEXED_ESCAPES		(1 << 1)
+#define LEXED_STANDARD (1 << 0)
+#define LEXED_ESCAPES  (1 << 1)
 
 /* What marks the beginning and the end of a placeholder. */
-#define PLACEHOLDER_OPEN	"${{"
-#define PLACEHOLDER_CLOSE	"}}"
+#define PLACEHOLDER_OPEN  "${{"
+#define PLACEHOLDER_CLOSE "}}"
 
 /*
  * Fills path from its text.  scope NULL: names are not checked.  False after
@@ -75,4 +75,4 @@ extern void template_sql_append(StringInfo sql, const Placeholder *placeholder,
 /* What template_render_value does, for a template of any use. */
 extern bool template_is_lone(const Template *tmpl);
 
-#endif							/* MLPIPE_TEMPLATE_INTERNAL_H */
+#endif /* MLPIPE_TEMPLATE_INTERNAL_H */

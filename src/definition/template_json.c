@@ -13,8 +13,8 @@
 #include "definition/value.h"
 
 static void check_container(JsonbContainer *container,
-							const TemplateScope *scope,
-							ProblemList *problems, const char *path);
+							const TemplateScope *scope, ProblemList *problems,
+							const char *path);
 static char *placeholder_text(const JsonbValue *value);
 static Jsonb *render_text(const char *text, Jsonb *context);
 
@@ -22,7 +22,7 @@ void
 template_check_json(JsonbValue *value, const TemplateScope *scope,
 					ProblemList *problems, const char *path)
 {
-	char	   *text = placeholder_text(value);
+	char *text = placeholder_text(value);
 
 	if (text != NULL)
 		(void) template_parse(text, TEMPLATE_TEXT, scope, problems, path);
@@ -36,9 +36,9 @@ check_container(JsonbContainer *container, const TemplateScope *scope,
 {
 	JsonbIterator *it = JsonbIteratorInit(container);
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 	const char *below = path;
-	int			element = 0;
+	int element = 0;
 
 	check_stack_depth();
 	/* skipNested: what is below comes as one value, but for the root itself */
@@ -62,7 +62,7 @@ check_container(JsonbContainer *container, const TemplateScope *scope,
 static char *
 placeholder_text(const JsonbValue *value)
 {
-	char	   *text;
+	char *text;
 
 	if (value->type != jbvString)
 		return NULL;
@@ -77,11 +77,11 @@ template_render_json(Jsonb *value, Jsonb *context)
 	JsonbParseState *state = NULL;
 	JsonbValue *result = NULL;
 	JsonbIteratorToken token;
-	JsonbValue	item;
+	JsonbValue item;
 
 	if (JB_ROOT_IS_SCALAR(value))
 	{
-		char	   *text;
+		char *text;
 
 		(void) JsonbExtractScalar(&value->root, &item);
 		text = placeholder_text(&item);
@@ -90,8 +90,8 @@ template_render_json(Jsonb *value, Jsonb *context)
 
 	while ((token = JsonbIteratorNext(&it, &item, false)) != WJB_DONE)
 	{
-		bool		is_item = (token == WJB_ELEM || token == WJB_VALUE);
-		char	   *text = is_item ? placeholder_text(&item) : NULL;
+		bool is_item = (token == WJB_ELEM || token == WJB_VALUE);
+		char *text = is_item ? placeholder_text(&item) : NULL;
 
 		if (text != NULL)
 			value_of_jsonb(render_text(text, context), &item);
@@ -106,8 +106,7 @@ static Jsonb *
 render_text(const char *text, Jsonb *context)
 {
 	ProblemList problems = {NIL, 0};
-	Template   *tmpl = template_parse(text, TEMPLATE_TEXT, NULL, &problems,
-									  "");
+	Template *tmpl = template_parse(text, TEMPLATE_TEXT, NULL, &problems, "");
 
 	problem_raise(&problems);
 	return template_render_value(tmpl, context);

@@ -22,10 +22,10 @@
 #include "definition/upstream.h"
 
 /* In messages: more names than this are not listed. */
-#define MAX_NAMES	20
+#define MAX_NAMES 20
 
 /* A nearest name is looked for only in the first few problems. */
-#define MAX_HINTED	100
+#define MAX_HINTED 100
 
 typedef struct PathCheck
 {
@@ -33,16 +33,16 @@ typedef struct PathCheck
 	const TemplateScope *scope; /* NULL: any name will do */
 	ProblemList *problems;
 	const char *where;
-	bool		fine;
+	bool fine;
 } PathCheck;
 
 /* The first keys behind a "$"; NULL where there is none, or something else. */
 typedef struct RootKeys
 {
-	char	   *root;
-	char	   *name;
-	char	   *field;
-	bool		only_name;		/* nothing follows the name */
+	char *root;
+	char *name;
+	char *field;
+	bool only_name; /* nothing follows the name */
 } RootKeys;
 
 static void parse_jsonpath(void *arg);
@@ -73,9 +73,9 @@ template_path_parse(TemplatePath *path, const char *text,
 					const TemplateScope *scope, ProblemList *problems,
 					const char *where)
 {
-	PathCheck	check = {path, scope, problems, where, true};
+	PathCheck check = {path, scope, problems, where, true};
 	JsonPathItem item;
-	char	   *message;
+	char *message;
 
 	path->text = pstrdup(text);
 	if (text[0] == '\0')
@@ -95,11 +95,10 @@ static void
 parse_jsonpath(void *arg)
 {
 	TemplatePath *path = arg;
-	char	   *jsonpath = psprintf("$.%s", path->text);
+	char *jsonpath = psprintf("$.%s", path->text);
 
-	path->jsonpath =
-		DatumGetJsonPathP(DirectFunctionCall1(jsonpath_in,
-											  CStringGetDatum(jsonpath)));
+	path->jsonpath = DatumGetJsonPathP(
+		DirectFunctionCall1(jsonpath_in, CStringGetDatum(jsonpath)));
 }
 
 /* An item and all that follow it. */
@@ -190,8 +189,8 @@ check_subscripts(PathCheck *check, JsonPathItem *item)
 static void
 check_root(PathCheck *check, JsonPathItem *item)
 {
-	RootKeys	keys = {0};
-	List	   *roots;
+	RootKeys keys = {0};
+	List *roots;
 
 	read_keys(item, &keys);
 	if (keys.root != NULL)
@@ -238,8 +237,8 @@ static char *
 next_key(JsonPathItem *item)
 {
 	JsonPathItem next;
-	int32		length;
-	char	   *key;
+	int32 length;
+	char *key;
 
 	if (!jspGetNext(item, &next))
 		return NULL;
@@ -253,8 +252,8 @@ next_key(JsonPathItem *item)
 static List *
 roots_in_scope(const TemplateScope *scope)
 {
-	List	   *roots = list_make5("parameters", "variables", "activities",
-								   "run", "trigger");
+	List *roots = list_make5("parameters", "variables", "activities", "run",
+							 "trigger");
 
 	if (scope->in_batch)
 		roots = lappend(roots, "batch");
@@ -268,8 +267,8 @@ check_declared(PathCheck *check, const RootKeys *keys, const char *kind,
 			   List *declared)
 {
 	const DeclaredValue *found;
-	List	   *names = NIL;
-	ListCell   *cell;
+	List *names = NIL;
+	ListCell *cell;
 
 	if (keys->name == NULL)
 		return;
@@ -327,7 +326,7 @@ is_upstream(const TemplateScope *scope, const char *name)
 	for (; scope != NULL; scope = scope->outer)
 	{
 		if (scope->search != NULL ? upstream_has(scope->search, name) :
-			name_listed(scope->upstream, name))
+									name_listed(scope->upstream, name))
 			return true;
 	}
 	return false;
@@ -339,13 +338,15 @@ upstream_list(const PathCheck *check)
 {
 	const TemplateScope *scope = check->scope;
 
-	List	   *names = NIL;
+	List *names = NIL;
 
 	if (check->problems->nerrors >= MAX_HINTED)
 		return NIL;
 	for (; scope != NULL; scope = scope->outer)
-		names = list_concat(names, scope->search != NULL ?
-							upstream_names(scope->search) : scope->upstream);
+		names = list_concat(names,
+							scope->search != NULL ?
+								upstream_names(scope->search) :
+								scope->upstream);
 	return names;
 }
 
@@ -353,14 +354,13 @@ static void
 check_word(PathCheck *check, const char *owner, const char *word, List *words)
 {
 	if (!name_listed(words, word))
-		report(check, word, words,
-			   psprintf("%s has no \"%s\"", owner, word));
+		report(check, word, words, psprintf("%s has no \"%s\"", owner, word));
 }
 
 static bool
 name_listed(List *names, const char *name)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, names)
 	{
@@ -376,9 +376,9 @@ report(PathCheck *check, const char *word, List *names, const char *message)
 {
 	const char **candidates = palloc((list_length(names) + 1) *
 									 sizeof(char *));
-	ListCell   *cell;
-	int			n = 0;
-	char	   *hint = NULL;
+	ListCell *cell;
+	int n = 0;
+	char *hint = NULL;
 
 	foreach(cell, names)
 		candidates[n++] = lfirst(cell);
@@ -395,8 +395,8 @@ static char *
 list_hint(List *names)
 {
 	StringInfoData hint;
-	int			n = 0;
-	ListCell   *cell;
+	int n = 0;
+	ListCell *cell;
 
 	initStringInfo(&hint);
 	appendStringInfoString(&hint, "There is ");
@@ -423,12 +423,12 @@ void
 template_path_find(const TemplatePath *path, Jsonb *context, JsonbValue *value)
 {
 	JsonbParseState *state = NULL;
-	Jsonb	   *no_variables;
-	Jsonb	   *found;
+	Jsonb *no_variables;
+	Jsonb *found;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	no_variables = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT,
-													NULL));
+	no_variables = JsonbValueToJsonb(
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	found = DatumGetJsonbP(DirectFunctionCall4(jsonb_path_query_array,
 											   JsonbPGetDatum(context),
 											   PointerGetDatum(path->jsonpath),
@@ -453,13 +453,13 @@ raise_not_found(const TemplatePath *path, Jsonb *context)
 	JsonbContainer *object = &context->root;
 	StringInfoData place;
 	JsonPathItem item;
-	char	   *key;
+	char *key;
 
 	initStringInfo(&place);
 	jspInit(&item, path->jsonpath);
 	while (item.type == jpiRoot || item.type == jpiKey)
 	{
-		JsonbValue	wanted = {.type = jbvString};
+		JsonbValue wanted = {.type = jbvString};
 		JsonbValue *below;
 
 		if (!JsonContainerIsObject(object) || (key = next_key(&item)) == NULL)
@@ -492,8 +492,8 @@ names_below(JsonbContainer *object)
 	StringInfoData names;
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
-	JsonbValue	value;
-	int			n = 0;
+	JsonbValue value;
+	int n = 0;
 
 	if (!JsonContainerIsObject(object))
 		return psprintf("an array of %u", JsonContainerSize(object));

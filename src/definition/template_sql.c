@@ -26,22 +26,22 @@
 #include "definition/template_internal.h"
 #include "definition/value.h"
 
-#define STAND_IN	" $1 "
+#define STAND_IN " $1 "
 
 typedef enum LexFault
 {
 	LEX_FINE,
-	LEX_INSIDE,					/* of a string, a quoted name or a comment */
+	LEX_INSIDE, /* of a string, a quoted name or a comment */
 	LEX_BESIDE_STRING
 } LexFault;
 
 typedef struct LexCheck
 {
-	char	   *sql;			/* with a stand-in for each placeholder */
-	int		   *places;			/* offset of each stand-in's "$" */
-	int			nplaces;
-	LexFault	fault;
-	int			culprit;		/* the placeholder at fault */
+	char *sql;   /* with a stand-in for each placeholder */
+	int *places; /* offset of each stand-in's "$" */
+	int nplaces;
+	LexFault fault;
+	int culprit; /* the placeholder at fault */
 } LexCheck;
 
 static void put_stand_ins(const Template *tmpl, LexCheck *check);
@@ -59,10 +59,10 @@ static void append_untyped(StringInfo sql, JsonbValue *value);
 bool
 template_sql_check(Template *tmpl, ProblemList *problems, const char *where)
 {
-	int			settings = standard_conforming_strings ? LEXED_STANDARD :
-		LEXED_ESCAPES;
-	LexCheck	check = {0};
-	char	   *message;
+	int settings = standard_conforming_strings ? LEXED_STANDARD :
+												 LEXED_ESCAPES;
+	LexCheck check = {0};
+	char *message;
 
 	if (tmpl->checked & settings)
 		return true;
@@ -70,7 +70,7 @@ template_sql_check(Template *tmpl, ProblemList *problems, const char *where)
 	if (!catch_errors(lex, &check, &message))
 	{
 		/* What the lexer saw last has stand-ins in it. */
-		char	   *near = strstr(message, " at or near ");
+		char *near = strstr(message, " at or near ");
 
 		if (near != NULL)
 			*near = '\0';
@@ -107,7 +107,7 @@ put_stand_ins(const Template *tmpl, LexCheck *check)
 static void
 lex(void *arg)
 {
-	LexCheck   *check = arg;
+	LexCheck *check = arg;
 	core_yy_extra_type extra;
 	core_yyscan_t scanner = scanner_init(check->sql, &extra, &ScanKeywords,
 										 ScanKeywordTokens);
@@ -122,16 +122,15 @@ static void
 judge_tokens(LexCheck *check, core_yyscan_t scanner)
 {
 	core_YYSTYPE value;
-	YYLTYPE		at;
-	bool		after_string = false;
-	bool		after_place = false;
-	int			next = 0;
+	YYLTYPE at;
+	bool after_string = false;
+	bool after_place = false;
+	int next = 0;
 
 	while (core_yylex(&value, &at, scanner) != 0)
 	{
-		bool		is_place = (next < check->nplaces &&
-								at == check->places[next]);
-		bool		is_string = begins_string(check->sql + at);
+		bool is_place = (next < check->nplaces && at == check->places[next]);
+		bool is_string = begins_string(check->sql + at);
 
 		if (next < check->nplaces && at > check->places[next])
 			break;
@@ -173,15 +172,18 @@ report_fault(const LexCheck *check, const Template *tmpl,
 	if (check->fault == LEX_BESIDE_STRING)
 		problem_add(problems, PROBLEM_ERROR, where,
 					psprintf("Put an operator between them, as in "
-							 "'...' || ${{ %s }}.", path),
+							 "'...' || ${{ %s }}.",
+							 path),
 					"${{ %s }} stands right beside a string", path);
 	else
 		problem_add(problems, PROBLEM_ERROR, where,
 					psprintf("A value is a literal by itself: write "
 							 "'%%' || ${{ %s }} || '%%', or call "
-							 "mlpipe_parameter().", path),
+							 "mlpipe_parameter().",
+							 path),
 					"${{ %s }} stands inside a string, a quoted name "
-					"or a comment", path);
+					"or a comment",
+					path);
 }
 
 void
@@ -203,18 +205,20 @@ static void
 append_identifier(StringInfo sql, const Placeholder *placeholder,
 				  JsonbValue *value)
 {
-	char	   *part = value->type == jbvNull ? "" : value_plain(value);
+	char *part = value->type == jbvNull ? "" : value_plain(value);
 
 	for (;;)
 	{
-		char	   *dot = strchr(part, '.');
-		int			length = dot ? dot - part : (int) strlen(part);
+		char *dot = strchr(part, '.');
+		int length = dot ? dot - part : (int) strlen(part);
 
 		if (length == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the value of ${{ %s | identifier }} has an empty name in it",
-							placeholder->path.text)));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(
+					 "the value of ${{ %s | identifier }} has an empty name in it",
+					 placeholder->path.text)));
 		appendStringInfoChar(sql, '"');
 		for (const char *c = part; c < part + length; c++)
 			appendStringInfo(sql, *c == '"' ? "\"\"" : "%c", *c);
@@ -231,10 +235,9 @@ static void
 append_declared(StringInfo sql, const DeclaredValue *declared,
 				JsonbValue *value)
 {
-	char	   *input = value_input_text(declared->type, value);
-	Oid			base = getBaseType(declared->type);
-	bool		enclose = OidIsValid(get_element_type(base)) ||
-		type_is_rowtype(base);
+	char *input = value_input_text(declared->type, value);
+	Oid base = getBaseType(declared->type);
+	bool enclose = OidIsValid(get_element_type(base)) || type_is_rowtype(base);
 
 	appendStringInfo(sql, "%s%s::%s%s", enclose ? "(" : "",
 					 input ? quote_literal_cstr(input) : "NULL",
@@ -244,7 +247,7 @@ append_declared(StringInfo sql, const DeclaredValue *declared,
 static void
 append_untyped(StringInfo sql, JsonbValue *value)
 {
-	char	   *json = value_json(value);
+	char *json = value_json(value);
 
 	switch (value->type)
 	{

@@ -12,12 +12,12 @@
 #include "definition/document.h"
 #include "definition/upstream.h"
 
-#define ANY_NODE	(-1)
+#define ANY_NODE (-1)
 
 typedef struct NameEntry
 {
-	char		name[MAX_ACTIVITY_NAME + 1];	/* hash key */
-	int			number;
+	char name[MAX_ACTIVITY_NAME + 1]; /* hash key */
+	int number;
 } NameEntry;
 
 static bool reach(UpstreamSearch *search, int target);
@@ -25,7 +25,7 @@ static bool reach(UpstreamSearch *search, int target);
 NameIndex *
 names_create(int size)
 {
-	HASHCTL		control = {0};
+	HASHCTL control = {0};
 
 	control.keysize = sizeof(((NameEntry *) NULL)->name);
 	control.entrysize = sizeof(NameEntry);
@@ -37,8 +37,8 @@ names_create(int size)
 bool
 names_add(NameIndex *names, const char *name, int number)
 {
-	bool		found;
-	NameEntry  *entry = hash_search(names, name, HASH_ENTER, &found);
+	bool found;
+	NameEntry *entry = hash_search(names, name, HASH_ENTER, &found);
 
 	if (!found)
 		entry->number = number;
@@ -48,7 +48,7 @@ names_add(NameIndex *names, const char *name, int number)
 int
 names_find(NameIndex *names, const char *name)
 {
-	NameEntry  *entry;
+	NameEntry *entry;
 
 	/* The hash would look only at as much of the name as fits into a key. */
 	if (strlen(name) > MAX_ACTIVITY_NAME)
@@ -62,7 +62,7 @@ upstream_create(const Graph *graph, NameIndex *names,
 				const char *const *name_of, bool ordered)
 {
 	UpstreamSearch *search = palloc0(sizeof(UpstreamSearch));
-	int			size = Max(graph->nnodes, 1) * sizeof(int);
+	int size = Max(graph->nnodes, 1) * sizeof(int);
 
 	search->graph = graph;
 	search->names = names;
@@ -77,7 +77,7 @@ upstream_create(const Graph *graph, NameIndex *names,
 bool
 upstream_has(UpstreamSearch *search, const char *name)
 {
-	int			target = names_find(search->names, name);
+	int target = names_find(search->names, name);
 
 	if (target < 0)
 		return false;
@@ -94,17 +94,17 @@ static bool
 reach(UpstreamSearch *search, int target)
 {
 	const Graph *graph = search->graph;
-	int			npending = 0;
+	int npending = 0;
 
 	search->search++;
 	search->pending[npending++] = search->node;
 	while (npending > 0)
 	{
-		int			node = search->pending[--npending];
+		int node = search->pending[--npending];
 
 		for (int i = graph->first_in[node]; i < graph->first_in[node + 1]; i++)
 		{
-			int			from = graph->edges[graph->in_edges[i]].from;
+			int from = graph->edges[graph->in_edges[i]].from;
 
 			if (from == target)
 				return true;
@@ -121,7 +121,7 @@ reach(UpstreamSearch *search, int target)
 List *
 upstream_names(UpstreamSearch *search)
 {
-	List	   *names = NIL;
+	List *names = NIL;
 
 	if (search->node >= 0)
 		(void) reach(search, ANY_NODE);

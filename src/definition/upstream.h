@@ -21,7 +21,7 @@ extern NameIndex *names_create(int size);
 extern bool names_add(NameIndex *names, const char *name, int number);
 
 /* The number, or -1 where there is no such name. */
-extern int	names_find(NameIndex *names, const char *name);
+extern int names_find(NameIndex *names, const char *name);
 
 /*
  * Asks which nodes a node waits for, directly or not.  A search goes no
@@ -31,13 +31,13 @@ extern int	names_find(NameIndex *names, const char *name);
 typedef struct UpstreamSearch
 {
 	const Graph *graph;
-	NameIndex  *names;
-	const char *const *name_of;	/* by node */
-	bool		ordered;		/* are nodes numbered in topological order? */
-	int			node;			/* whose; -1: all nodes are upstream */
-	int		   *seen;			/* by node: the last search that came by */
-	int			search;
-	int		   *pending;
+	NameIndex *names;
+	const char *const *name_of; /* by node */
+	bool ordered;               /* are nodes numbered in topological order? */
+	int node;                   /* whose; -1: all nodes are upstream */
+	int *seen;                  /* by node: the last search that came by */
+	int search;
+	int *pending;
 } UpstreamSearch;
 
 extern UpstreamSearch *upstream_create(const Graph *graph, NameIndex *names,
@@ -48,4 +48,4 @@ extern bool upstream_has(UpstreamSearch *search, const char *name);
 /* All of them, for messages; a list of char *. */
 extern List *upstream_names(UpstreamSearch *search);
 
-#endif							/* MLPIPE_UPSTREAM_H */
+#endif /* MLPIPE_UPSTREAM_H */

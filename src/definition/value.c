@@ -28,14 +28,14 @@
 typedef struct TypeSearch
 {
 	const char *name;
-	Oid			type;
-	int32		typmod;
+	Oid type;
+	int32 typmod;
 } TypeSearch;
 
 typedef struct InputTrial
 {
 	const DeclaredValue *declared;
-	char	   *text;
+	char *text;
 } InputTrial;
 
 static void find_type(void *arg);
@@ -51,7 +51,7 @@ static void try_input(void *arg);
 bool
 value_resolve_type(const char *name, Oid *type, int32 *typmod, char **message)
 {
-	TypeSearch	search = {.name = name};
+	TypeSearch search = {.name = name};
 
 	if (strspn(name, " \t\n\r\f\v") == strlen(name))
 	{
@@ -74,8 +74,8 @@ static void
 find_type(void *arg)
 {
 	TypeSearch *search = arg;
-	List	   *parsed = raw_parser(search->name, RAW_PARSE_TYPE_NAME);
-	TypeName   *type_name = linitial_node(TypeName, parsed);
+	List *parsed = raw_parser(search->name, RAW_PARSE_TYPE_NAME);
+	TypeName *type_name = linitial_node(TypeName, parsed);
 
 	/* A column's type could change under the pipeline. */
 	if (type_name->setof || type_name->pct_type)
@@ -88,8 +88,8 @@ find_type(void *arg)
 char *
 value_input_text(Oid type, JsonbValue *value)
 {
-	Oid			base = getBaseType(type);
-	Oid			element = get_element_type(base);
+	Oid base = getBaseType(type);
+	Oid element = get_element_type(base);
 
 	if (value->type == jbvNull)
 		return NULL;
@@ -111,7 +111,7 @@ static char *
 array_literal(Oid element_type, JsonbValue *array)
 {
 	JsonbContainer *container = array->val.binary.data;
-	char		delimiter = type_delimiter(element_type);
+	char delimiter = type_delimiter(element_type);
 	StringInfoData literal;
 
 	check_stack_depth();
@@ -158,8 +158,8 @@ append_quoted(StringInfo literal, const char *value)
 static char
 type_delimiter(Oid type)
 {
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	char		delimiter = ',';
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	char delimiter = ',';
 
 	if (HeapTupleIsValid(tuple))
 	{
@@ -172,7 +172,7 @@ type_delimiter(Oid type)
 bool
 value_fits(const DeclaredValue *declared, JsonbValue *value, char **message)
 {
-	InputTrial	trial = {.declared = declared};
+	InputTrial trial = {.declared = declared};
 
 	if (value->type == jbvNull || !input_is_servers_own(declared->type))
 		return true;
@@ -187,8 +187,8 @@ value_fits(const DeclaredValue *declared, JsonbValue *value, char **message)
 static bool
 input_is_servers_own(Oid type)
 {
-	Oid			element = get_element_type(type);
-	Oid			scalar = OidIsValid(element) ? element : type;
+	Oid element = get_element_type(type);
+	Oid scalar = OidIsValid(element) ? element : type;
 
 	if (scalar >= FirstNormalObjectId || get_typtype(scalar) != TYPTYPE_BASE)
 		return false;
@@ -215,8 +215,8 @@ static void
 try_input(void *arg)
 {
 	InputTrial *trial = arg;
-	Oid			function;
-	Oid			io_param;
+	Oid function;
+	Oid io_param;
 
 	getTypeInputInfo(trial->declared->type, &function, &io_param);
 	(void) OidInputFunctionCall(function, trial->text, io_param,
@@ -239,7 +239,7 @@ value_of_jsonb(Jsonb *jsonb, JsonbValue *value)
 char *
 value_json(JsonbValue *value)
 {
-	Jsonb	   *jsonb = JsonbValueToJsonb(value);
+	Jsonb *jsonb = JsonbValueToJsonb(value);
 
 	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 }

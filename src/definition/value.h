@@ -41,4 +41,4 @@ extern void value_of_jsonb(Jsonb *jsonb, JsonbValue *value);
 extern char *value_json(JsonbValue *value);
 extern char *value_plain(JsonbValue *value);
 
-#endif							/* MLPIPE_VALUE_H */
+#endif /* MLPIPE_VALUE_H */

@@ -18,7 +18,7 @@ typedef struct Drawing
 {
 	const char *title;
 	const Document *document;
-	const int  *statuses;		/* ActivityStatus by number, < 0: it has none;
+	const int *statuses; /* ActivityStatus by number, < 0: it has none;
 								 * NULL: not of a run */
 } Drawing;
 
@@ -37,4 +37,4 @@ extern const char *draw_condition(int conditions);
 /* "then", "small": what a branch is called; NULL of what is repeated. */
 extern const char *draw_branch(const ActivityList *list);
 
-#endif							/* MLPIPE_DRAW_H */
+#endif /* MLPIPE_DRAW_H */

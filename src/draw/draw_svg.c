@@ -19,34 +19,34 @@
 #include "draw/draw.h"
 
 /* In pixels. */
-#define MARGIN			16
-#define ROW_GAP			44
-#define COLUMN_GAP		22
-#define BOX_HEIGHT		44
-#define BOX_PADDING		14
-#define HEADER_HEIGHT	44
-#define LABEL_HEIGHT	20
-#define CHARACTER_WIDTH	7.4
-#define MIN_WIDTH		70
+#define MARGIN          16
+#define ROW_GAP         44
+#define COLUMN_GAP      22
+#define BOX_HEIGHT      44
+#define BOX_PADDING     14
+#define HEADER_HEIGHT   44
+#define LABEL_HEIGHT    20
+#define CHARACTER_WIDTH 7.4
+#define MIN_WIDTH       70
 
 typedef struct Box
 {
-	double		x;				/* left, then top; in the list's own place */
-	double		y;
-	double		width;
-	double		height;
-	int			row;
-	double		wish;			/* where its middle would like to be */
+	double x; /* left, then top; in the list's own place */
+	double y;
+	double width;
+	double height;
+	int row;
+	double wish; /* where its middle would like to be */
 } Box;
 
 typedef struct Layout
 {
 	const ActivityList *list;
-	int			count;			/* without what is internal */
-	Box		   *boxes;			/* by place */
-	List	  **bodies;			/* by place: of Layout * */
-	double		width;
-	double		height;
+	int count;     /* without what is internal */
+	Box *boxes;    /* by place */
+	List **bodies; /* by place: of Layout * */
+	double width;
+	double height;
 } Layout;
 
 static Layout *lay_out(const Drawing *drawing, const ActivityList *list);
@@ -57,7 +57,7 @@ static void find_rows(Layout *layout);
 static void place_rows(Layout *layout);
 static void place_row(Layout *layout, int *places, int count, double y);
 static void wish_for_middle(Layout *layout, int place);
-static int	compare_wishes(const void *a, const void *b, void *arg);
+static int compare_wishes(const void *a, const void *b, void *arg);
 static void put_list(StringInfo svg, const Drawing *drawing,
 					 const Layout *layout, double x, double y);
 static void put_edge(StringInfo svg, const Layout *layout,
@@ -73,22 +73,24 @@ static void put_escaped(StringInfo svg, const char *text);
 char *
 draw_svg(const Drawing *drawing)
 {
-	Layout	   *layout = lay_out(drawing, drawing->document->list);
-	double		width = Max(layout->width, text_width(drawing->title)) +
-		2 * MARGIN;
-	double		height = layout->height + 2 * MARGIN + HEADER_HEIGHT;
+	Layout *layout = lay_out(drawing, drawing->document->list);
+	double width = Max(layout->width, text_width(drawing->title)) + 2 * MARGIN;
+	double height = layout->height + 2 * MARGIN + HEADER_HEIGHT;
 	StringInfoData svg;
 
 	initStringInfo(&svg);
-	appendStringInfo(&svg,
-					 "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n<title>",
-					 width, height, width, height);
+	appendStringInfo(
+		&svg,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n<title>",
+		width, height, width, height);
 	put_escaped(&svg, drawing->title);
-	appendStringInfoString(&svg,
-						   "</title>\n<style>text{font:12px sans-serif;fill:#222}.t{font:bold 14px sans-serif}.n{font-weight:bold}.k{fill:#555}.e{fill:none;stroke:#606060}.d{stroke-dasharray:5 3}</style>\n"
-						   "<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#606060\"/></marker></defs>\n");
-	appendStringInfo(&svg, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#ffffff\"/>\n",
-					 width, height);
+	appendStringInfoString(
+		&svg,
+		"</title>\n<style>text{font:12px sans-serif;fill:#222}.t{font:bold 14px sans-serif}.n{font-weight:bold}.k{fill:#555}.e{fill:none;stroke:#606060}.d{stroke-dasharray:5 3}</style>\n"
+		"<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#606060\"/></marker></defs>\n");
+	appendStringInfo(
+		&svg, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#ffffff\"/>\n",
+		width, height);
 	put_text(&svg, width / 2, MARGIN + 14, "t", drawing->title);
 	put_list(&svg, drawing, layout, (width - layout->width) / 2,
 			 MARGIN + HEADER_HEIGHT);
@@ -99,7 +101,7 @@ draw_svg(const Drawing *drawing)
 static Layout *
 lay_out(const Drawing *drawing, const ActivityList *list)
 {
-	Layout	   *layout = palloc0(sizeof(Layout));
+	Layout *layout = palloc0(sizeof(Layout));
 
 	check_stack_depth();
 	layout->list = list;
@@ -121,10 +123,10 @@ measure(const Drawing *drawing, Layout *layout, int place)
 {
 	const ActivityDef *def = list_activity(drawing->document, layout->list,
 										   place);
-	Box		   *box = &layout->boxes[place];
-	double		inside = 0;
-	double		tallest = 0;
-	ListCell   *cell;
+	Box *box = &layout->boxes[place];
+	double inside = 0;
+	double tallest = 0;
+	ListCell *cell;
 
 	box->width = Max(text_width(def->name),
 					 text_width(second_line(drawing, def)));
@@ -132,7 +134,7 @@ measure(const Drawing *drawing, Layout *layout, int place)
 	box->height = BOX_HEIGHT;
 	foreach(cell, def->bodies)
 	{
-		Layout	   *body = lay_out(drawing, lfirst(cell));
+		Layout *body = lay_out(drawing, lfirst(cell));
 
 		layout->bodies[place] = lappend(layout->bodies[place], body);
 		inside += body->width + BOX_PADDING;
@@ -156,7 +158,7 @@ second_line(const Drawing *drawing, const ActivityDef *def)
 	const char *status = draw_status(drawing, def->no);
 
 	return status == NULL ? pstrdup(def->kind->name) :
-		psprintf("%s, %s", def->kind->name, status);
+							psprintf("%s, %s", def->kind->name, status);
 }
 
 /* Places are in topological order. */
@@ -167,9 +169,10 @@ find_rows(Layout *layout)
 
 	for (int place = 0; place < layout->count; place++)
 	{
-		for (int i = graph->first_in[place]; i < graph->first_in[place + 1]; i++)
+		for (int i = graph->first_in[place]; i < graph->first_in[place + 1];
+			 i++)
 		{
-			int			from = graph->edges[graph->in_edges[i]].from;
+			int from = graph->edges[graph->in_edges[i]].from;
 
 			layout->boxes[place].row = Max(layout->boxes[place].row,
 										   layout->boxes[from].row + 1);
@@ -180,10 +183,10 @@ find_rows(Layout *layout)
 static void
 place_rows(Layout *layout)
 {
-	int		   *places = palloc(Max(layout->count, 1) * sizeof(int));
-	int		   *first;
-	int			nrows = 0;
-	double		y = 0;
+	int *places = palloc(Max(layout->count, 1) * sizeof(int));
+	int *first;
+	int nrows = 0;
+	double y = 0;
 
 	for (int place = 0; place < layout->count; place++)
 		nrows = Max(nrows, layout->boxes[place].row + 1);
@@ -197,7 +200,7 @@ place_rows(Layout *layout)
 
 	for (int row = 0; row < nrows; row++)
 	{
-		double		tallest = 0;
+		double tallest = 0;
 
 		for (int i = first[row]; i < first[row + 1]; i++)
 			tallest = Max(tallest, layout->boxes[places[i]].height);
@@ -206,22 +209,23 @@ place_rows(Layout *layout)
 	}
 	layout->height = Max(y - ROW_GAP, 0);
 	for (int place = 0; place < layout->count; place++)
-		layout->width = Max(layout->width, layout->boxes[place].x +
-							layout->boxes[place].width);
+		layout->width = Max(layout->width,
+							layout->boxes[place].x +
+								layout->boxes[place].width);
 }
 
 /* From the left; each as near to where it would like to be as its order lets. */
 static void
 place_row(Layout *layout, int *places, int count, double y)
 {
-	double		free_from = 0;
+	double free_from = 0;
 
 	for (int i = 0; i < count; i++)
 		wish_for_middle(layout, places[i]);
 	qsort_arg(places, count, sizeof(int), compare_wishes, layout);
 	for (int i = 0; i < count; i++)
 	{
-		Box		   *box = &layout->boxes[places[i]];
+		Box *box = &layout->boxes[places[i]];
 
 		box->x = Max(free_from, box->wish - box->width / 2);
 		box->y = y;
@@ -233,12 +237,12 @@ static void
 wish_for_middle(Layout *layout, int place)
 {
 	const Graph *graph = layout->list->graph;
-	int			count = graph->first_in[place + 1] - graph->first_in[place];
-	double		sum = 0;
+	int count = graph->first_in[place + 1] - graph->first_in[place];
+	double sum = 0;
 
 	for (int i = graph->first_in[place]; i < graph->first_in[place + 1]; i++)
 	{
-		const Box  *box = &layout->boxes[graph->edges[graph->in_edges[i]].from];
+		const Box *box = &layout->boxes[graph->edges[graph->in_edges[i]].from];
 
 		sum += box->x + box->width / 2;
 	}
@@ -249,10 +253,9 @@ static int
 compare_wishes(const void *a, const void *b, void *arg)
 {
 	const Layout *layout = arg;
-	int			left = *(const int *) a;
-	int			right = *(const int *) b;
-	double		difference = layout->boxes[left].wish -
-		layout->boxes[right].wish;
+	int left = *(const int *) a;
+	int right = *(const int *) b;
+	double difference = layout->boxes[left].wish - layout->boxes[right].wish;
 
 	if (difference != 0)
 		return difference < 0 ? -1 : 1;
@@ -275,21 +278,22 @@ put_list(StringInfo svg, const Drawing *drawing, const Layout *layout,
 }
 
 static void
-put_edge(StringInfo svg, const Layout *layout, const GraphEdge *edge,
-		 double x, double y)
+put_edge(StringInfo svg, const Layout *layout, const GraphEdge *edge, double x,
+		 double y)
 {
-	const Box  *from = &layout->boxes[edge->from];
-	const Box  *to = &layout->boxes[edge->to];
+	const Box *from = &layout->boxes[edge->from];
+	const Box *to = &layout->boxes[edge->to];
 	const char *condition = draw_condition(edge->conditions);
-	double		x1 = x + from->x + from->width / 2;
-	double		y1 = y + from->y + from->height;
-	double		x2 = x + to->x + to->width / 2;
-	double		y2 = y + to->y;
+	double x1 = x + from->x + from->width / 2;
+	double y1 = y + from->y + from->height;
+	double x2 = x + to->x + to->width / 2;
+	double y2 = y + to->y;
 
-	appendStringInfo(svg,
-					 "<path class=\"e%s\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" marker-end=\"url(#arrow)\"/>\n",
-					 condition != NULL ? " d" : "", x1, y1, x1,
-					 y1 + ROW_GAP / 2, x2, y2 - ROW_GAP / 2, x2, y2);
+	appendStringInfo(
+		svg,
+		"<path class=\"e%s\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" marker-end=\"url(#arrow)\"/>\n",
+		condition != NULL ? " d" : "", x1, y1, x1, y1 + ROW_GAP / 2, x2,
+		y2 - ROW_GAP / 2, x2, y2);
 	if (condition != NULL)
 		put_text(svg, (x1 + 3 * x2) / 4, y2 - ROW_GAP / 4, "k", condition);
 }
@@ -300,17 +304,18 @@ put_activity(StringInfo svg, const Drawing *drawing, const Layout *layout,
 {
 	const ActivityDef *def = list_activity(drawing->document, layout->list,
 										   place);
-	const Box  *box = &layout->boxes[place];
-	bool		has_status = draw_status(drawing, def->no) != NULL;
+	const Box *box = &layout->boxes[place];
+	bool has_status = draw_status(drawing, def->no) != NULL;
 
 	x += box->x;
 	y += box->y;
-	appendStringInfo(svg,
-					 "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"6\" fill=\"%s\" stroke=\"%s\"%s/>\n",
-					 x, y, box->width, box->height,
-					 has_status ? draw_fill(drawing->statuses[def->no]) : "#ffffff",
-					 has_status ? draw_line(drawing->statuses[def->no]) : "#606060",
-					 def->active ? "" : " stroke-dasharray=\"4 3\"");
+	appendStringInfo(
+		svg,
+		"<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"6\" fill=\"%s\" stroke=\"%s\"%s/>\n",
+		x, y, box->width, box->height,
+		has_status ? draw_fill(drawing->statuses[def->no]) : "#ffffff",
+		has_status ? draw_line(drawing->statuses[def->no]) : "#606060",
+		def->active ? "" : " stroke-dasharray=\"4 3\"");
 	put_text(svg, x + box->width / 2, y + 18, "n", def->name);
 	put_text(svg, x + box->width / 2, y + 34, "k", second_line(drawing, def));
 	put_bodies(svg, drawing, layout, place, x + BOX_PADDING,
@@ -321,7 +326,7 @@ static void
 put_bodies(StringInfo svg, const Drawing *drawing, const Layout *layout,
 		   int place, double x, double y)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, layout->bodies[place])
 	{
@@ -339,9 +344,10 @@ static void
 put_text(StringInfo svg, double x, double y, const char *class,
 		 const char *text)
 {
-	appendStringInfo(svg,
-					 "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
-					 class, x, y);
+	appendStringInfo(
+		svg,
+		"<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
+		class, x, y);
 	put_escaped(svg, text);
 	appendStringInfoString(svg, "</text>\n");
 }

@@ -46,8 +46,8 @@ draw_mermaid(const Drawing *drawing)
 }
 
 static void
-mermaid_list(StringInfo text, const Drawing *drawing,
-			 const ActivityList *list, int indent)
+mermaid_list(StringInfo text, const Drawing *drawing, const ActivityList *list,
+			 int indent)
 {
 	const Graph *graph = list->graph;
 
@@ -67,9 +67,9 @@ mermaid_list(StringInfo text, const Drawing *drawing,
 		if (is_internal(drawing, list, edge->to))
 			continue;
 		appendStringInfo(text, "%*sa%d %s%s%s a%d\n", indent, "",
-						 list->first + edge->from,
-						 condition ? "-. " : "-->", condition ? condition : "",
-						 condition ? " .->" : "", list->first + edge->to);
+						 list->first + edge->from, condition ? "-. " : "-->",
+						 condition ? condition : "", condition ? " .->" : "",
+						 list->first + edge->to);
 	}
 }
 
@@ -77,7 +77,7 @@ static void
 mermaid_activity(StringInfo text, const Drawing *drawing,
 				 const ActivityDef *def, int indent)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	appendStringInfo(text, "%*s%sa%d[\"", indent, "",
 					 def->bodies != NIL ? "subgraph " : "", def->no);
@@ -93,8 +93,8 @@ mermaid_activity(StringInfo text, const Drawing *drawing,
 }
 
 static void
-mermaid_body(StringInfo text, const Drawing *drawing,
-			 const ActivityList *body, int indent)
+mermaid_body(StringInfo text, const Drawing *drawing, const ActivityList *body,
+			 int indent)
 {
 	if (draw_branch(body) == NULL)
 	{
@@ -113,7 +113,7 @@ mermaid_statuses(StringInfo text, const Drawing *drawing)
 {
 	for (int status = ACTIVITY_WAITING; status <= ACTIVITY_INACTIVE; status++)
 	{
-		bool		first = true;
+		bool first = true;
 
 		for (int no = 0; no < drawing->document->nactivities; no++)
 		{
@@ -121,7 +121,8 @@ mermaid_statuses(StringInfo text, const Drawing *drawing)
 				drawing->document->activities[no].internal)
 				continue;
 			if (first)
-				appendStringInfo(text, "  classDef %s fill:%s,stroke:%s\n  class ",
+				appendStringInfo(text,
+								 "  classDef %s fill:%s,stroke:%s\n  class ",
 								 activity_status_name(status),
 								 draw_fill(status), draw_line(status));
 			appendStringInfo(text, "%sa%d", first ? "" : ",", no);
@@ -153,8 +154,9 @@ draw_dot(const Drawing *drawing)
 	initStringInfo(&text);
 	appendStringInfoString(&text, "digraph ");
 	dot_quote(&text, drawing->title);
-	appendStringInfoString(&text,
-						   " {\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"]\n");
+	appendStringInfoString(
+		&text,
+		" {\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"]\n");
 	dot_list(&text, drawing, drawing->document->list, 2);
 	appendStringInfoString(&text, "}\n");
 	return text.data;
@@ -194,7 +196,7 @@ static void
 dot_activity(StringInfo text, const Drawing *drawing, const ActivityDef *def,
 			 int indent)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (def->bodies != NIL)
 		appendStringInfo(text, "%*ssubgraph cluster_%d {\n", indent, "",
@@ -210,8 +212,9 @@ dot_activity(StringInfo text, const Drawing *drawing, const ActivityDef *def,
 	{
 		const ActivityList *body = lfirst(cell);
 
-		appendStringInfo(text, "%*ssubgraph cluster_b%d {\n%*slabel=",
-						 indent + 2, "", body->first, indent + 4, "");
+		appendStringInfo(text,
+						 "%*ssubgraph cluster_b%d {\n%*slabel=", indent + 2,
+						 "", body->first, indent + 4, "");
 		dot_quote(text, draw_branch(body) ? draw_branch(body) : "");
 		appendStringInfoChar(text, '\n');
 		dot_list(text, drawing, body, indent + 4);

@@ -34,14 +34,14 @@ static void cancel_admitted(int32 pipeline_id, int64 successor);
 void
 admit_runs(void)
 {
-	List	   *pipelines = NIL;
-	ListCell   *cell;
+	List *pipelines = NIL;
+	ListCell *cell;
 
 	if (!try_in_transaction(list_pipelines, &pipelines))
 		return;
 	foreach(cell, pipelines)
 	{
-		int32		pipeline_id = lfirst_int(cell);
+		int32 pipeline_id = lfirst_int(cell);
 
 		(void) try_in_transaction(admit_to_pipeline, &pipeline_id);
 	}
@@ -50,7 +50,7 @@ admit_runs(void)
 static void
 list_pipelines(void *arg)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	*(List **) arg = pipelines_with_held_runs();
@@ -60,9 +60,9 @@ list_pipelines(void *arg)
 static void
 admit_to_pipeline(void *arg)
 {
-	int32		pipeline_id = *(int32 *) arg;
-	EngineMode	mode;
-	int64		run_id;
+	int32 pipeline_id = *(int32 *) arg;
+	EngineMode mode;
+	int64 run_id;
 
 	engine_mode_enter(&mode);
 	do
@@ -92,7 +92,7 @@ admit_next(int32 pipeline_id, int64 run_id)
 			cancel_admitted(pipeline_id, run_id);
 			return runs_admitted(pipeline_id) < document->concurrency;
 		case IF_RUNNING_QUEUE:
-		case IF_RUNNING_ERROR:	/* submit has refused what it saw in time */
+		case IF_RUNNING_ERROR: /* submit has refused what it saw in time */
 			return false;
 	}
 	return false;
@@ -115,11 +115,12 @@ skip_run(int64 run_id)
 static void
 cancel_admitted(int32 pipeline_id, int64 successor)
 {
-	List	   *runs = runs_unfinished(pipeline_id, true);
-	ListCell   *cell;
+	List *runs = runs_unfinished(pipeline_id, true);
+	ListCell *cell;
 
 	foreach(cell, runs)
 		(void) run_stop(*(int64 *) lfirst(cell), STOP_CANCELLED,
 						psprintf("cancelled in favour of run " INT64_FORMAT,
-								 successor), NULL);
+								 successor),
+						NULL);
 }

@@ -45,22 +45,22 @@
 struct Advance
 {
 	const RunInfo *run;
-	NextActivity *next;			/* NULL: the caller takes nothing on */
-	bool		may_claim;		/* an activity for it */
-	int			awaited;		/* of the run's own scope: how many ended */
-	List	   *ended;			/* of BodyEnd *: scopes */
-	bool		failed_fast;
+	NextActivity *next; /* NULL: the caller takes nothing on */
+	bool may_claim;     /* an activity for it */
+	int awaited;        /* of the run's own scope: how many ended */
+	List *ended;        /* of BodyEnd *: scopes */
+	bool failed_fast;
 };
 
 /* The same within one scope. */
 typedef struct Level
 {
-	Advance    *advance;
+	Advance *advance;
 	const Scope *scope;
-	ActivityEnd *ends;			/* by place; what ended in this transaction */
-	binaryheap *pending;		/* edges into dependents, packed by pack_edge() */
-	int			awaited;		/* that have ended */
-	int			candidate;		/* the dependent to claim, or -1 */
+	ActivityEnd *ends;   /* by place; what ended in this transaction */
+	binaryheap *pending; /* edges into dependents, packed by pack_edge() */
+	int awaited;         /* that have ended */
+	int candidate;       /* the dependent to claim, or -1 */
 } Level;
 
 static bool detached_ended(const RunInfo *run, const ActivityRow *row);
@@ -71,8 +71,8 @@ static void follow(Level *level, int place, ActivityEnd end);
 static void decide_dependent(Level *level, int place);
 static void apply_status(Level *level, int place, ActivityStatus status);
 static ActivityStatus status_when_ready(Level *level, int place);
-static int	best_dependent(Level *level, int place);
-static int	best_root(Level *level);
+static int best_dependent(Level *level, int place);
+static int best_root(Level *level);
 static bool may_go_on_with(const WorkOrder *order);
 static bool better(Level *level, int place, WorkOrder *best);
 static void hand_out_roots(Level *level, TimestampTz due_at);
@@ -81,8 +81,8 @@ static WorkOrder level_order(const Level *level, int place);
 static const ActivityDef *level_def(const Level *level, int place);
 static void claimed(Level *level, int place);
 static Datum pack_edge(const GraphEdge *edge, int index);
-static int	compare_edges(Datum a, Datum b, void *arg);
-static int	count_failures(const RunInfo *run, const ActivityEnd *ends);
+static int compare_edges(Datum a, Datum b, void *arg);
+static int count_failures(const RunInfo *run, const ActivityEnd *ends);
 static Jsonb *work_out_output(const RunInfo *run, char **error);
 static void announce_end(int64 run_id, const char *status);
 
@@ -90,7 +90,7 @@ bool
 advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
 				  bool detached, NextActivity *next)
 {
-	Advance    *advance;
+	Advance *advance;
 
 	wakeup_run_event(run->run_id);
 	if (detached)
@@ -99,7 +99,7 @@ advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
 	advance_activity(advance, row, end);
 	if (advance->failed_fast && !run->document->nested)
 	{
-		bool		ended;
+		bool ended;
 
 		(void) run_stop(run->run_id, STOP_FAIL_FAST, NULL, &ended);
 		return ended;
@@ -110,7 +110,7 @@ advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
 Advance *
 advance_begin(const RunInfo *run, NextActivity *next)
 {
-	Advance    *advance = palloc0(sizeof(Advance));
+	Advance *advance = palloc0(sizeof(Advance));
 
 	advance->run = run;
 	advance->next = next;
@@ -121,23 +121,21 @@ advance_begin(const RunInfo *run, NextActivity *next)
 bool
 advance_finish(Advance *advance)
 {
-	int64		run_id = advance->run->run_id;
+	int64 run_id = advance->run->run_id;
 
 	while (advance->ended != NIL)
 	{
-		BodyEnd    *body = linitial(advance->ended);
+		BodyEnd *body = linitial(advance->ended);
 
 		advance->ended = list_delete_first(advance->ended);
 		container_body_ended(body);
 	}
 
 	/* It holds the guard of the run already, and stopping it wants that alone. */
-	if (advance->failed_fast &&
-		run_ask_stop(run_id, RUN_FAILED, NULL))
+	if (advance->failed_fast && run_ask_stop(run_id, RUN_FAILED, NULL))
 		wakeup_scheduler(ERRAND_STOP);
 
-	if (advance->awaited == 0 ||
-		run_count_down(run_id, advance->awaited) != 0)
+	if (advance->awaited == 0 || run_count_down(run_id, advance->awaited) != 0)
 		return false;
 	run_finish(run_id);
 	return true;
@@ -148,7 +146,7 @@ advance_activity(Advance *advance, const ActivityRow *row, ActivityEnd end)
 {
 	const RunInfo *run = advance->run;
 	const ActivityDef *def = &run->document->activities[row->activity_no];
-	Level		level;
+	Level level;
 
 	level_begin(&level, advance, scope_of(run->document, row));
 	if (advance->may_claim)
@@ -163,9 +161,9 @@ advance_activity(Advance *advance, const ActivityRow *row, ActivityEnd end)
 static bool
 detached_ended(const RunInfo *run, const ActivityRow *row)
 {
-	Advance    *advance;
+	Advance *advance;
 	ActivityRow container;
-	char	   *error;
+	char *error;
 
 	if (row->detached_to < 0)
 	{
@@ -187,7 +185,7 @@ void
 advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 {
 	const Graph *graph = scope->list->graph;
-	Level		level;
+	Level level;
 
 	level_begin(&level, advance, scope);
 	insert_variables(advance->run, scope);
@@ -210,18 +208,19 @@ advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 static void
 insert_variables(const RunInfo *run, const Scope *scope)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, scope->list->variables)
 	{
 		const DeclaredValue *variable = lfirst(cell);
 		VariableKey key = {run->run_id, scope->parent_no, scope->iteration,
-		variable->name};
-		JsonbValue	null = {.type = jbvNull};
+						   variable->name};
+		JsonbValue null = {.type = jbvNull};
 
-		run_variable_insert(&key, variable->default_value != NULL ?
-							variable->default_value :
-							JsonbValueToJsonb(&null));
+		run_variable_insert(&key,
+							variable->default_value != NULL ?
+								variable->default_value :
+								JsonbValueToJsonb(&null));
 	}
 }
 
@@ -238,8 +237,9 @@ hand_out_roots(Level *level, TimestampTz due_at)
 		if (due_at != 0)
 			wakeup_at(due_at);
 		else
-			apply_status(level, place, place == level->candidate ?
-						 ACTIVITY_IN_PROGRESS : ACTIVITY_QUEUED);
+			apply_status(level, place,
+						 place == level->candidate ? ACTIVITY_IN_PROGRESS :
+													 ACTIVITY_QUEUED);
 	}
 }
 
@@ -264,15 +264,19 @@ level_finish(Level *level)
 	ActivityEnd verdict = END_NONE;
 
 	while (!binaryheap_empty(level->pending))
-		decide_dependent(level,
-						 (int32) (DatumGetInt64(binaryheap_first(level->pending)) >> 32));
+	{
+		int64 first = DatumGetInt64(binaryheap_first(level->pending));
+
+		decide_dependent(level, (int32) (first >> 32));
+	}
 	if (scope->list->container < 0)
 		level->advance->awaited += level->awaited;
 	else if (level->awaited > 0)
 	{
 		if (scope->list->count == 1)
 			verdict = graph_succeeded(scope->list->graph, level->ends) ?
-				END_SUCCEEDED : END_FAILED;
+				END_SUCCEEDED :
+				END_FAILED;
 		if (scope_count_down(level->advance->run->run_id, scope,
 							 level->awaited, verdict) == 0)
 			scope_ended(level, verdict);
@@ -289,8 +293,8 @@ scope_ended(Level *level, ActivityEnd verdict)
 {
 	const RunInfo *run = level->advance->run;
 	const ActivityList *list = level->scope->list;
-	BodyEnd    *body = palloc0(sizeof(BodyEnd));
-	int			last = list->count - 1;
+	BodyEnd *body = palloc0(sizeof(BodyEnd));
+	int last = list->count - 1;
 	ActivityEnd *ends = level->ends;
 
 	if (verdict == END_NONE)
@@ -316,17 +320,16 @@ static void
 follow(Level *level, int place, ActivityEnd end)
 {
 	const Graph *graph = level->scope->list->graph;
-	int			i;
+	int i;
 
 	level->ends[place] = end;
 	if (level_def(level, place)->awaited)
 		level->awaited++;
 	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{
-		int			edge = graph->out_edges[i];
+		int edge = graph->out_edges[i];
 
-		binaryheap_add(level->pending,
-					   pack_edge(&graph->edges[edge], edge));
+		binaryheap_add(level->pending, pack_edge(&graph->edges[edge], edge));
 	}
 }
 
@@ -335,13 +338,13 @@ static void
 decide_dependent(Level *level, int place)
 {
 	const Graph *graph = level->scope->list->graph;
-	int			ended = 0;
-	int			unmet = 0;
+	int ended = 0;
+	int unmet = 0;
 	ActivityStatus status;
 
 	while (!binaryheap_empty(level->pending))
 	{
-		int64		packed = DatumGetInt64(binaryheap_first(level->pending));
+		int64 packed = DatumGetInt64(binaryheap_first(level->pending));
 		const GraphEdge *edge = &graph->edges[(int32) (packed & PG_INT32_MAX)];
 
 		if (edge->to != place)
@@ -352,8 +355,8 @@ decide_dependent(Level *level, int place)
 			unmet++;
 	}
 	status = activity_dependencies_ended(level->advance->run->run_id,
-										 level->scope->first_no + place,
-										 ended, unmet,
+										 level->scope->first_no + place, ended,
+										 unmet,
 										 status_when_ready(level, place),
 										 level_def(level, place)->join_any,
 										 MyProcPid);
@@ -363,7 +366,7 @@ decide_dependent(Level *level, int place)
 static void
 apply_status(Level *level, int place, ActivityStatus status)
 {
-	WorkOrder	order = level_order(level, place);
+	WorkOrder order = level_order(level, place);
 
 	switch (status)
 	{
@@ -379,8 +382,8 @@ apply_status(Level *level, int place, ActivityStatus status)
 		case ACTIVITY_INACTIVE:
 			follow(level, place, level_def(level, place)->on_inactive);
 			break;
-		case ACTIVITY_WAITING:	/* for others */
-		case ACTIVITY_CANCELLED:	/* it has started, or the run has stopped */
+		case ACTIVITY_WAITING:   /* for others */
+		case ACTIVITY_CANCELLED: /* it has started, or the run has stopped */
 		case ACTIVITY_SUCCEEDED:
 		case ACTIVITY_FAILED:
 			break;
@@ -415,13 +418,13 @@ static int
 best_dependent(Level *level, int place)
 {
 	const Graph *graph = level->scope->list->graph;
-	WorkOrder	best;
-	int			found = -1;
-	int			i;
+	WorkOrder best;
+	int found = -1;
+	int i;
 
 	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{
-		int			to = graph->edges[graph->out_edges[i]].to;
+		int to = graph->edges[graph->out_edges[i]].to;
 
 		if (found < 0 || better(level, to, &best))
 		{
@@ -437,8 +440,8 @@ static int
 best_root(Level *level)
 {
 	const Graph *graph = level->scope->list->graph;
-	WorkOrder	best;
-	int			found = -1;
+	WorkOrder best;
+	int found = -1;
 
 	for (int place = 0; place < graph->nnodes; place++)
 	{
@@ -463,7 +466,7 @@ may_go_on_with(const WorkOrder *order)
 static bool
 better(Level *level, int place, WorkOrder *best)
 {
-	WorkOrder	order = level_order(level, place);
+	WorkOrder order = level_order(level, place);
 
 	return work_compare(&order, best) < 0;
 }
@@ -485,20 +488,18 @@ level_def(const Level *level, int place)
 WorkOrder
 work_order(const RunInfo *run, int32 no, int32 activity_no)
 {
-	return (WorkOrder)
-	{
-		.run_priority = run->priority,
-		.run_id = run->run_id,
-		.priority = run->document->activities[activity_no].priority,
-		.no = no,
-		.activity_no = activity_no
-	};
+	return (
+		WorkOrder){.run_priority = run->priority,
+				   .run_id = run->run_id,
+				   .priority = run->document->activities[activity_no].priority,
+				   .no = no,
+				   .activity_no = activity_no};
 }
 
 const ActivityDef *
 run_activity(const RunInfo *run, int32 no)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	ActivityRow *row;
 
 	/* The run's own scope is numbered as the document is. */
@@ -523,8 +524,8 @@ pack_edge(const GraphEdge *edge, int index)
 static int
 compare_edges(Datum a, Datum b, void *arg)
 {
-	int64		left = DatumGetInt64(a);
-	int64		right = DatumGetInt64(b);
+	int64 left = DatumGetInt64(a);
+	int64 right = DatumGetInt64(b);
 
 	return left < right ? 1 : left > right ? -1 : 0;
 }
@@ -537,8 +538,8 @@ bool
 failure_stops_run(const RunInfo *run, const ActivityDef *def)
 {
 	const Graph *graph = def->list->graph;
-	int			place = activity_place(def);
-	int			i;
+	int place = activity_place(def);
+	int i;
 
 	if (!run->document->fail_fast || !def->active)
 		return false;
@@ -552,20 +553,20 @@ void
 run_finish(int64 run_id)
 {
 	const RunInfo *info = run_info(run_id);
-	RunRow	   *run = run_load(run_id, true);
+	RunRow *run = run_load(run_id, true);
 	const ActivityList *list = info->document->list;
-	Scope		scope = {.list = list, .parent_no = -1};
+	Scope scope = {.list = list, .parent_no = -1};
 	ActivityEnd *ends = palloc(list->count * sizeof(ActivityEnd));
-	RunStatus	status;
-	Jsonb	   *output = NULL;
-	char	   *error = NULL;
+	RunStatus status;
+	Jsonb *output = NULL;
+	char *error = NULL;
 
 	activity_ends(run_id, info->document, &scope, ends);
 	if (run->stop_status != RUN_QUEUED)
 		status = run->stop_status;
 	else
 		status = graph_succeeded(list->graph, ends) ? RUN_SUCCEEDED :
-			RUN_FAILED;
+													  RUN_FAILED;
 
 	if (status == RUN_SUCCEEDED && info->document->output != NULL)
 	{
@@ -575,12 +576,13 @@ run_finish(int64 run_id)
 	}
 	if (error == NULL && status != RUN_SUCCEEDED)
 		error = run->stop_reason != NULL ? run->stop_reason :
-			activity_first_error(run_id, NULL);
+										   activity_first_error(run_id, NULL);
 	if (error == NULL && status == RUN_FAILED)
 		error = "an inactive activity counts as failed";
 
-	run_end(run_id, status, status == RUN_SUCCEEDED ?
-			count_failures(info, ends) : 0, output, error);
+	run_end(run_id, status,
+			status == RUN_SUCCEEDED ? count_failures(info, ends) : 0, output,
+			error);
 	wakeup_run_event(run_id);
 	if (info->document->concurrency > 0)
 		wakeup_scheduler(ERRAND_ADMIT);
@@ -597,8 +599,8 @@ static int
 count_failures(const RunInfo *run, const ActivityEnd *ends)
 {
 	const Document *document = run->document;
-	List	   *containers = NIL;
-	int			failures = 0;
+	List *containers = NIL;
+	int failures = 0;
 
 	for (int no = 0; no < document->nactivities; no++)
 	{
@@ -609,7 +611,7 @@ count_failures(const RunInfo *run, const ActivityEnd *ends)
 				document->activities[no].active;
 	}
 	return document->nested ? activity_failures(run->run_id, containers) :
-		failures;
+							  failures;
 }
 
 /* A path that finds nothing fails the run, and not whoever ends it. */
@@ -618,8 +620,8 @@ work_out_output(const RunInfo *run, char **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	Jsonb	   *volatile output = NULL;
-	Scope		scope = {.list = run->document->list, .parent_no = -1};
+	Jsonb *volatile output = NULL;
+	Scope scope = {.list = run->document->list, .parent_no = -1};
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -633,7 +635,7 @@ work_out_output(const RunInfo *run, char **error)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *data;
+		ErrorData *data;
 
 		MemoryContextSwitchTo(context);
 		data = CopyErrorData();
@@ -650,6 +652,7 @@ work_out_output(const RunInfo *run, char **error)
 static void
 announce_end(int64 run_id, const char *status)
 {
-	Async_Notify("mlpipe", psprintf("{\"run_id\": " INT64_FORMAT
-									", \"status\": \"%s\"}", run_id, status));
+	Async_Notify("mlpipe",
+				 psprintf("{\"run_id\": " INT64_FORMAT ", \"status\": \"%s\"}",
+						  run_id, status));
 }

@@ -16,20 +16,20 @@
 /* A run as far as its activities' ends need it. */
 typedef struct RunInfo
 {
-	int64		run_id;
-	int32		priority;
-	Oid			run_as;
-	int64		version_id;
+	int64 run_id;
+	int32 priority;
+	Oid run_as;
+	int64 version_id;
 	const Document *document;
 } RunInfo;
 
 /* An activity that the caller has claimed along with the end of another. */
 typedef struct NextActivity
 {
-	bool		claimed;
-	bool		taken;			/* from the queue, and not a dependent */
-	WorkOrder	order;
-	int32		attempt;
+	bool claimed;
+	bool taken; /* from the queue, and not a dependent */
+	WorkOrder order;
+	int32 attempt;
 } NextActivity;
 
 struct ActivityRow;
@@ -52,8 +52,7 @@ extern bool advance_after_end(const RunInfo *run,
  * Does the failure of this activity stop the run?  Then all its activities have
  * to be locked before the one that failed is marked: activities_lock().
  */
-extern bool failure_stops_run(const RunInfo *run,
-							  const ActivityDef *def);
+extern bool failure_stops_run(const RunInfo *run, const ActivityDef *def);
 
 /*
  * Scopes that a container begins with: any number of them, one after the other.
@@ -79,4 +78,4 @@ extern const ActivityDef *run_activity(const RunInfo *run, int32 no);
 /* Ends a run that has nothing left; used by run_stop() too. */
 extern void run_finish(int64 run_id);
 
-#endif							/* MLPIPE_ADVANCE_H */
+#endif /* MLPIPE_ADVANCE_H */

@@ -38,8 +38,8 @@
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 
-#define CLAIM_AGAIN_AFTER	(1 * USECS_PER_SEC)
-#define MIN_TIME_LIMIT		(USECS_PER_SEC / 100)
+#define CLAIM_AGAIN_AFTER (1 * USECS_PER_SEC)
+#define MIN_TIME_LIMIT    (USECS_PER_SEC / 100)
 
 static int32 claim(const WorkOrder *order);
 static void let_cancels_in(void);
@@ -55,7 +55,7 @@ static int64 time_limit(ActivityCall *call);
 static bool finish_outcome(ActivityCall *call, ActivityOutcome outcome,
 						   NextActivity *next);
 static void store_variables(ActivityCall *call);
-static int	compare_variables(const ListCell *a, const ListCell *b);
+static int compare_variables(const ListCell *a, const ListCell *b);
 static bool park(ActivityCall *call, NextActivity *next);
 static void claim_from_queue(NextActivity *next);
 static void publish_step(int64 run_id, int32 no);
@@ -66,7 +66,7 @@ static void attempt_context(void *arg);
 int32
 attempt_claim(const WorkOrder *order)
 {
-	int32		attempt;
+	int32 attempt;
 
 	slot_work_on(order, 0, NULL);
 	HOLD_CANCEL_INTERRUPTS();
@@ -90,8 +90,8 @@ attempt_claim(const WorkOrder *order)
 static int32
 claim(const WorkOrder *order)
 {
-	EngineMode	mode;
-	int32		attempt;
+	EngineMode mode;
+	int32 attempt;
 
 	engine_mode_enter(&mode);
 
@@ -107,8 +107,8 @@ claim(const WorkOrder *order)
 	{
 		/* Its row is locked, by a cancel in an open transaction, say. */
 		control_lock();
-		database_find(MyDatabaseId)->refill_at =
-			GetCurrentTimestamp() + CLAIM_AGAIN_AFTER;
+		database_find(MyDatabaseId)->refill_at = GetCurrentTimestamp() +
+			CLAIM_AGAIN_AFTER;
 		control_unlock();
 		wakeup_scheduler(ERRAND_REFILL);
 	}
@@ -153,7 +153,7 @@ static bool
 may_be_first(const Document *document, int32 activity_no)
 {
 	const Graph *graph = document->list->graph;
-	int			i;
+	int i;
 
 	/* One inside of a container comes after that. */
 	if (activity_no >= graph->nnodes)
@@ -169,18 +169,18 @@ may_be_first(const Document *document, int32 activity_no)
 void
 attempt_run(const WorkOrder *order, int32 attempt, NextActivity *next)
 {
-	Failure    *volatile failure = NULL;
-	MemoryContext failure_context = AllocSetContextCreate(TopMemoryContext,
-														  "mlpipe failure",
-														  ALLOCSET_SMALL_SIZES);
+	Failure *volatile failure = NULL;
+	MemoryContext failure_context =
+		AllocSetContextCreate(TopMemoryContext, "mlpipe failure",
+							  ALLOCSET_SMALL_SIZES);
 
 	next->claimed = false;
 	next->taken = false;
 	PG_TRY();
 	{
 		work_begin();
-		work(call_begin(order->run_id, order->no, order->activity_no,
-						attempt), next);
+		work(call_begin(order->run_id, order->no, order->activity_no, attempt),
+			 next);
 	}
 	PG_CATCH();
 	{
@@ -206,14 +206,12 @@ static void
 work(ActivityCall *call, NextActivity *next)
 {
 	ActivityOutcome outcome;
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = attempt_context,
-		.arg = call
-	};
-	int64		run_id = call->run_id;
-	int32		no = call->no;
-	bool		run_ended;
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = attempt_context,
+									 .arg = call};
+	int64 run_id = call->run_id;
+	int32 no = call->no;
+	bool run_ended;
 
 	error_context_stack = &callback;
 	session_reset();
@@ -294,7 +292,7 @@ time_limit(ActivityCall *call)
 static bool
 finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
 {
-	bool		run_ended = false;
+	bool run_ended = false;
 
 	XactReadOnly = false;
 	journal_write(call->run_id, call->no, 0);
@@ -323,8 +321,8 @@ finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
 static void
 store_variables(ActivityCall *call)
 {
-	EngineMode	mode;
-	ListCell   *cell;
+	EngineMode mode;
+	ListCell *cell;
 
 	if (call->variables == NIL)
 		return;
@@ -352,12 +350,11 @@ compare_variables(const ListCell *a, const ListCell *b)
 static bool
 park(ActivityCall *call, NextActivity *next)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	TimestampTz limit = DT_NOEND;
-	bool		parked;
+	bool parked;
 
-	if (call->def->timeout > 0 &&
-		!(call->def->kind->takes & TAKES_ITS_TIME))
+	if (call->def->timeout > 0 && !(call->def->kind->takes & TAKES_ITS_TIME))
 		limit = GetCurrentTimestamp() + call->def->timeout;
 	if (call->due_at != 0 && call->due_at <= GetCurrentTimestamp() &&
 		activity_type(call->def)->when_due == DUE_SUCCEEDS)
@@ -369,8 +366,8 @@ park(ActivityCall *call, NextActivity *next)
 						   call->output);
 	engine_mode_leave(&mode);
 	if (!parked)
-		return activity_cancel(run_info(call->run_id), call->no,
-							   call->attempt, NULL);
+		return activity_cancel(run_info(call->run_id), call->no, call->attempt,
+							   NULL);
 	if (call->due_at != 0)
 		wakeup_at(Min(call->due_at, limit));
 	wakeup_run_event(call->run_id);
@@ -410,7 +407,7 @@ record_failure(const WorkOrder *order, int32 attempt, const Failure *failure,
 			   NextActivity *next)
 {
 	const RunInfo *run;
-	bool		run_ended;
+	bool run_ended;
 
 	next->claimed = false;
 

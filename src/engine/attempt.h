@@ -23,4 +23,4 @@ extern int32 attempt_claim(const WorkOrder *order);
 extern void attempt_run(const WorkOrder *order, int32 attempt,
 						NextActivity *next);
 
-#endif							/* MLPIPE_ATTEMPT_H */
+#endif /* MLPIPE_ATTEMPT_H */

@@ -12,10 +12,10 @@
 
 #include "engine/board.h"
 
-static int	collect_queue(Oid database, const ReadyEntry **entries,
-						  BoardQueueEntry *copies, int room);
-static int	collect_lane(const Lane *lane, const ReadyEntry **entries,
-						 int count, int room);
+static int collect_queue(Oid database, const ReadyEntry **entries,
+						 BoardQueueEntry *copies, int room);
+static int collect_lane(const Lane *lane, const ReadyEntry **entries,
+						int count, int room);
 static const ReadyEntry *entry_of(const pairingheap_node *node);
 static void count_executors(BoardFacts *facts);
 static void look_at_lanes(BoardFacts *facts, Oid database);
@@ -24,7 +24,7 @@ ExecutorSlot *
 board_slots(Oid database, int64 run_id, int *count)
 {
 	ExecutorSlot *copies;
-	int			i;
+	int i;
 
 	*count = 0;
 	if (control == NULL)
@@ -47,8 +47,8 @@ board_slots(Oid database, int64 run_id, int *count)
 BoardStep *
 board_steps(Oid database, int64 run_id, int *count)
 {
-	BoardStep  *copies;
-	int			i;
+	BoardStep *copies;
+	int i;
 
 	*count = 0;
 	if (control == NULL)
@@ -58,7 +58,7 @@ board_steps(Oid database, int64 run_id, int *count)
 	for (i = 0; i < MAX_STEPS; i++)
 	{
 		const StepState *step = &control->steps[i];
-		BoardStep  *copy = &copies[*count];
+		BoardStep *copy = &copies[*count];
 
 		/* A run_id of 0: removed, but its workers have not all left yet. */
 		if (step->lane == NULL || step->lane->database != database ||
@@ -87,7 +87,7 @@ board_queue(Oid database, int *count)
 {
 	const ReadyEntry **entries;
 	BoardQueueEntry *copies;
-	int			room;
+	int room;
 
 	*count = 0;
 	if (control == NULL)
@@ -107,9 +107,9 @@ static int
 collect_queue(Oid database, const ReadyEntry **entries,
 			  BoardQueueEntry *copies, int room)
 {
-	int			count = 0;
-	int			done = 0;
-	int			i;
+	int count = 0;
+	int done = 0;
+	int i;
 
 	for (i = 0; i < MAX_LANES; i++)
 	{
@@ -134,7 +134,7 @@ collect_queue(Oid database, const ReadyEntry **entries,
 static int
 collect_lane(const Lane *lane, const ReadyEntry **entries, int count, int room)
 {
-	int			next = count;
+	int next = count;
 
 	if (lane->ready.ph_root != NULL && count < room)
 		entries[count++] = entry_of(lane->ready.ph_root);
@@ -157,9 +157,9 @@ entry_of(const pairingheap_node *node)
 BoardFacts
 board_facts(Oid database)
 {
-	BoardFacts	facts = {0};
+	BoardFacts facts = {0};
 	const DatabaseState *state;
-	int			i;
+	int i;
 
 	facts.loaded = control != NULL;
 	if (!facts.loaded)
@@ -181,11 +181,11 @@ board_facts(Oid database)
 static void
 count_executors(BoardFacts *facts)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < control->nslots; i++)
 	{
-		SlotState	state = control->slots[i].state;
+		SlotState state = control->slots[i].state;
 
 		if (state == SLOT_FREE || state == SLOT_DEAD)
 			continue;
@@ -199,14 +199,15 @@ count_executors(BoardFacts *facts)
 static void
 look_at_lanes(BoardFacts *facts, Oid database)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_LANES; i++)
 	{
 		const Lane *lane = &control->lanes[i];
 
 		if (lane->database == database && lane->nexecutors == 0 &&
-			(lane->nready > 0 || !dlist_is_empty(unconstify(dlist_head *, &lane->steps))) &&
+			(lane->nready > 0 ||
+			 !dlist_is_empty(unconstify(dlist_head *, &lane->steps))) &&
 			lane->waiting_since != 0 &&
 			(facts->starved_since == 0 ||
 			 lane->waiting_since < facts->starved_since))

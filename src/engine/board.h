@@ -22,13 +22,13 @@ extern ExecutorSlot *board_slots(Oid database, int64 run_id, int *count);
 /* A parallel activity that hands out mini-batches. */
 typedef struct BoardStep
 {
-	int64		run_id;
-	int32		no;
-	int32		batches;
-	int32		succeeded;
-	int32		failed;
-	int64		items;
-	int64		items_done;
+	int64 run_id;
+	int32 no;
+	int32 batches;
+	int32 succeeded;
+	int32 failed;
+	int64 items;
+	int64 items_done;
 } BoardStep;
 
 /* Of one run, or with run_id 0 of all. */
@@ -36,8 +36,8 @@ extern BoardStep *board_steps(Oid database, int64 run_id, int *count);
 
 typedef struct BoardQueueEntry
 {
-	Oid			role;
-	WorkOrder	order;
+	Oid role;
+	WorkOrder order;
 } BoardQueueEntry;
 
 /* What is ready in a database, in no particular order. */
@@ -45,15 +45,15 @@ extern BoardQueueEntry *board_queue(Oid database, int *count);
 
 typedef struct BoardFacts
 {
-	bool		loaded;			/* is there shared memory at all? */
-	int			scheduler_pid;	/* of that database; 0: none */
-	int			schedulers;		/* in the whole server, like the next two */
-	int			executors;
-	int			idle;
-	TimestampTz starved_since;	/* since when a lane of that database has work
+	bool loaded;       /* is there shared memory at all? */
+	int scheduler_pid; /* of that database; 0: none */
+	int schedulers;    /* in the whole server, like the next two */
+	int executors;
+	int idle;
+	TimestampTz starved_since; /* since when a lane of that database has work
 								 * and no executor; 0: none */
 } BoardFacts;
 
 extern BoardFacts board_facts(Oid database);
 
-#endif							/* MLPIPE_BOARD_H */
+#endif /* MLPIPE_BOARD_H */

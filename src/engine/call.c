@@ -21,7 +21,7 @@
 static List *scopes_around(ActivityCall *call);
 static List *call_rows(ActivityCall *call);
 
-#define MAX_OUTPUT_BYTES	(64 * 1024 * 1024)
+#define MAX_OUTPUT_BYTES (64 * 1024 * 1024)
 
 ActivityCall *MyCall = NULL;
 
@@ -59,7 +59,7 @@ call_context(ActivityCall *call)
 	if (call->run_context == NULL)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(call->context);
-		EngineMode	mode;
+		EngineMode mode;
 
 		engine_mode_enter(&mode);
 		call->run_context = run_context_load(call->run_id, call->document,
@@ -74,13 +74,13 @@ call_context(ActivityCall *call)
 static List *
 scopes_around(ActivityCall *call)
 {
-	List	   *scopes = NIL;
-	List	   *rows;
-	ListCell   *cell;
+	List *scopes = NIL;
+	List *rows;
+	ListCell *cell;
 
 	if (call->def->list->container < 0)
 	{
-		Scope	   *scope = palloc0(sizeof(Scope));
+		Scope *scope = palloc0(sizeof(Scope));
 
 		scope->list = call->document->list;
 		scope->parent_no = -1;
@@ -99,7 +99,7 @@ call_rows(ActivityCall *call)
 	if (call->rows == NIL)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(call->context);
-		EngineMode	mode;
+		EngineMode mode;
 
 		engine_mode_enter(&mode);
 		call->rows = activity_ancestry(call->run_id, call->no);
@@ -127,7 +127,7 @@ call_deadline(ActivityCall *call)
 const DeclaredValue *
 call_variable(ActivityCall *call, const char *name, VariableKey *key)
 {
-	int			level;
+	int level;
 	const DeclaredValue *variable = document_find_variable(call->document,
 														   call->def, name,
 														   &level);
@@ -150,7 +150,7 @@ call_variable(ActivityCall *call, const char *name, VariableKey *key)
 void
 call_lock_variable(ActivityCall *call, const VariableKey *key)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	run_variable_lock(key);

@@ -35,8 +35,8 @@ static void create_run(const ChangeGroup *group);
 void
 changes_to_runs(void)
 {
-	List	   *groups = NIL;
-	ListCell   *cell;
+	List *groups = NIL;
+	ListCell *cell;
 
 	if (!try_in_transaction(read_groups, &groups))
 		return;
@@ -47,8 +47,8 @@ changes_to_runs(void)
 static void
 read_groups(void *arg)
 {
-	List	  **groups = arg;
-	EngineMode	mode;
+	List **groups = arg;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	*groups = changes_grouped();
@@ -59,7 +59,7 @@ static void
 turn_into_run(void *arg)
 {
 	ChangeGroup *group = arg;
-	EngineMode	mode;
+	EngineMode mode;
 
 	if (needs_run(group))
 		create_run(group);
@@ -72,8 +72,8 @@ turn_into_run(void *arg)
 static bool
 needs_run(const ChangeGroup *group)
 {
-	EngineMode	mode;
-	bool		awaited;
+	EngineMode mode;
+	bool awaited;
 
 	if (!group->wanted)
 		return false;
@@ -87,16 +87,14 @@ needs_run(const ChangeGroup *group)
 static void
 create_run(const ChangeGroup *group)
 {
-	RunRequest	request = {
-		.pipeline_id = group->pipeline_id,
-		.version_id = group->version_id,
-		.document = version_document(group->version_id),
-		.run_as = group->run_as,
-		.submitted_by = group->submitted_by,
-		.parameters = group->parameters,
-		.trigger = group->trigger,
-		.not_before = group->not_before
-	};
+	RunRequest request = {.pipeline_id = group->pipeline_id,
+						  .version_id = group->version_id,
+						  .document = version_document(group->version_id),
+						  .run_as = group->run_as,
+						  .submitted_by = group->submitted_by,
+						  .parameters = group->parameters,
+						  .trigger = group->trigger,
+						  .not_before = group->not_before};
 
 	(void) run_create(&request);
 }

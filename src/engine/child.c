@@ -83,25 +83,28 @@ skip_parent(const RunInfo *parent, const ActivityRow *row)
 static Failure *
 child_failure(int64 run_id, RunStatus status, const char *error)
 {
-	char	   *sqlstate = status == RUN_FAILED ?
-		failure_first_sqlstate(run_id) : NULL;
+	char *sqlstate = status == RUN_FAILED ? failure_first_sqlstate(run_id) :
+											NULL;
 
 	return failure_create(CurrentMemoryContext,
 						  sqlstate != NULL ? sqlstate : "P0001",
-						  error != NULL ? error :
-						  psprintf("run " INT64_FORMAT " ended %s", run_id,
-								   run_status_name(status)),
-						  psprintf("It is the child run " INT64_FORMAT " that %s.",
-								   run_id, status == RUN_CANCELLED ?
-								   "was cancelled" : "failed"),
+						  error != NULL ?
+							  error :
+							  psprintf("run " INT64_FORMAT " ended %s", run_id,
+									   run_status_name(status)),
+						  psprintf("It is the child run " INT64_FORMAT
+								   " that %s.",
+								   run_id,
+								   status == RUN_CANCELLED ? "was cancelled" :
+															 "failed"),
 						  NULL);
 }
 
 void
 stop_runs(void)
 {
-	List	   *runs = NIL;
-	ListCell   *cell;
+	List *runs = NIL;
+	ListCell *cell;
 
 	if (!try_in_transaction(list_runs, &runs))
 		return;
@@ -124,21 +127,21 @@ stop_again(void)
 Jsonb *
 child_output(int64 run_id, RunStatus status, Jsonb *value)
 {
-	JsonbValue	null = {.type = jbvNull};
-	Output		output;
+	JsonbValue null = {.type = jbvNull};
+	Output output;
 
 	output_begin(&output);
 	output_count(&output, "run_id", run_id);
 	output_text(&output, "status", run_status_name(status));
-	output_json(&output, "output", value != NULL ? value :
-				JsonbValueToJsonb(&null));
+	output_json(&output, "output",
+				value != NULL ? value : JsonbValueToJsonb(&null));
 	return output_end(&output);
 }
 
 static void
 list_runs(void *arg)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	*(List **) arg = runs_to_stop();
@@ -148,11 +151,13 @@ list_runs(void *arg)
 static void
 stop_one(void *arg)
 {
-	StopRow    *row = arg;
-	bool		ended;
+	StopRow *row = arg;
+	bool ended;
 
-	(void) run_stop(row->run_id, row->stop_status == RUN_CANCELLED ?
-					STOP_CANCELLED : STOP_FAIL_FAST, row->reason, &ended);
+	(void) run_stop(row->run_id,
+					row->stop_status == RUN_CANCELLED ? STOP_CANCELLED :
+														STOP_FAIL_FAST,
+					row->reason, &ended);
 	if (ended)
 		ForceSyncCommit();
 }

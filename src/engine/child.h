@@ -20,4 +20,4 @@ extern void child_ended(const RunRow *run, RunStatus status, Jsonb *output,
 /* The output of an activity that has, or had, that child. */
 extern Jsonb *child_output(int64 run_id, RunStatus status, Jsonb *value);
 
-#endif							/* MLPIPE_CHILD_H */
+#endif /* MLPIPE_CHILD_H */

@@ -43,14 +43,16 @@ container_succeed(BodyEnd *body, Jsonb *output)
 void
 container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 {
-	int64		run_id = body->run->run_id;
-	const char *error = failure != NULL ? failure->message :
+	int64 run_id = body->run->run_id;
+	const char *error = failure != NULL ?
+		failure->message :
 		activity_first_error(run_id, body->scope->container);
 	ActivityRow row;
 
 	if (activity_end(run_id, body->scope->parent_no, 0, ACTIVITY_FAILED,
-					 output, error != NULL ? error : "an activity in it failed",
-					 -1, -1, &row) == END_NOT_OURS)
+					 output,
+					 error != NULL ? error : "an activity in it failed", -1,
+					 -1, &row) == END_NOT_OURS)
 		return;
 	if (failure != NULL)
 		failure_insert(run_id, row.no, 0, row.attempt, failure);
@@ -60,20 +62,22 @@ container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 void
 container_fail_output(BodyEnd *body)
 {
-	container_fail(body,
-				   failure_create(CurrentMemoryContext, "54000",
-								  psprintf("output of activity \"%s\" is too large",
-										   body->def->name),
-								  "The outputs inside of it have more than 64 MB together.",
-								  "Write large results to a table."),
-				   NULL);
+	container_fail(
+		body,
+		failure_create(
+			CurrentMemoryContext, "54000",
+			psprintf("output of activity \"%s\" is too large",
+					 body->def->name),
+			"The outputs inside of it have more than 64 MB together.",
+			"Write large results to a table."),
+		NULL);
 }
 
 void
 container_repeat(BodyEnd *body, TimestampTz due_at)
 {
-	int64		run_id = body->run->run_id;
-	Scope	   *next = palloc(sizeof(Scope));
+	int64 run_id = body->run->run_id;
+	Scope *next = palloc(sizeof(Scope));
 
 	*next = *body->scope;
 	next->iteration++;
@@ -86,18 +90,18 @@ LoopState
 container_next_item(BodyEnd *body, int32 max_failures)
 {
 	const Scope *scope = body->scope;
-	int64		run_id = body->run->run_id;
-	int32		nrows = scope->list->nrows;
-	Scope	   *next = palloc(sizeof(Scope));
-	int32		first_no = scope->first_no - (scope->iteration - 1) * nrows;
+	int64 run_id = body->run->run_id;
+	int32 nrows = scope->list->nrows;
+	Scope *next = palloc(sizeof(Scope));
+	int32 first_no = scope->first_no - (scope->iteration - 1) * nrows;
 
 	*next = *scope;
 	next->iteration = scope_begin_next(run_id, scope->parent_no,
-									   scope->iteration, first_no,
-									   scope->list, max_failures);
+									   scope->iteration, first_no, scope->list,
+									   max_failures);
 	if (next->iteration == 0)
-		return loop_count_down(run_id, scope->parent_no) == 0 ?
-			LOOP_IS_OVER : LOOP_GOES_ON;
+		return loop_count_down(run_id, scope->parent_no) == 0 ? LOOP_IS_OVER :
+																LOOP_GOES_ON;
 	next->first_no = first_no + (next->iteration - 1) * nrows;
 	advance_scope(body->advance, next, 0);
 	return LOOP_GOES_ON;
@@ -107,14 +111,15 @@ bool
 container_start(ActivityCall *call, NextActivity *next)
 {
 	const RunInfo *run = run_info(call->run_id);
-	TimestampTz due_at = call->def->timeout == 0 ? 0 :
+	TimestampTz due_at = call->def->timeout == 0 ?
+		0 :
 		GetCurrentTimestamp() + call->def->timeout;
-	Scope	   *scope = palloc0(sizeof(Scope));
-	int32		lanes = 1;
+	Scope *scope = palloc0(sizeof(Scope));
+	int32 lanes = 1;
 	ActivityRow *row;
-	Advance    *advance;
-	EngineMode	mode;
-	bool		run_ended;
+	Advance *advance;
+	EngineMode mode;
+	bool run_ended;
 
 	guard_share(run);
 	engine_mode_enter(&mode);
@@ -148,15 +153,14 @@ container_start(ActivityCall *call, NextActivity *next)
 static void
 start_items(Advance *advance, ActivityCall *call, Scope *scope, int32 lanes)
 {
-	int64		run_id = call->run_id;
-	int64		count = JB_ROOT_COUNT(call->items);
-	int32		first_no = run_take_numbers(run_id,
-											count * scope->list->nrows);
+	int64 run_id = call->run_id;
+	int64 count = JB_ROOT_COUNT(call->items);
+	int32 first_no = run_take_numbers(run_id, count * scope->list->nrows);
 
 	scope_items_insert(run_id, call->no, call->items);
 	for (int32 i = 1; i <= lanes; i++)
 	{
-		Scope	   *one = palloc(sizeof(Scope));
+		Scope *one = palloc(sizeof(Scope));
 
 		*one = *scope;
 		one->iteration = scope_begin_next(run_id, call->no, i - 1, first_no,
@@ -185,11 +189,11 @@ start_body(const RunInfo *run, Advance *advance, const ActivityRow *row,
 bool
 container_time_out(const RunInfo *run, int32 no, int32 attempt)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	ActivityRow *row;
 	const ActivityDef *def;
-	Failure    *failure;
-	bool		run_ended = false;
+	Failure *failure;
+	bool run_ended = false;
 
 	guard_alone(run);
 	engine_mode_enter(&mode);
@@ -202,7 +206,8 @@ container_time_out(const RunInfo *run, int32 no, int32 attempt)
 								 psprintf("timeout: it took longer than %g s",
 										  def->timeout / 1000000.0),
 								 NULL, NULL);
-		run_ended = def->bodies != NIL ? stop_and_fail(run, row, failure) :
+		run_ended = def->bodies != NIL ?
+			stop_and_fail(run, row, failure) :
 			activity_fail(run, no, attempt, failure, true, NULL);
 		if (run->document->has_children)
 			wakeup_scheduler(ERRAND_STOP);
@@ -216,14 +221,12 @@ static bool
 stop_and_fail(const RunInfo *run, const ActivityRow *row,
 			  const Failure *failure)
 {
-	List	   *detached = activities_stop_inside(run->run_id, row->no,
-												  row->name);
-	ListCell   *cell;
+	List *detached = activities_stop_inside(run->run_id, row->no, row->name);
+	ListCell *cell;
 
 	wakeup_run_event(run->run_id);
 	if (detached == NIL)
-		return activity_fail(run, row->no, row->attempt, failure, false,
-							 NULL);
+		return activity_fail(run, row->no, row->attempt, failure, false, NULL);
 	failure_insert(run->run_id, row->no, 0, row->attempt, failure);
 	activity_stopping(run->run_id, row->no, list_length(detached),
 					  failure->message);

@@ -20,12 +20,12 @@
 /* A scope of a container has ended. */
 typedef struct BodyEnd
 {
-	Advance    *advance;
+	Advance *advance;
 	const RunInfo *run;
-	const ActivityDef *def;		/* the container's */
+	const ActivityDef *def; /* the container's */
 	const Scope *scope;
-	bool		succeeded;		/* as the leaf rule says */
-	ActivityEnd check;			/* of the internal activity; END_NONE: no such */
+	bool succeeded;    /* as the leaf rule says */
+	ActivityEnd check; /* of the internal activity; END_NONE: no such */
 } BodyEnd;
 
 /* Asks the container's type what follows. */
@@ -63,4 +63,4 @@ extern bool container_start(ActivityCall *call, NextActivity *next);
 /* The time of one that is parked is over; by the scheduler. */
 extern bool container_time_out(const RunInfo *run, int32 no, int32 attempt);
 
-#endif							/* MLPIPE_CONTAINER_H */
+#endif /* MLPIPE_CONTAINER_H */

@@ -32,10 +32,10 @@ int64
 run_create(const RunRequest *request)
 {
 	const Document *document = request->document;
-	bool		held = document->concurrency > 0 && request->pipeline_id != 0;
-	Scope		scope = {.list = document->list, .parent_no = -1};
-	EngineMode	mode;
-	int64		run_id;
+	bool held = document->concurrency > 0 && request->pipeline_id != 0;
+	Scope scope = {.list = document->list, .parent_no = -1};
+	EngineMode mode;
+	int64 run_id;
 
 	engine_mode_enter(&mode);
 	run_id = insert_run(request, held);
@@ -61,26 +61,25 @@ run_create(const RunRequest *request)
 static int64
 insert_run(const RunRequest *request, bool held)
 {
-	NewRun		run = {
-		.version_id = request->version_id,
-		.pipeline_id = request->pipeline_id,
-		.held = held,
-		.priority = request->priority,
-		.remaining = request->document->list->nawaited,
-		.next_no = request->document->list->nrows,
-		.level = request->level,
-		.parent_run_id = request->parent_run_id,
-		.parent_no = request->parent_no,
-		.parent_attempt = request->parent_attempt,
-		.run_as = request->run_as,
-		.submitted_by = request->submitted_by,
-		.not_before = request->not_before,
-		.group_id = request->group_id,
-		.idempotency_key = request->idempotency_key,
-		.parameters = request->parameters,
-		.tags = request->tags != NULL ? request->tags : json_constant("{}"),
-		.trigger = request->trigger
-	};
+	NewRun run = {.version_id = request->version_id,
+				  .pipeline_id = request->pipeline_id,
+				  .held = held,
+				  .priority = request->priority,
+				  .remaining = request->document->list->nawaited,
+				  .next_no = request->document->list->nrows,
+				  .level = request->level,
+				  .parent_run_id = request->parent_run_id,
+				  .parent_no = request->parent_no,
+				  .parent_attempt = request->parent_attempt,
+				  .run_as = request->run_as,
+				  .submitted_by = request->submitted_by,
+				  .not_before = request->not_before,
+				  .group_id = request->group_id,
+				  .idempotency_key = request->idempotency_key,
+				  .parameters = request->parameters,
+				  .tags = request->tags != NULL ? request->tags :
+												  json_constant("{}"),
+				  .trigger = request->trigger};
 
 	return run_insert(&run);
 }
@@ -88,7 +87,7 @@ insert_run(const RunRequest *request, bool held)
 static void
 insert_variables(int64 run_id, const Document *document)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, document->variables)
 	{
@@ -96,8 +95,10 @@ insert_variables(int64 run_id, const Document *document)
 
 		VariableKey key = {run_id, -1, 0, variable->name};
 
-		run_variable_insert(&key, variable->default_value != NULL ?
-							variable->default_value : json_constant("null"));
+		run_variable_insert(&key,
+							variable->default_value != NULL ?
+								variable->default_value :
+								json_constant("null"));
 	}
 }
 
@@ -106,7 +107,7 @@ static void
 end_inactive_roots(int64 run_id, const Document *document)
 {
 	const Graph *graph = document->list->graph;
-	int			no;
+	int no;
 
 	for (no = 0; no < graph->nnodes; no++)
 	{
@@ -126,18 +127,16 @@ static void
 push_roots(int64 run_id, const RunRequest *request)
 {
 	const Graph *graph = request->document->list->graph;
-	int			no;
+	int no;
 
 	for (no = 0; no < graph->nnodes; no++)
 	{
 		const ActivityDef *def = &request->document->activities[no];
-		WorkOrder	order = {
-			.run_priority = request->priority,
-			.run_id = run_id,
-			.priority = def->priority,
-			.no = no,
-			.activity_no = no
-		};
+		WorkOrder order = {.run_priority = request->priority,
+						   .run_id = run_id,
+						   .priority = def->priority,
+						   .no = no,
+						   .activity_no = no};
 
 		if (def->active && graph->first_in[no] == graph->first_in[no + 1])
 			wakeup_ready(request->run_as, &order);
@@ -148,13 +147,13 @@ void
 run_push_ready(int64 run_id)
 {
 	const RunInfo *run = run_info(run_id);
-	List	   *queued = activities_queued(run_id);
-	ListCell   *cell;
+	List *queued = activities_queued(run_id);
+	ListCell *cell;
 
 	foreach(cell, queued)
 	{
 		const ReadyRow *row = lfirst(cell);
-		WorkOrder	order = work_order(run, row->no, row->activity_no);
+		WorkOrder order = work_order(run, row->no, row->activity_no);
 
 		wakeup_ready(run->run_as, &order);
 	}
@@ -163,5 +162,6 @@ run_push_ready(int64 run_id)
 static Jsonb *
 json_constant(const char *text)
 {
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	return DatumGetJsonbP(
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }

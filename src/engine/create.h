@@ -13,22 +13,22 @@
 
 typedef struct RunRequest
 {
-	int32		pipeline_id;	/* 0: a document without a name */
-	int64		version_id;
+	int32 pipeline_id; /* 0: a document without a name */
+	int64 version_id;
 	const Document *document;
-	Oid			run_as;
-	Oid			submitted_by;
-	Jsonb	   *parameters;		/* complete and checked: parameters_check() */
-	Jsonb	   *tags;			/* NULL: none */
-	Jsonb	   *trigger;
-	int32		priority;
-	const char *idempotency_key;	/* NULL: none */
-	TimestampTz not_before;		/* 0: at once */
-	int64		group_id;		/* 0: a group of its own */
-	int32		level;			/* runs above it */
-	int64		parent_run_id;	/* that waits for its end; 0: none */
-	int32		parent_no;
-	int32		parent_attempt;
+	Oid run_as;
+	Oid submitted_by;
+	Jsonb *parameters; /* complete and checked: parameters_check() */
+	Jsonb *tags;       /* NULL: none */
+	Jsonb *trigger;
+	int32 priority;
+	const char *idempotency_key; /* NULL: none */
+	TimestampTz not_before;      /* 0: at once */
+	int64 group_id;              /* 0: a group of its own */
+	int32 level;                 /* runs above it */
+	int64 parent_run_id;         /* that waits for its end; 0: none */
+	int32 parent_no;
+	int32 parent_attempt;
 } RunRequest;
 
 /*
@@ -40,4 +40,4 @@ extern int64 run_create(const RunRequest *request);
 /* Puts what is ready of a run into the queue, at commit. */
 extern void run_push_ready(int64 run_id);
 
-#endif							/* MLPIPE_CREATE_H */
+#endif /* MLPIPE_CREATE_H */

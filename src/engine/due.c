@@ -25,8 +25,8 @@
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 
-#define DUE_AT_ONCE		1000
-#define PURGE_AT_ONCE	1000
+#define DUE_AT_ONCE   1000
+#define PURGE_AT_ONCE 1000
 
 static void list_due(void *arg);
 static void run_is_due(void *arg);
@@ -40,16 +40,16 @@ static void purge_some(void *arg);
 
 typedef struct DueLists
 {
-	List	   *runs;
-	List	   *activities;
+	List *runs;
+	List *activities;
 } DueLists;
 
 /* Each in a transaction of its own: one that fails does not hold up others. */
 void
 handle_due(void)
 {
-	DueLists	due = {NIL, NIL};
-	ListCell   *cell;
+	DueLists due = {NIL, NIL};
+	ListCell *cell;
 	TimestampTz next_due;
 
 	control_lock_shared();
@@ -68,8 +68,8 @@ handle_due(void)
 static void
 list_due(void *arg)
 {
-	DueLists   *due = arg;
-	EngineMode	mode;
+	DueLists *due = arg;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	due->runs = runs_due(DUE_AT_ONCE);
@@ -80,15 +80,17 @@ list_due(void *arg)
 static void
 run_is_due(void *arg)
 {
-	DueRow	   *row = arg;
+	DueRow *row = arg;
 	const RunInfo *run = run_info(row->run_id);
-	EngineMode	mode;
+	EngineMode mode;
 
 	if (!row->queued)
 	{
-		(void) run_stop(row->run_id, STOP_TIMEOUT,
-						psprintf("the run took longer than its timeout of %g s",
-								 run->document->timeout / 1000000.0), NULL);
+		(void)
+			run_stop(row->run_id, STOP_TIMEOUT,
+					 psprintf("the run took longer than its timeout of %g s",
+							  run->document->timeout / 1000000.0),
+					 NULL);
 		return;
 	}
 	engine_mode_enter(&mode);
@@ -103,7 +105,7 @@ run_is_due(void *arg)
 static void
 activity_is_due(void *arg)
 {
-	DueRow	   *row = arg;
+	DueRow *row = arg;
 	const RunInfo *run = run_info(row->run_id);
 	const ActivityDef *def = &run->document->activities[row->activity_no];
 
@@ -118,8 +120,8 @@ activity_is_due(void *arg)
 	{
 		case DUE_SUCCEEDS:
 			if (row->times_out ? fail_waiting(run, row) :
-				activity_succeed(run, row->no, row->attempt, NULL, -1, -1,
-								 NULL))
+								 activity_succeed(run, row->no, row->attempt,
+												  NULL, -1, -1, NULL))
 				ForceSyncCommit();
 			break;
 		case DUE_LOOKS_AGAIN:
@@ -136,7 +138,7 @@ activity_is_due(void *arg)
 static bool
 still_waits(const DueRow *row)
 {
-	EngineMode	mode;
+	EngineMode mode;
 	ActivityRow *now;
 
 	engine_mode_enter(&mode);
@@ -149,8 +151,8 @@ still_waits(const DueRow *row)
 static void
 start_again(const RunInfo *run, const DueRow *row)
 {
-	WorkOrder	order = work_order(run, row->no, row->activity_no);
-	EngineMode	mode;
+	WorkOrder order = work_order(run, row->no, row->activity_no);
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	activity_clear_due(row->run_id, row->no);
@@ -162,8 +164,8 @@ start_again(const RunInfo *run, const DueRow *row)
 static void
 look_again(const RunInfo *run, const DueRow *row)
 {
-	WorkOrder	order = work_order(run, row->no, row->activity_no);
-	EngineMode	mode;
+	WorkOrder order = work_order(run, row->no, row->activity_no);
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	if (activity_resume(row->run_id, row->no, row->attempt))
@@ -174,10 +176,13 @@ look_again(const RunInfo *run, const DueRow *row)
 static bool
 fail_waiting(const RunInfo *run, const DueRow *row)
 {
-	double		timeout = run->document->activities[row->activity_no].timeout / 1000000.0;
-	Failure    *failure = failure_create(CurrentMemoryContext, "57014",
-										 psprintf("timeout: the attempt took longer than %g s",
-												  timeout), NULL, NULL);
+	double timeout = run->document->activities[row->activity_no].timeout /
+		1000000.0;
+	Failure *failure =
+		failure_create(CurrentMemoryContext, "57014",
+					   psprintf("timeout: the attempt took longer than %g s",
+								timeout),
+					   NULL, NULL);
 
 	return activity_fail(run, row->no, row->attempt, failure, true, NULL);
 }
@@ -194,7 +199,7 @@ look_up_next_due(void)
 static void
 look_up(void *arg)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	*(TimestampTz *) arg = run_next_due();
@@ -204,16 +209,14 @@ look_up(void *arg)
 typedef struct Purge
 {
 	TimestampTz finished_before;
-	int64		purged;
+	int64 purged;
 } Purge;
 
 void
 purge_old_runs(void)
 {
-	Purge		purge = {
-		.finished_before = GetCurrentTimestamp() -
-		mlpipe_retention * USECS_PER_SEC
-	};
+	Purge purge = {.finished_before = GetCurrentTimestamp() -
+					   mlpipe_retention * USECS_PER_SEC};
 
 	do
 	{
@@ -226,8 +229,8 @@ purge_old_runs(void)
 static void
 purge_some(void *arg)
 {
-	Purge	   *purge = arg;
-	EngineMode	mode;
+	Purge *purge = arg;
+	EngineMode mode;
 
 	engine_mode_enter(&mode);
 	purge->purged = runs_purge(purge->finished_before, PURGE_AT_ONCE,

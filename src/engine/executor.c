@@ -44,9 +44,9 @@ typedef enum WorkKind
 
 typedef struct Work
 {
-	WorkKind	kind;
-	WorkOrder	order;
-	StepState  *step;
+	WorkKind kind;
+	WorkOrder order;
+	StepState *step;
 } Work;
 
 static uint32 wait_event;
@@ -69,7 +69,7 @@ static bool leave_idleness(bool timed_out);
 void
 mlpipe_executor_main(Datum arg)
 {
-	uint32		generation;
+	uint32 generation;
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -98,7 +98,7 @@ mlpipe_executor_main(Datum arg)
 static void
 work_until_idle(void)
 {
-	Work		work;
+	Work work;
 
 	for (;;)
 	{
@@ -142,7 +142,7 @@ do_activity(const WorkOrder *order)
 	next.claimed = next.attempt > 0;
 	while (next.claimed)
 	{
-		WorkOrder	current = next.order;
+		WorkOrder current = next.order;
 
 		reload_config_if_asked();
 		attempt_run(&current, next.attempt, &next);
@@ -157,7 +157,7 @@ do_activity(const WorkOrder *order)
 static void
 take_work(Work *work)
 {
-	Lane	   *lane = MySlot->lane;
+	Lane *lane = MySlot->lane;
 	const WorkOrder *activity;
 
 	work->kind = WORK_NONE;
@@ -185,9 +185,9 @@ take_work(Work *work)
 bool
 executor_take_activity(WorkOrder *order)
 {
-	Lane	   *lane = MySlot->lane;
+	Lane *lane = MySlot->lane;
 	const WorkOrder *activity;
-	bool		taken;
+	bool taken;
 
 	control_lock();
 	activity = ready_first(lane);
@@ -222,12 +222,12 @@ take_first(Lane *lane, WorkOrder *order)
 static StepState *
 best_step(Lane *lane)
 {
-	StepState  *best = NULL;
-	dlist_iter	iter;
+	StepState *best = NULL;
+	dlist_iter iter;
 
 	dlist_foreach(iter, &lane->steps)
 	{
-		StepState  *step = dlist_container(StepState, node, iter.cur);
+		StepState *step = dlist_container(StepState, node, iter.cur);
 
 		if (!step_is_joinable(step))
 			continue;
@@ -298,7 +298,7 @@ leave_nothing_behind(void)
 static bool
 wait_for_work(void)
 {
-	int			events;
+	int events;
 
 	pgstat_report_stat(true);
 	events = WaitLatch(MyLatch,
@@ -316,7 +316,7 @@ wait_for_work(void)
 static bool
 leave_idleness(bool timed_out)
 {
-	bool		go_on = true;
+	bool go_on = true;
 
 	control_lock();
 	if (MySlot->state == SLOT_IDLE)
@@ -332,10 +332,10 @@ leave_idleness(bool timed_out)
 bool
 executor_should_yield(StepState *step)
 {
-	Lane	   *lane = MySlot->lane;
+	Lane *lane = MySlot->lane;
 	const WorkOrder *activity;
-	StepState  *other;
-	bool		yield;
+	StepState *other;
+	bool yield;
 
 	if (!mlpipe_enabled)
 		return true;

@@ -54,4 +54,4 @@ extern ActivityCall *call_begin(int64 run_id, int32 no, int32 activity_no,
 								int32 attempt);
 extern void call_end(void);
 
-#endif							/* MLPIPE_EXECUTOR_H */
+#endif /* MLPIPE_EXECUTOR_H */

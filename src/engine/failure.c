@@ -22,11 +22,11 @@
 #include "engine/session.h"
 #include "engine/slot.h"
 
-#define INTERRUPT_AGAIN_MS	1000
+#define INTERRUPT_AGAIN_MS 1000
 
 static TimeoutId attempt_timeout_id = MAX_TIMEOUTS;
-static int64 timeout_running = 0;	/* microseconds; 0: no limit is set */
-static int64 timeout_passed = 0;	/* the one that interrupted us */
+static int64 timeout_running = 0; /* microseconds; 0: no limit is set */
+static int64 timeout_passed = 0;  /* the one that interrupted us */
 
 static void interrupt_attempt(void);
 static Interrupt take_interrupt(void);
@@ -36,9 +36,9 @@ static char *copy_or_null(const char *text);
 Failure *
 failure_catch(MemoryContext context)
 {
-	ErrorData  *error;
-	Failure    *failure;
-	Interrupt	interrupt;
+	ErrorData *error;
+	Failure *failure;
+	Interrupt interrupt;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
@@ -56,16 +56,16 @@ failure_catch(MemoryContext context)
 Failure *
 failure_from_error(const ErrorData *error, Interrupt interrupt)
 {
-	Failure    *failure = palloc0(sizeof(Failure));
-	bool		interrupted = interrupt != INTERRUPT_NONE &&
+	Failure *failure = palloc0(sizeof(Failure));
+	bool interrupted = interrupt != INTERRUPT_NONE &&
 		error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
 	strlcpy(failure->sqlstate, unpack_sql_state(error->sqlerrcode),
 			sizeof(failure->sqlstate));
 	failure->interrupt = interrupted ? interrupt : INTERRUPT_NONE;
 	failure->message = pstrdup(interrupted ? interrupt_message(interrupt) :
-							   error->message ? error->message :
-							   "missing error text");
+								   error->message ? error->message :
+													"missing error text");
 	failure->detail = copy_or_null(error->detail);
 	failure->hint = copy_or_null(error->hint);
 	failure->context = copy_or_null(error->context);
@@ -77,7 +77,7 @@ failure_create(MemoryContext context, const char *sqlstate,
 			   const char *message, const char *detail, const char *hint)
 {
 	MemoryContext previous = MemoryContextSwitchTo(context);
-	Failure    *failure = palloc0(sizeof(Failure));
+	Failure *failure = palloc0(sizeof(Failure));
 
 	strlcpy(failure->sqlstate, sqlstate, sizeof(failure->sqlstate));
 	failure->message = pstrdup(message);
@@ -97,7 +97,7 @@ copy_or_null(const char *text)
 static Interrupt
 take_interrupt(void)
 {
-	Interrupt	interrupt;
+	Interrupt interrupt;
 
 	control_lock();
 	interrupt = MySlot->interrupt;

@@ -12,12 +12,12 @@
 
 typedef struct Failure
 {
-	char		sqlstate[6];
-	char	   *message;
-	char	   *detail;			/* NULL where there is none, like the next two */
-	char	   *hint;
-	char	   *context;
-	Interrupt	interrupt;		/* why we were interrupted, if we were */
+	char sqlstate[6];
+	char *message;
+	char *detail; /* NULL where there is none, like the next two */
+	char *hint;
+	char *context;
+	Interrupt interrupt; /* why we were interrupted, if we were */
 } Failure;
 
 /*
@@ -45,4 +45,4 @@ extern void attempt_timeout_stop(void);
 /* Raises 57014 where this attempt has been interrupted, and goes on. */
 extern void attempt_check_interrupt(void);
 
-#endif							/* MLPIPE_FAILURE_H */
+#endif /* MLPIPE_FAILURE_H */

@@ -24,7 +24,7 @@
 #include "store/run_store.h"
 
 /* Attempts that may die with their worker, whatever the retry policy says. */
-#define MIN_LOST_ATTEMPTS	2
+#define MIN_LOST_ATTEMPTS 2
 
 static void require_ours(EndResult result, int64 run_id, int32 no);
 static EndResult mark_failed(const RunInfo *run, const ActivityDef *def,
@@ -41,10 +41,10 @@ bool
 activity_succeed(const RunInfo *run, int32 no, int32 attempt, Jsonb *output,
 				 int64 items_in, int64 items_out, NextActivity *next)
 {
-	EngineMode	mode;
-	EndResult	result;
+	EngineMode mode;
+	EndResult result;
 	ActivityRow row;
-	bool		ended;
+	bool ended;
 
 	/* A user's SET TRANSACTION READ ONLY is over when the user's part is. */
 	XactReadOnly = false;
@@ -64,11 +64,11 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 			  const Failure *failure, bool may_retry, NextActivity *next)
 {
 	const ActivityDef *def = run_activity(run, no);
-	EngineMode	mode;
-	EndResult	result;
+	EngineMode mode;
+	EndResult result;
 	ActivityRow row;
-	bool		ended = false;
-	int32		lost;
+	bool ended = false;
+	int32 lost;
 
 	guard_share(run);
 	engine_mode_enter(&mode);
@@ -92,9 +92,9 @@ activity_try_again(const RunInfo *run, int32 no, int32 attempt,
 				   const Failure *failure, int64 *pause)
 {
 	const ActivityDef *def = run_activity(run, no);
-	EngineMode	mode;
-	int32		lost;
-	bool		again;
+	EngineMode mode;
+	int32 lost;
+	bool again;
 
 	engine_mode_enter(&mode);
 	lost = activity_lost(run->run_id, no);
@@ -116,11 +116,11 @@ activity_lose(const RunInfo *run, int32 no, int32 attempt,
 			  const Failure *failure)
 {
 	const ActivityDef *def = run_activity(run, no);
-	EngineMode	mode;
-	EndResult	result;
+	EngineMode mode;
+	EndResult result;
 	ActivityRow row;
-	bool		ended = false;
-	int32		lost;
+	bool ended = false;
+	int32 lost;
 
 	guard_share(run);
 	engine_mode_enter(&mode);
@@ -146,10 +146,10 @@ bool
 activity_cancel(const RunInfo *run, int32 no, int32 attempt,
 				const char *reason)
 {
-	EngineMode	mode;
-	EndResult	result;
+	EngineMode mode;
+	EndResult result;
 	ActivityRow row;
-	bool		ended;
+	bool ended;
 
 	guard_share(run);
 	engine_mode_enter(&mode);
@@ -178,7 +178,8 @@ require_ours(EndResult result, int64 run_id, int32 no)
 	if (result == END_NOT_OURS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("activity %d of run " INT64_FORMAT " has been ended by another process",
+				 errmsg("activity %d of run " INT64_FORMAT
+						" has been ended by another process",
 						no, run_id)));
 }
 
@@ -199,7 +200,7 @@ is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
 static bool
 sqlstate_matches(const List *states, const char *sqlstate)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, states)
 	{
@@ -214,10 +215,10 @@ sqlstate_matches(const List *states, const char *sqlstate)
 static int64
 pause_before_retry(const RetryPolicy *retry, int32 retries)
 {
-	double		pause = retry->interval;
-	double		limit = retry->max_interval > 0 ? retry->max_interval :
-		365.0 * USECS_PER_DAY;
-	int			i;
+	double pause = retry->interval;
+	double limit = retry->max_interval > 0 ? retry->max_interval :
+											 365.0 * USECS_PER_DAY;
+	int i;
 
 	for (i = 1; i < retries && pause < limit; i++)
 		pause *= retry->backoff;
@@ -229,7 +230,7 @@ set_up_retry(const RunInfo *run, const ActivityDef *def, int32 no,
 			 int32 attempt, int64 pause, bool lost)
 {
 	TimestampTz due_at;
-	WorkOrder	order = work_order(run, no, def->no);
+	WorkOrder order = work_order(run, no, def->no);
 
 	if (!activity_requeue(run->run_id, no, attempt, pause, lost, &due_at))
 		return false;

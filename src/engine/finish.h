@@ -52,4 +52,4 @@ extern bool activity_lose(const RunInfo *run, int32 no, int32 attempt,
 extern bool activity_cancel(const RunInfo *run, int32 no, int32 attempt,
 							const char *reason);
 
-#endif							/* MLPIPE_FINISH_H */
+#endif /* MLPIPE_FINISH_H */

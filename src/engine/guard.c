@@ -21,7 +21,7 @@
 #include "store/engine_mode.h"
 
 /* pg_advisory_lock() and its like use 1 and 2. */
-#define GUARD_LOCK_SPACE	20053
+#define GUARD_LOCK_SPACE 20053
 
 static void guard_lock(const RunInfo *run, LOCKMODE mode);
 
@@ -40,8 +40,8 @@ guard_alone(const RunInfo *run)
 static void
 guard_lock(const RunInfo *run, LOCKMODE mode)
 {
-	EngineMode	engine;
-	LOCKTAG		tag;
+	EngineMode engine;
+	LOCKTAG tag;
 
 	if (!run->document->nested)
 		return;

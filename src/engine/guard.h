@@ -19,4 +19,4 @@
 extern void guard_share(const RunInfo *run);
 extern void guard_alone(const RunInfo *run);
 
-#endif							/* MLPIPE_GUARD_H */
+#endif /* MLPIPE_GUARD_H */

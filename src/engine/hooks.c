@@ -38,25 +38,25 @@
 #include "engine/slot.h"
 #include "mlpipe.h"
 
-#define STOP_TIMEOUT_MS	5000
-#define LOOK_EVERY_MS	10
+#define STOP_TIMEOUT_MS 5000
+#define LOOK_EVERY_MS   10
 
 static object_access_hook_type previous_hook = NULL;
 static ProcessUtility_hook_type previous_utility_hook = NULL;
-static Oid	stopped_database = InvalidOid;
-static bool drop_stands = false;	/* known before the commit */
+static Oid stopped_database = InvalidOid;
+static bool drop_stands = false; /* known before the commit */
 
 static void object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 						  int sub_id, void *arg);
 static void process_utility(PlannedStmt *statement, const char *text,
-							bool read_only_tree,
-							ProcessUtilityContext context,
+							bool read_only_tree, ProcessUtilityContext context,
 							ParamListInfo parameters,
 							QueryEnvironment *environment,
-							DestReceiver *receiver, QueryCompletion *completion);
+							DestReceiver *receiver,
+							QueryCompletion *completion);
 static bool drops_extension(Node *statement);
 static void stop_database(Oid database);
-static int	signal_workers(Oid database);
+static int signal_workers(Oid database);
 static void at_transaction_end(XactEvent event, void *arg);
 static void release_database(bool dropped);
 
@@ -89,20 +89,19 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 static bool
 drops_extension(Node *statement)
 {
-	DropStmt   *drop = (DropStmt *) statement;
-	ListCell   *cell;
+	DropStmt *drop = (DropStmt *) statement;
+	ListCell *cell;
 
 	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
 		return false;
 	foreach(cell, drop->objects)
 	{
-		Oid			extension;
+		Oid extension;
 
 		if (strcmp(strVal(lfirst(cell)), EXTENSION_NAME) != 0)
 			continue;
 		extension = get_extension_oid(EXTENSION_NAME, true);
-		return OidIsValid(extension) &&
-			owns_extension(extension, GetUserId());
+		return OidIsValid(extension) && owns_extension(extension, GetUserId());
 	}
 	return false;
 }
@@ -138,7 +137,7 @@ stop_database(Oid database)
 		CHECK_FOR_INTERRUPTS();
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   STOP_TIMEOUT_MS))
-			break;				/* the server's own count will tell */
+			break; /* the server's own count will tell */
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LOOK_EVERY_MS, PG_WAIT_EXTENSION);
@@ -151,8 +150,8 @@ static int
 signal_workers(Oid oid)
 {
 	DatabaseState *database;
-	int			alive = 0;
-	int			i;
+	int alive = 0;
+	int i;
 
 	control_lock();
 	database = database_find(oid);

@@ -10,4 +10,4 @@
 
 extern void hooks_install(void);
 
-#endif							/* MLPIPE_HOOKS_H */
+#endif /* MLPIPE_HOOKS_H */

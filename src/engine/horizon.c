@@ -32,9 +32,9 @@
 #include "engine/scheduler.h"
 #include "engine/slot.h"
 
-#define HOLD_TIMEOUT_MS		5000
+#define HOLD_TIMEOUT_MS 5000
 /* The keeper ends when nothing has been held for so long. */
-#define KEEPER_IDLE_MS		60000
+#define KEEPER_IDLE_MS 60000
 
 static Hold *find_hold(Oid database, int64 run_id, int32 no);
 static Hold *add_hold(Oid database, int64 run_id, int32 no,
@@ -50,7 +50,7 @@ static void advertise(TransactionId oldest);
 bool
 horizon_hold(int64 run_id, int32 no, Snapshot snapshot)
 {
-	Hold	   *hold;
+	Hold *hold;
 
 	control_lock();
 	hold = add_hold(MyDatabaseId, run_id, no, snapshot->xmin);
@@ -68,11 +68,11 @@ horizon_hold(int64 run_id, int32 no, Snapshot snapshot)
 static Hold *
 add_hold(Oid database, int64 run_id, int32 no, TransactionId xmin)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_HOLDS; i++)
 	{
-		Hold	   *hold = &control->holds[i];
+		Hold *hold = &control->holds[i];
 
 		if (hold->state != HOLD_FREE)
 			continue;
@@ -91,11 +91,11 @@ add_hold(Oid database, int64 run_id, int32 no, TransactionId xmin)
 static Hold *
 find_hold(Oid database, int64 run_id, int32 no)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_HOLDS; i++)
 	{
-		Hold	   *hold = &control->holds[i];
+		Hold *hold = &control->holds[i];
 
 		if (hold->state != HOLD_FREE && hold->database == database &&
 			hold->run_id == run_id && hold->no == no)
@@ -123,19 +123,20 @@ wait_until_held(int64 run_id, int32 no)
 {
 	ConditionVariable *event = run_event(run_id);
 	TimestampTz start = GetCurrentTimestamp();
-	bool		held = false;
+	bool held = false;
 
 	ConditionVariablePrepareToSleep(event);
 	for (;;)
 	{
-		Hold	   *hold;
+		Hold *hold;
 
 		control_lock_shared();
 		hold = find_hold(MyDatabaseId, run_id, no);
 		held = hold != NULL && hold->state == HOLD_HELD;
 		control_unlock();
-		if (held || TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-											   HOLD_TIMEOUT_MS))
+		if (held ||
+			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   HOLD_TIMEOUT_MS))
 			break;
 		(void) ConditionVariableTimedSleep(event, HOLD_TIMEOUT_MS,
 										   PG_WAIT_EXTENSION);
@@ -147,8 +148,8 @@ wait_until_held(int64 run_id, int32 no)
 void
 horizon_bind_step(const StepState *step)
 {
-	Oid			database = step->lane->database;
-	Hold	   *hold;
+	Oid database = step->lane->database;
+	Hold *hold;
 
 	if (!TransactionIdIsValid(step->snapshot_xmin))
 		return;
@@ -166,7 +167,7 @@ horizon_bind_step(const StepState *step)
 void
 horizon_release(Oid database, int64 run_id, int32 no)
 {
-	Hold	   *hold = find_hold(database, run_id, no);
+	Hold *hold = find_hold(database, run_id, no);
 
 	if (hold == NULL)
 		return;
@@ -177,14 +178,14 @@ horizon_release(Oid database, int64 run_id, int32 no)
 void
 horizon_release_slot(ExecutorSlot *slot)
 {
-	int			i;
+	int i;
 
 	if (!slot->has_hold)
 		return;
 	slot->has_hold = false;
 	for (i = 0; i < MAX_HOLDS; i++)
 	{
-		Hold	   *hold = &control->holds[i];
+		Hold *hold = &control->holds[i];
 
 		if (hold->state != HOLD_FREE && hold->owner == slot)
 		{
@@ -201,7 +202,7 @@ horizon_release_slot(ExecutorSlot *slot)
 void
 horizon_share(TransactionId xmin)
 {
-	PGPROC	   *keeper;
+	PGPROC *keeper;
 
 	control_lock_shared();
 	keeper = database_find(MyDatabaseId)->keeper;
@@ -214,8 +215,8 @@ void
 horizon_start_keeper(void)
 {
 	DatabaseState *database;
-	bool		wanted = false;
-	int			i;
+	bool wanted = false;
+	int i;
 
 	control_lock_shared();
 	database = database_find(MyDatabaseId);
@@ -225,12 +226,12 @@ horizon_start_keeper(void)
 	control_unlock();
 	if (wanted)
 	{
-		BackgroundWorkerHandle *handle =
-			worker_start("mlpipe_keeper_main",
-						 psprintf("mlpipe keeper for database %u",
-								  MyDatabaseId),
-						 "mlpipe keeper", ObjectIdGetDatum(MyDatabaseId),
-						 NULL, 0);
+		BackgroundWorkerHandle
+			*handle = worker_start("mlpipe_keeper_main",
+								   psprintf("mlpipe keeper for database %u",
+											MyDatabaseId),
+								   "mlpipe keeper",
+								   ObjectIdGetDatum(MyDatabaseId), NULL, 0);
 
 		if (handle != NULL)
 			pfree(handle);
@@ -249,16 +250,16 @@ mlpipe_keeper_main(Datum arg)
 											  InvalidOid, 0);
 	for (;;)
 	{
-		bool		holding;
-		int			events;
+		bool holding;
+		int events;
 
 		CHECK_FOR_INTERRUPTS();
 		ConfigReloadPending = false;
 		holding = serve_holds();
 		events = WaitLatch(MyLatch,
 						   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-						   (holding ? 0 : WL_TIMEOUT), KEEPER_IDLE_MS,
-						   PG_WAIT_EXTENSION);
+							   (holding ? 0 : WL_TIMEOUT),
+						   KEEPER_IDLE_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		if ((events & WL_TIMEOUT) && !serve_holds())
 			proc_exit(0);
@@ -269,12 +270,11 @@ static void
 attach(Oid oid)
 {
 	DatabaseState *database;
-	bool		taken;
+	bool taken;
 
 	control_lock();
 	database = database_find(oid);
-	taken = database == NULL || database->keeper != NULL ||
-		database->stopping;
+	taken = database == NULL || database->keeper != NULL || database->stopping;
 	if (!taken)
 	{
 		database->keeper = MyProc;
@@ -291,7 +291,7 @@ static void
 detach(int code, Datum arg)
 {
 	DatabaseState *database;
-	int			i;
+	int i;
 
 	control_lock();
 	database = database_find(DatumGetObjectId(arg));
@@ -317,7 +317,7 @@ serve_holds(void)
 {
 	static Hold holds[MAX_HOLDS];
 	TransactionId oldest = InvalidTransactionId;
-	int			i;
+	int i;
 
 	control_lock_shared();
 	memcpy(holds, control->holds, sizeof(holds));
@@ -341,7 +341,7 @@ static void
 take_over(const Hold *hold, int index)
 {
 	VirtualTransactionId source = hold->source;
-	bool		taken = true;
+	bool taken = true;
 
 	if (!TransactionIdIsValid(MyProc->xmin) ||
 		TransactionIdPrecedes(hold->xmin, MyProc->xmin))
@@ -352,7 +352,7 @@ take_over(const Hold *hold, int index)
 			MyProc->xmin = hold->xmin;
 	}
 	if (!taken)
-		return;					/* its transaction has ended meanwhile */
+		return; /* its transaction has ended meanwhile */
 
 	control_lock();
 	if (control->holds[index].state == HOLD_WANTED &&

@@ -46,4 +46,4 @@ extern void horizon_release(Oid database, int64 run_id, int32 no);
 /* What a slot held for a step that never was. */
 extern void horizon_release_slot(ExecutorSlot *slot);
 
-#endif							/* MLPIPE_HORIZON_H */
+#endif /* MLPIPE_HORIZON_H */

@@ -35,61 +35,53 @@
 #include "store/journal_store.h"
 
 /* What one attempt may leave, so that a loop cannot eat up the memory. */
-#define MAX_LINES			1000
-#define MAX_LINE_BYTES		(1024 * 1024)	/* of all lines */
-#define MAX_MESSAGE_BYTES	(64 * 1024)
-#define MAX_METRICS			100000
+#define MAX_LINES         1000
+#define MAX_LINE_BYTES    (1024 * 1024) /* of all lines */
+#define MAX_MESSAGE_BYTES (64 * 1024)
+#define MAX_METRICS       100000
 
 typedef struct JournalLine
 {
 	struct JournalLine *next;
 	TimestampTz at;
-	int			elevel;
-	char		message[FLEXIBLE_ARRAY_MEMBER];
+	int elevel;
+	char message[FLEXIBLE_ARRAY_MEMBER];
 } JournalLine;
 
 typedef struct JournalMetric
 {
 	struct JournalMetric *next;
 	TimestampTz at;
-	double		value;
-	int64		step;
-	bool		has_step;
-	char		name[FLEXIBLE_ARRAY_MEMBER];
+	double value;
+	int64 step;
+	bool has_step;
+	char name[FLEXIBLE_ARRAY_MEMBER];
 } JournalMetric;
 
 typedef struct Journal
 {
 	JournalLine *lines;
 	JournalLine *last_line;
-	int			nlines;
-	Size		line_bytes;
-	int64		lines_lost;		/* that found no room */
+	int nlines;
+	Size line_bytes;
+	int64 lines_lost; /* that found no room */
 	JournalMetric *metrics;
 	JournalMetric *last_metric;
-	int			nmetrics;
-	int64		metrics_lost;
+	int nmetrics;
+	int64 metrics_lost;
 } Journal;
 
 typedef struct LevelName
 {
-	int			elevel;
-	const char *setting;		/* in log_min_messages */
+	int elevel;
+	const char *setting; /* in log_min_messages */
 } LevelName;
 
 static const LevelName level_names[] = {
-	{DEBUG5, "debug5"},
-	{DEBUG4, "debug4"},
-	{DEBUG3, "debug3"},
-	{DEBUG2, "debug2"},
-	{DEBUG1, "debug1"},
-	{LOG, "log"},
-	{INFO, "info"},
-	{NOTICE, "notice"},
-	{WARNING, "warning"},
-	{ERROR, "error"},
-	{FATAL, "fatal"},
-	{PANIC, "panic"},
+	{DEBUG5, "debug5"}, {DEBUG4, "debug4"}, {DEBUG3, "debug3"},
+	{DEBUG2, "debug2"}, {DEBUG1, "debug1"}, {LOG, "log"},
+	{INFO, "info"},     {NOTICE, "notice"}, {WARNING, "warning"},
+	{ERROR, "error"},   {FATAL, "fatal"},   {PANIC, "panic"},
 };
 
 static Journal journal;
@@ -98,16 +90,16 @@ static bool capturing = false;
 static bool in_hook = false;
 static bool hook_installed = false;
 static emit_log_hook_type previous_hook = NULL;
-static int	lowered_to = 0;		/* what we have set log_min_messages to */
-static int	server_level = WARNING; /* what it is without us */
+static int lowered_to = 0;         /* what we have set log_min_messages to */
+static int server_level = WARNING; /* what it is without us */
 
 static void open_journal(void);
 static void *journal_alloc(Size size);
 static Size clipped_length(const char *text, Size limit);
 static const char *level_word(int elevel);
 static void write_lines(int64 run_id, int32 no, int32 batch);
-static int	add_loss(Datum *at, Datum *levels, Datum *messages, int i,
-					 int64 lost, const char *what);
+static int add_loss(Datum *at, Datum *levels, Datum *messages, int i,
+					int64 lost, const char *what);
 static void write_metrics(int64 run_id, int32 no);
 static void lower_log_level(void);
 static bool server_logs(int elevel, int min_level);
@@ -116,7 +108,7 @@ static void capture_message(ErrorData *edata);
 void
 journal_log(int elevel, const char *message)
 {
-	Size		length = clipped_length(message, MAX_MESSAGE_BYTES);
+	Size length = clipped_length(message, MAX_MESSAGE_BYTES);
 	JournalLine *line = NULL;
 
 	if (journal.nlines < MAX_LINES &&
@@ -146,7 +138,7 @@ journal_log(int elevel, const char *message)
 void
 journal_metric(const char *name, const int64 *step, double value)
 {
-	Size		length = strlen(name);
+	Size length = strlen(name);
 	JournalMetric *metric = NULL;
 
 	if (journal.nmetrics < MAX_METRICS)
@@ -191,7 +183,7 @@ journal_level_parse(const char *word)
 void
 journal_write(int64 run_id, int32 no, int32 batch)
 {
-	EngineMode	mode;
+	EngineMode mode;
 
 	if (journal.nlines == 0 && journal.nmetrics == 0 &&
 		journal.lines_lost == 0)
@@ -254,14 +246,13 @@ journal_alloc(Size size)
 		return NULL;
 	if (!in_hook)
 		open_journal();
-	return MemoryContextAllocExtended(JournalContext, size,
-									  MCXT_ALLOC_NO_OOM);
+	return MemoryContextAllocExtended(JournalContext, size, MCXT_ALLOC_NO_OOM);
 }
 
 static Size
 clipped_length(const char *text, Size limit)
 {
-	Size		length = strlen(text);
+	Size length = strlen(text);
 
 	return length <= limit ? length : pg_mbcliplen(text, length, limit);
 }
@@ -281,12 +272,12 @@ level_word(int elevel)
 static void
 write_lines(int64 run_id, int32 no, int32 batch)
 {
-	int			room = journal.nlines + 2;
-	Datum	   *at = palloc(room * sizeof(Datum));
-	Datum	   *levels = palloc(room * sizeof(Datum));
-	Datum	   *messages = palloc(room * sizeof(Datum));
+	int room = journal.nlines + 2;
+	Datum *at = palloc(room * sizeof(Datum));
+	Datum *levels = palloc(room * sizeof(Datum));
+	Datum *messages = palloc(room * sizeof(Datum));
 	JournalLine *line;
-	int			i = 0;
+	int i = 0;
 
 	for (line = journal.lines; line != NULL; line = line->next)
 	{
@@ -309,21 +300,22 @@ add_loss(Datum *at, Datum *levels, Datum *messages, int i, int64 lost,
 		return i;
 	at[i] = TimestampTzGetDatum(GetCurrentTimestamp());
 	levels[i] = CStringGetTextDatum(level_word(WARNING));
-	messages[i] = CStringGetTextDatum(psprintf(INT64_FORMAT " more %s of this attempt were not kept",
-											   lost, what));
+	messages[i] = CStringGetTextDatum(
+		psprintf(INT64_FORMAT " more %s of this attempt were not kept", lost,
+				 what));
 	return i + 1;
 }
 
 static void
 write_metrics(int64 run_id, int32 no)
 {
-	Datum	   *at = palloc(journal.nmetrics * sizeof(Datum));
-	Datum	   *names = palloc(journal.nmetrics * sizeof(Datum));
-	Datum	   *steps = palloc(journal.nmetrics * sizeof(Datum));
-	Datum	   *values = palloc(journal.nmetrics * sizeof(Datum));
-	bool	   *no_step = palloc(journal.nmetrics * sizeof(bool));
+	Datum *at = palloc(journal.nmetrics * sizeof(Datum));
+	Datum *names = palloc(journal.nmetrics * sizeof(Datum));
+	Datum *steps = palloc(journal.nmetrics * sizeof(Datum));
+	Datum *values = palloc(journal.nmetrics * sizeof(Datum));
+	bool *no_step = palloc(journal.nmetrics * sizeof(bool));
 	JournalMetric *metric;
-	int			i = 0;
+	int i = 0;
 
 	for (metric = journal.metrics; metric != NULL; metric = metric->next)
 	{
@@ -346,7 +338,7 @@ lower_log_level(void)
 {
 	const char *own = GetConfigOptionResetString("log_min_messages");
 	const char *wanted = NULL;
-	int			i;
+	int i;
 
 	for (i = 0; i < lengthof(level_names); i++)
 	{
@@ -381,8 +373,8 @@ server_logs(int elevel, int min_level)
 static void
 capture_message(ErrorData *edata)
 {
-	int			own_level = log_min_messages == lowered_to ? server_level :
-	log_min_messages;
+	int own_level = log_min_messages == lowered_to ? server_level :
+													 log_min_messages;
 
 	if (in_hook)
 		return;

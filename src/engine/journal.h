@@ -21,7 +21,7 @@ extern void journal_log(int elevel, const char *message);
 extern void journal_metric(const char *name, const int64 *step, double value);
 
 /* An elog level for "debug", "info", "notice", "warning" or "error"; else 0. */
-extern int	journal_level_parse(const char *word);
+extern int journal_level_parse(const char *word);
 
 /*
  * Writes all that was gathered, in the open transaction; batch 0: not of a
@@ -39,4 +39,4 @@ extern void journal_reset(void);
 extern void journal_capture_start(void);
 extern void journal_capture_stop(void);
 
-#endif							/* MLPIPE_JOURNAL_H */
+#endif /* MLPIPE_JOURNAL_H */

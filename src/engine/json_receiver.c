@@ -20,9 +20,9 @@
 /* A JsonReceiver with what only this file needs. */
 typedef struct RowReceiver
 {
-	JsonReceiver json;			/* first */
-	TupleDesc	columns;
-	MemoryContext row_context;	/* reset for each row */
+	JsonReceiver json; /* first */
+	TupleDesc columns;
+	MemoryContext row_context; /* reset for each row */
 } RowReceiver;
 
 static void start_rows(DestReceiver *self, int operation, TupleDesc typeinfo);
@@ -61,8 +61,8 @@ Jsonb *
 json_receiver_value(JsonReceiver *receiver)
 {
 	MemoryContext previous = MemoryContextSwitchTo(receiver->context);
-	char	   *array = psprintf("%s]", receiver->text.data);
-	Datum		value = DirectFunctionCall1(jsonb_in, CStringGetDatum(array));
+	char *array = psprintf("%s]", receiver->text.data);
+	Datum value = DirectFunctionCall1(jsonb_in, CStringGetDatum(array));
 
 	pfree(array);
 	MemoryContextSwitchTo(previous);
@@ -119,24 +119,24 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 static text *
 row_json(RowReceiver *receiver, TupleTableSlot *slot)
 {
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	slot_getallattrs(slot);
 	tuple = heap_form_tuple(receiver->columns, slot->tts_values,
 							slot->tts_isnull);
-	return DatumGetTextPP(DirectFunctionCall1(row_to_json,
-											  HeapTupleGetDatum(tuple)));
+	return DatumGetTextPP(
+		DirectFunctionCall1(row_to_json, HeapTupleGetDatum(tuple)));
 }
 
 static void
 keep_row(JsonReceiver *receiver, const text *row)
 {
-	int64		length = VARSIZE_ANY_EXHDR(row);
+	int64 length = VARSIZE_ANY_EXHDR(row);
 
 	if (receiver->text.len + length > receiver->max_bytes)
 	{
-		pass_limit(receiver, psprintf(INT64_FORMAT " bytes",
-									  receiver->max_bytes));
+		pass_limit(receiver,
+				   psprintf(INT64_FORMAT " bytes", receiver->max_bytes));
 		return;
 	}
 	if (receiver->text.len > 1)

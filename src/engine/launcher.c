@@ -37,21 +37,21 @@
 #include "engine/shmem.h"
 #include "mlpipe.h"
 
-#define FIRST_PAUSE_MS	1000
+#define FIRST_PAUSE_MS   1000
 #define LONGEST_PAUSE_MS 60000
 /* One that lived so long has failed for another reason than the last one. */
-#define LONG_LIFE_MS	60000
+#define LONG_LIFE_MS 60000
 
 /* A scheduler that was started, by place in control->databases. */
 typedef struct Child
 {
-	Oid			database;		/* InvalidOid: none */
+	Oid database; /* InvalidOid: none */
 	BackgroundWorkerHandle *handle;
 	TimestampTz started_at;
 } Child;
 
 static Child children[MAX_DATABASES];
-static List *unprobed = NIL;	/* databases that may have the extension */
+static List *unprobed = NIL; /* databases that may have the extension */
 
 static void attach(void);
 static void detach(int code, Datum arg);
@@ -67,7 +67,7 @@ static bool start_scheduler(int index, Oid database);
 void
 mlpipe_launcher_main(Datum arg)
 {
-	uint32		wait_event;
+	uint32 wait_event;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -81,7 +81,7 @@ mlpipe_launcher_main(Datum arg)
 
 	for (;;)
 	{
-		long		timeout;
+		long timeout;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -95,8 +95,8 @@ mlpipe_launcher_main(Datum arg)
 		timeout = start_wanted();
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-						 (timeout >= 0 ? WL_TIMEOUT : 0), timeout,
-						 wait_event);
+							 (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, wait_event);
 		ResetLatch(MyLatch);
 	}
 }
@@ -122,10 +122,10 @@ detach(int code, Datum arg)
 static List *
 list_databases(void)
 {
-	List	   *databases = NIL;
-	Relation	relation;
+	List *databases = NIL;
+	Relation relation;
 	TableScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
@@ -153,13 +153,13 @@ list_databases(void)
 static bool
 reap_children(void)
 {
-	bool		starting = false;
-	pid_t		pid;
-	int			i;
+	bool starting = false;
+	pid_t pid;
+	int i;
 
 	for (i = 0; i < MAX_DATABASES; i++)
 	{
-		Child	   *child = &children[i];
+		Child *child = &children[i];
 
 		if (!OidIsValid(child->database))
 			continue;
@@ -183,7 +183,7 @@ static bool
 is_settled(Oid oid)
 {
 	DatabaseState *database;
-	bool		settled;
+	bool settled;
 
 	control_lock_shared();
 	database = database_find(oid);
@@ -203,14 +203,14 @@ child_ended(Child *child)
 
 	control_lock();
 	database = database_find(child->database);
-	if (database != NULL && TimestampDifferenceExceeds(child->started_at,
-													   GetCurrentTimestamp(),
-													   LONG_LIFE_MS))
+	if (database != NULL &&
+		TimestampDifferenceExceeds(child->started_at, GetCurrentTimestamp(),
+								   LONG_LIFE_MS))
 		database->failures = 0;
 	if (database != NULL && database->wanted)
 	{
-		int64		pause = Min(FIRST_PAUSE_MS << Min(database->failures, 6),
-								LONGEST_PAUSE_MS);
+		int64 pause = Min(FIRST_PAUSE_MS << Min(database->failures, 6),
+						  LONGEST_PAUSE_MS);
 
 		if (database->failures > 0)
 			database->start_after = GetCurrentTimestamp() + pause * 1000;
@@ -226,7 +226,7 @@ child_ended(Child *child)
 static void
 forget_unwanted(void)
 {
-	int			i;
+	int i;
 
 	control_lock();
 	for (i = 0; i < MAX_DATABASES; i++)
@@ -263,13 +263,13 @@ static long
 start_wanted(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	long		timeout = -1;
-	int			i;
+	long timeout = -1;
+	int i;
 
 	for (i = 0; i < MAX_DATABASES; i++)
 	{
 		DatabaseState *database = &control->databases[i];
-		Oid			oid = InvalidOid;
+		Oid oid = InvalidOid;
 		TimestampTz start_after = 0;
 
 		control_lock_shared();
@@ -284,7 +284,8 @@ start_wanted(void)
 		if (!OidIsValid(oid) || OidIsValid(children[i].database))
 			continue;
 		if (start_after > now)
-			timeout = timeout < 0 ? (start_after - now) / 1000 + 1 :
+			timeout = timeout < 0 ?
+				(start_after - now) / 1000 + 1 :
 				Min(timeout, (start_after - now) / 1000 + 1);
 		else if (!start_scheduler(i, oid))
 			timeout = FIRST_PAUSE_MS;
@@ -301,16 +302,18 @@ start_scheduler(int index, Oid database)
 	handle = worker_start("mlpipe_scheduler_main",
 						  psprintf("mlpipe scheduler for database %u",
 								   database),
-						  "mlpipe scheduler", ObjectIdGetDatum(database),
-						  NULL, 0);
+						  "mlpipe scheduler", ObjectIdGetDatum(database), NULL,
+						  0);
 	if (handle == NULL)
 	{
 		if (!warned)
-			ereport(LOG,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("could not start a scheduler: no background worker slot is free"),
-					 errhint("You might need to increase \"%s\".",
-							 "max_worker_processes")));
+			ereport(
+				LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg(
+					 "could not start a scheduler: no background worker slot is free"),
+				 errhint("You might need to increase \"%s\".",
+						 "max_worker_processes")));
 		warned = true;
 		return false;
 	}
@@ -328,7 +331,7 @@ worker_start(const char *function, const char *name, const char *type,
 	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
 	MemoryContext previous;
-	bool		registered;
+	bool registered;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |

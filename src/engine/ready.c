@@ -39,10 +39,12 @@ ready_push(Lane *lane, const WorkOrder *order)
 const WorkOrder *
 ready_first(Lane *lane)
 {
+	pairingheap_node *first;
+
 	if (lane->nready == 0)
 		return NULL;
-	return &pairingheap_container(ReadyEntry, node,
-								  pairingheap_first(&lane->ready))->order;
+	first = pairingheap_first(&lane->ready);
+	return &pairingheap_container(ReadyEntry, node, first)->order;
 }
 
 bool
@@ -65,7 +67,7 @@ ready_pop(Lane *lane, WorkOrder *order)
 void
 ready_clear(Lane *lane)
 {
-	WorkOrder	order;
+	WorkOrder order;
 
 	while (ready_pop(lane, &order))
 		;
@@ -110,7 +112,7 @@ static ExecutorSlot *
 idle_executor(Lane *lane)
 {
 	ExecutorSlot *best = NULL;
-	int			i;
+	int i;
 
 	if (lane->nidle == 0)
 		return NULL;

@@ -35,7 +35,7 @@ static bool step_is_known(int64 run_id, int32 no);
 void
 recover_started(void)
 {
-	bool		recovered;
+	bool recovered;
 
 	control_lock();
 	recovered = database_find(MyDatabaseId)->recovered;
@@ -51,8 +51,8 @@ recover_started(void)
 static void
 recover_all(void *arg)
 {
-	List	   *started = started_activities();
-	ListCell   *cell;
+	List *started = started_activities();
+	ListCell *cell;
 
 	foreach(cell, started)
 	{
@@ -68,9 +68,10 @@ static void
 lose_started(void *arg)
 {
 	StartedRow *row = arg;
-	Failure    *failure = failure_create(CurrentMemoryContext, "57P02",
-										 "the server crashed or was stopped during this attempt",
-										 NULL, NULL);
+	Failure *failure =
+		failure_create(CurrentMemoryContext, "57P02",
+					   "the server crashed or was stopped during this attempt",
+					   NULL, NULL);
 
 	(void) activity_lose(run_info(row->run_id), row->no, row->attempt,
 						 failure);
@@ -79,8 +80,8 @@ lose_started(void *arg)
 static List *
 started_activities(void)
 {
-	EngineMode	mode;
-	List	   *started;
+	EngineMode mode;
+	List *started;
 
 	engine_mode_enter(&mode);
 	started = activities_started();
@@ -100,7 +101,7 @@ refill_ready(void)
 static void
 clear_lanes(void)
 {
-	int			i;
+	int i;
 
 	control_lock();
 	for (i = 0; i < MAX_LANES; i++)
@@ -112,24 +113,23 @@ clear_lanes(void)
 static void
 push_ready(void *arg)
 {
-	EngineMode	mode;
-	List	   *ready;
-	ListCell   *cell;
+	EngineMode mode;
+	List *ready;
+	ListCell *cell;
 
 	engine_mode_enter(&mode);
 	ready = activities_ready(REFILL_LIMIT);
 	engine_mode_leave(&mode);
 	foreach(cell, ready)
 	{
-		ReadyRow   *row = lfirst(cell);
+		ReadyRow *row = lfirst(cell);
 		const Document *document = version_document(row->version_id);
-		WorkOrder	order = {
-			.run_priority = row->run_priority,
-			.run_id = row->run_id,
-			.priority = document->activities[row->activity_no].priority,
-			.no = row->no,
-			.activity_no = row->activity_no
-		};
+		WorkOrder order =
+			{.run_priority = row->run_priority,
+			 .run_id = row->run_id,
+			 .priority = document->activities[row->activity_no].priority,
+			 .no = row->no,
+			 .activity_no = row->activity_no};
 
 		wakeup_ready(row->role, &order);
 	}
@@ -144,8 +144,8 @@ push_ready(void *arg)
 static void
 publish_steps(void *arg)
 {
-	List	   *started = started_activities();
-	ListCell   *cell;
+	List *started = started_activities();
+	ListCell *cell;
 
 	foreach(cell, started)
 	{
@@ -157,8 +157,8 @@ publish_steps(void *arg)
 			/* No room: look again when a step has ended. */
 			wakeup_scheduler(ERRAND_REFILL);
 			control_lock();
-			database_find(MyDatabaseId)->refill_at =
-				GetCurrentTimestamp() + USECS_PER_SEC;
+			database_find(MyDatabaseId)->refill_at = GetCurrentTimestamp() +
+				USECS_PER_SEC;
 			control_unlock();
 			break;
 		}
@@ -168,7 +168,7 @@ publish_steps(void *arg)
 static bool
 step_is_known(int64 run_id, int32 no)
 {
-	bool		known;
+	bool known;
 
 	control_lock_shared();
 	known = step_find(MyDatabaseId, run_id, no) != NULL;

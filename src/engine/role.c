@@ -29,9 +29,9 @@ static void at_change(Datum arg, int cache, uint32 hash);
 char *
 role_problem(Oid role)
 {
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	char	   *problem = NULL;
-	char	   *name;
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	char *problem = NULL;
+	char *name;
 
 	if (!HeapTupleIsValid(tuple))
 		return psprintf("role with OID %u does not exist", role);
@@ -41,8 +41,9 @@ role_problem(Oid role)
 	ReleaseSysCache(tuple);
 	if (problem == NULL &&
 		database_aclcheck(MyDatabaseId, role, ACL_CONNECT) != ACLCHECK_OK)
-		problem = psprintf("role \"%s\" has no CONNECT privilege on the database",
-						   name);
+		problem =
+			psprintf("role \"%s\" has no CONNECT privilege on the database",
+					 name);
 	return problem;
 }
 

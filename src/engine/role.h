@@ -20,4 +20,4 @@ extern void role_watch(void);
  */
 extern bool role_is_still_allowed(void);
 
-#endif							/* MLPIPE_ROLE_H */
+#endif /* MLPIPE_ROLE_H */

@@ -25,12 +25,12 @@
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
 
-#define MAX_CACHED_RUNS		1024
+#define MAX_CACHED_RUNS      1024
 #define MAX_CACHED_DOCUMENTS 64
 
 typedef struct CachedDocument
 {
-	int64		version_id;
+	int64 version_id;
 	const Document *document;
 } CachedDocument;
 
@@ -49,8 +49,8 @@ static const Document *parse_version(int64 version_id);
 const RunInfo *
 run_info(int64 run_id)
 {
-	RunInfo    *info;
-	RunInfo		loaded = {.run_id = run_id};
+	RunInfo *info;
+	RunInfo loaded = {.run_id = run_id};
 
 	if (cache_context == NULL)
 		create_cache();
@@ -67,8 +67,8 @@ run_info(int64 run_id)
 static void
 load_run(RunInfo *info)
 {
-	EngineMode	mode;
-	RunRow	   *row;
+	EngineMode mode;
+	RunRow *row;
 
 	engine_mode_enter(&mode);
 	row = run_load(info->run_id, false);
@@ -108,8 +108,8 @@ version_document(int64 version_id)
 static const Document *
 parse_version(int64 version_id)
 {
-	EngineMode	mode;
-	Jsonb	   *definition;
+	EngineMode mode;
+	Jsonb *definition;
 	const Document *document;
 	MemoryContext context;
 	MemoryContext caller = CurrentMemoryContext;
@@ -159,7 +159,8 @@ watch_schemas(void)
 	static bool registered = false;
 
 	if (!registered)
-		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change,
+									  (Datum) 0);
 	registered = true;
 }
 
@@ -172,8 +173,10 @@ at_schema_change(Datum arg, int cache, uint32 hash)
 static HTAB *
 create_table(const char *name, Size entry_size, int size)
 {
-	HASHCTL		info = {.keysize = sizeof(int64), .entrysize = entry_size,
-	.hcxt = cache_context};
+	HASHCTL info = {.keysize = sizeof(int64),
+					.entrysize = entry_size,
+					.hcxt = cache_context};
 
-	return hash_create(name, size, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return hash_create(name, size, &info,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }

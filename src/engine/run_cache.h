@@ -28,4 +28,4 @@ extern const Document *version_document(int64 version_id);
  */
 extern void run_cache_trim(void);
 
-#endif							/* MLPIPE_RUN_CACHE_H */
+#endif /* MLPIPE_RUN_CACHE_H */

@@ -39,25 +39,25 @@
 #include "store/engine_mode.h"
 
 /* After an error, look again after so long. */
-#define PAUSE_AFTER_ERROR_MS	500
+#define PAUSE_AFTER_ERROR_MS 500
 /* A user's open transaction may lock a run; the others must not wait for it. */
-#define LOCK_TIMEOUT_MS			100
+#define LOCK_TIMEOUT_MS 100
 /* Code that caught a cancel is interrupted again after so long. */
-#define INTERRUPT_AGAIN_MS		1000
-#define PURGE_EVERY				(1 * USECS_PER_HOUR)
+#define INTERRUPT_AGAIN_MS 1000
+#define PURGE_EVERY        (1 * USECS_PER_HOUR)
 /* Of writers that commit one after the other, each would have us look. */
-#define LOOK_AT_CHANGES_EVERY	(10 * INT64CONST(1000)) /* microseconds */
+#define LOOK_AT_CHANGES_EVERY (10 * INT64CONST(1000)) /* microseconds */
 
 typedef struct Errands
 {
-	bool		refill;
-	bool		admit;
-	bool		changes;
-	bool		sweep;
-	bool		stop;
+	bool refill;
+	bool admit;
+	bool changes;
+	bool sweep;
+	bool stop;
 } Errands;
 
-static Oid	my_database;
+static Oid my_database;
 static bool had_error = false;
 static TimestampTz next_purge_at = 0;
 static TimestampTz next_changes_at = 0;
@@ -113,8 +113,8 @@ mlpipe_scheduler_main(Datum arg)
 static void
 work_once(void)
 {
-	Errands		errands = take_errands();
-	long		timeout = -1;
+	Errands errands = take_errands();
+	long timeout = -1;
 
 	if (errands.stop)
 		stop_runs();
@@ -156,7 +156,7 @@ take_errands(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	DatabaseState *database;
-	Errands		errands;
+	Errands errands;
 
 	control_lock();
 	database = database_find(my_database);
@@ -212,7 +212,7 @@ sleep_until_asked(long timeout)
 	DatabaseState *database;
 	TimestampTz due;
 	TimestampTz refill_at;
-	bool		changes;
+	bool changes;
 
 	control_lock_shared();
 	database = database_find(my_database);
@@ -234,7 +234,8 @@ sleep_until_asked(long timeout)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-					 (timeout >= 0 ? WL_TIMEOUT : 0), timeout, wait_event);
+						 (timeout >= 0 ? WL_TIMEOUT : 0),
+					 timeout, wait_event);
 	ResetLatch(MyLatch);
 }
 
@@ -242,7 +243,7 @@ sleep_until_asked(long timeout)
 static long
 pause_until(TimestampTz at)
 {
-	int64		pause = (at - GetCurrentTimestamp() + 999) / 1000;
+	int64 pause = (at - GetCurrentTimestamp() + 999) / 1000;
 
 	return (long) Min(Max(pause, 0), INT_MAX / 2);
 }
@@ -257,7 +258,7 @@ sooner(long a, long b)
 }
 
 bool
-try_in_transaction(void (*function) (void *), void *arg)
+try_in_transaction(void (*function)(void *), void *arg)
 {
 	volatile bool done = false;
 
@@ -286,7 +287,7 @@ static void
 attach(void)
 {
 	DatabaseState *database;
-	bool		taken;
+	bool taken;
 
 	control_lock();
 	database = database_find_or_add(my_database);
@@ -349,7 +350,7 @@ pin_settings(void)
 static bool
 extension_is_there(void)
 {
-	bool		there;
+	bool there;
 
 	work_begin();
 	there = OidIsValid(get_extension_oid(EXTENSION_NAME, true));

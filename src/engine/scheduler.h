@@ -17,8 +17,7 @@ extern PGDLLEXPORT void mlpipe_launcher_main(Datum arg);
 struct BackgroundWorkerHandle;
 extern struct BackgroundWorkerHandle *worker_start(const char *function,
 												   const char *name,
-												   const char *type,
-												   Datum arg,
+												   const char *type, Datum arg,
 												   const void *extra,
 												   Size extra_size);
 
@@ -55,6 +54,6 @@ extern long staff_lanes(void);
 extern void changes_to_runs(void);
 
 /* Runs fn(arg) in a transaction; an error is logged, and false returned. */
-extern bool try_in_transaction(void (*function) (void *), void *arg);
+extern bool try_in_transaction(void (*function)(void *), void *arg);
 
-#endif							/* MLPIPE_SCHEDULER_H */
+#endif /* MLPIPE_SCHEDULER_H */

@@ -30,8 +30,8 @@
 MemoryContext WorkContext = NULL;
 
 /* The session's synchronous_commit, before any statement of the user's. */
-static int	default_synchronous_commit;
-static Oid	session_role;
+static int default_synchronous_commit;
+static Oid session_role;
 
 static void reset_role(void);
 

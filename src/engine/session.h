@@ -31,4 +31,4 @@ extern void session_reset(void);
 /* Called once, when the executor has connected. */
 extern void session_init(void);
 
-#endif							/* MLPIPE_SESSION_H */
+#endif /* MLPIPE_SESSION_H */

@@ -22,10 +22,10 @@
 #include "engine/shmem.h"
 #include "mlpipe.h"
 
-#define TRANCHE_NAME	"mlpipe"
-#define FLUSH_CLAIMS_FOR	(1 * USECS_PER_MINUTE)
+#define TRANCHE_NAME     "mlpipe"
+#define FLUSH_CLAIMS_FOR (1 * USECS_PER_MINUTE)
 
-Control    *control = NULL;
+Control *control = NULL;
 
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
@@ -35,8 +35,8 @@ static void set_up_memory(void);
 static Size control_size(void);
 static void initialize_control(void);
 static bool server_has_crashed(void);
-static int	compare_ready(const pairingheap_node *a, const pairingheap_node *b,
-						  void *arg);
+static int compare_ready(const pairingheap_node *a, const pairingheap_node *b,
+						 void *arg);
 
 void
 shmem_install_hooks(void)
@@ -53,7 +53,8 @@ shmem_require(void)
 	if (control == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("mlpipe must be loaded at server start to run pipelines"),
+				 errmsg(
+					 "mlpipe must be loaded at server start to run pipelines"),
 				 errhint("Add \"%s\" to \"%s\" and restart the server.",
 						 LIBRARY_NAME, "shared_preload_libraries")));
 }
@@ -70,17 +71,18 @@ request_memory(void)
 static Size
 control_size(void)
 {
-	Size		size = MAXALIGN(sizeof(Control));
+	Size size = MAXALIGN(sizeof(Control));
 
-	size = add_size(size, MAXALIGN(mul_size(mlpipe_max_executors,
-											sizeof(ExecutorSlot))));
+	size = add_size(size,
+					MAXALIGN(
+						mul_size(mlpipe_max_executors, sizeof(ExecutorSlot))));
 	return add_size(size, mul_size(MAX_READY, sizeof(ReadyEntry)));
 }
 
 static void
 set_up_memory(void)
 {
-	bool		found;
+	bool found;
 
 	if (previous_startup_hook)
 		previous_startup_hook();
@@ -95,8 +97,8 @@ set_up_memory(void)
 static void
 initialize_control(void)
 {
-	char	   *next = (char *) control + MAXALIGN(sizeof(Control));
-	int			i;
+	char *next = (char *) control + MAXALIGN(sizeof(Control));
+	int i;
 
 	memset(control, 0, control_size());
 	control->lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
@@ -127,9 +129,9 @@ initialize_control(void)
 static bool
 server_has_crashed(void)
 {
-	bool		crc_ok;
+	bool crc_ok;
 	ControlFileData *file = get_controlfile(DataDir, &crc_ok);
-	DBState		state = file->state;
+	DBState state = file->state;
 
 	pfree(file);
 	return state != DB_SHUTDOWNED && state != DB_SHUTDOWNED_IN_RECOVERY;
@@ -138,7 +140,7 @@ server_has_crashed(void)
 DatabaseState *
 database_find(Oid database)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_DATABASES; i++)
 		if (control->databases[i].database == database)
@@ -180,11 +182,11 @@ scheduler_wake(DatabaseState *database)
 Lane *
 lane_find(Oid database, Oid role)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_LANES; i++)
 	{
-		Lane	   *lane = &control->lanes[i];
+		Lane *lane = &control->lanes[i];
 
 		if (lane->database == database && lane->role == role)
 			return lane;
@@ -195,7 +197,7 @@ lane_find(Oid database, Oid role)
 Lane *
 lane_find_or_add(Oid database, Oid role)
 {
-	Lane	   *lane = lane_find(database, role);
+	Lane *lane = lane_find(database, role);
 
 	if (lane != NULL)
 		return lane;
@@ -224,11 +226,11 @@ lane_free_if_unused(Lane *lane)
 StepState *
 step_find(Oid database, int64 run_id, int32 no)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_STEPS; i++)
 	{
-		StepState  *step = &control->steps[i];
+		StepState *step = &control->steps[i];
 
 		if (step->lane != NULL && step->lane->database == database &&
 			step->order.run_id == run_id && step->order.no == no)
@@ -259,8 +261,10 @@ work_compare(const WorkOrder *a, const WorkOrder *b)
 static int
 compare_ready(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	return -work_compare(&pairingheap_const_container(ReadyEntry, node, a)->order,
-						 &pairingheap_const_container(ReadyEntry, node, b)->order);
+	return -work_compare(&pairingheap_const_container(ReadyEntry, node, a)
+							  ->order,
+						 &pairingheap_const_container(ReadyEntry, node, b)
+							  ->order);
 }
 
 ConditionVariable *

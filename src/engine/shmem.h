@@ -25,48 +25,48 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
-#define MAX_DATABASES		128
-#define MAX_LANES			256
-#define MAX_STEPS			128
-#define MAX_HOLDS			(2 * MAX_STEPS)
-#define MAX_READY			65536
-#define REFILL_BELOW		(MAX_READY / 4) /* entries, after an overflow */
-#define REFILL_LIMIT		(MAX_READY / 2) /* entries read at once */
-#define MAX_STEP_RETRIES	128
-#define MAX_BATCH_GROUP		64	/* mini-batches in one transaction */
-#define RUN_EVENT_BUCKETS	64
+#define MAX_DATABASES     128
+#define MAX_LANES         256
+#define MAX_STEPS         128
+#define MAX_HOLDS         (2 * MAX_STEPS)
+#define MAX_READY         65536
+#define REFILL_BELOW      (MAX_READY / 4) /* entries, after an overflow */
+#define REFILL_LIMIT      (MAX_READY / 2) /* entries read at once */
+#define MAX_STEP_RETRIES  128
+#define MAX_BATCH_GROUP   64 /* mini-batches in one transaction */
+#define RUN_EVENT_BUCKETS 64
 
 /* What orders ready work: priority, then age of the run. */
 typedef struct WorkOrder
 {
-	int32		run_priority;
-	int64		run_id;
-	int32		priority;		/* of the activity */
-	int32		no;
-	int32		activity_no;	/* in the document */
+	int32 run_priority;
+	int64 run_id;
+	int32 priority; /* of the activity */
+	int32 no;
+	int32 activity_no; /* in the document */
 } WorkOrder;
 
 /* An activity that can start. */
 typedef struct ReadyEntry
 {
-	pairingheap_node node;		/* in its lane's heap, or next in free list */
+	pairingheap_node node; /* in its lane's heap, or next in free list */
 	struct ReadyEntry *next_free;
-	WorkOrder	order;
+	WorkOrder order;
 } ReadyEntry;
 
 /* The work of one role in one database, and the executors that do it. */
 typedef struct Lane
 {
-	Oid			database;		/* InvalidOid: the lane is free */
-	Oid			role;
-	pairingheap ready;			/* of ReadyEntry */
-	int			nready;
-	dlist_head	steps;			/* of StepState */
-	int			nexecutors;		/* starting, idle or busy */
-	int			nidle;
-	TimestampTz last_take_at;	/* when an executor last took work here */
-	TimestampTz waiting_since;	/* when work last began to wait; 0: none */
-	int			failed_starts;	/* executors in a row that could not work */
+	Oid database; /* InvalidOid: the lane is free */
+	Oid role;
+	pairingheap ready; /* of ReadyEntry */
+	int nready;
+	dlist_head steps; /* of StepState */
+	int nexecutors;   /* starting, idle or busy */
+	int nidle;
+	TimestampTz last_take_at;  /* when an executor last took work here */
+	TimestampTz waiting_since; /* when work last began to wait; 0: none */
+	int failed_starts;         /* executors in a row that could not work */
 	TimestampTz failed_start_at;
 } Lane;
 
@@ -74,141 +74,142 @@ typedef struct Lane
 typedef enum Interrupt
 {
 	INTERRUPT_NONE,
-	INTERRUPT_CANCEL,			/* its run was cancelled or failed fast */
+	INTERRUPT_CANCEL, /* its run was cancelled or failed fast */
 	INTERRUPT_RUN_TIMEOUT,
-	INTERRUPT_TIMEOUT,			/* the attempt's own */
-	INTERRUPT_STEP,				/* its step has failed */
-	INTERRUPT_CONTAINER			/* a container around it has stopped */
+	INTERRUPT_TIMEOUT,  /* the attempt's own */
+	INTERRUPT_STEP,     /* its step has failed */
+	INTERRUPT_CONTAINER /* a container around it has stopped */
 } Interrupt;
 
 typedef enum SlotState
 {
 	SLOT_FREE,
-	SLOT_STARTING,				/* registered, not connected yet */
-	SLOT_IDLE,					/* waits for its latch */
-	SLOT_BUSY,					/* works, or looks for work */
-	SLOT_DEAD					/* its process is gone; the scheduler buries it */
+	SLOT_STARTING, /* registered, not connected yet */
+	SLOT_IDLE,     /* waits for its latch */
+	SLOT_BUSY,     /* works, or looks for work */
+	SLOT_DEAD      /* its process is gone; the scheduler buries it */
 } SlotState;
 
 /* One executor. */
 typedef struct ExecutorSlot
 {
-	SlotState	state;
-	uint32		generation;		/* counts the processes that had this slot */
-	Oid			database;
-	Oid			role;
-	Lane	   *lane;
-	PGPROC	   *proc;			/* NULL before it is attached and after its end */
-	int			pid;
-	bool		retire;			/* asked to end when it has nothing to do */
+	SlotState state;
+	uint32 generation; /* counts the processes that had this slot */
+	Oid database;
+	Oid role;
+	Lane *lane;
+	PGPROC *proc; /* NULL before it is attached and after its end */
+	int pid;
+	bool retire; /* asked to end when it has nothing to do */
 
 	/* what it works on; run_id 0: nothing */
-	int64		run_id;
-	int32		no;
-	int32		attempt;
-	struct StepState *step;		/* where it works on mini-batches */
-	bool		has_hold;		/* on a snapshot, for a step it is splitting */
-	int32		nbatches;		/* in its hands, uncommitted */
-	int32		batches[MAX_BATCH_GROUP];
-	int32		batch_attempts[MAX_BATCH_GROUP];
+	int64 run_id;
+	int32 no;
+	int32 attempt;
+	struct StepState *step; /* where it works on mini-batches */
+	bool has_hold;          /* on a snapshot, for a step it is splitting */
+	int32 nbatches;         /* in its hands, uncommitted */
+	int32 batches[MAX_BATCH_GROUP];
+	int32 batch_attempts[MAX_BATCH_GROUP];
 	TimestampTz since;
-	bool		waiting;		/* in mlpipe_wait(), for another run */
-	Interrupt	interrupt;		/* why it was signalled */
-	int64		progress_done;	/* mlpipe_progress() */
-	int64		progress_total; /* 0: not said */
+	bool waiting;         /* in mlpipe_wait(), for another run */
+	Interrupt interrupt;  /* why it was signalled */
+	int64 progress_done;  /* mlpipe_progress() */
+	int64 progress_total; /* 0: not said */
 	TimestampTz progress_at;
 } ExecutorSlot;
 
 /* A parallel activity that hands out mini-batches. */
 typedef struct StepState
 {
-	dlist_node	node;			/* in its lane's list of steps */
-	Lane	   *lane;			/* NULL: this entry is free */
-	WorkOrder	order;
-	int32		batches;		/* 1..batches */
-	int32		next_batch;		/* the next number never handed out */
-	int32		attempts_before;	/* at mini-batches, in earlier attempts */
-	TransactionId snapshot_xmin;	/* of its snapshot; invalid: it has none */
-	int32		max_workers;
-	int32		nworkers;
-	int32		nretries;		/* in the two arrays below */
-	int32		retry_batches[MAX_STEP_RETRIES];
-	int32		retry_attempts[MAX_STEP_RETRIES];	/* that will be made */
-	bool		rescan;			/* more to retry than the arrays hold */
-	bool		stopping;		/* hand out nothing more */
-	bool		suspended;		/* hand out nothing for now */
+	dlist_node node; /* in its lane's list of steps */
+	Lane *lane;      /* NULL: this entry is free */
+	WorkOrder order;
+	int32 batches;               /* 1..batches */
+	int32 next_batch;            /* the next number never handed out */
+	int32 attempts_before;       /* at mini-batches, in earlier attempts */
+	TransactionId snapshot_xmin; /* of its snapshot; invalid: it has none */
+	int32 max_workers;
+	int32 nworkers;
+	int32 nretries; /* in the two arrays below */
+	int32 retry_batches[MAX_STEP_RETRIES];
+	int32 retry_attempts[MAX_STEP_RETRIES]; /* that will be made */
+	bool rescan;    /* more to retry than the arrays hold */
+	bool stopping;  /* hand out nothing more */
+	bool suspended; /* hand out nothing for now */
 
 	/* since the step began, with what earlier processes committed */
-	int32		succeeded;
-	int32		failed;
-	int32		retried;
-	int64		items;
-	int64		items_done;
+	int32 succeeded;
+	int32 failed;
+	int32 retried;
+	int64 items;
+	int64 items_done;
 	TimestampTz started_at;
 	TimestampTz first_batch_at;
-	TimestampTz last_batch_at;	/* or mlpipe_progress() call */
-	double		batch_seconds;	/* a moving average, to size groups */
+	TimestampTz last_batch_at; /* or mlpipe_progress() call */
+	double batch_seconds;      /* a moving average, to size groups */
 } StepState;
 
 typedef enum HoldState
 {
 	HOLD_FREE,
-	HOLD_WANTED,				/* the keeper has not seen it yet */
+	HOLD_WANTED, /* the keeper has not seen it yet */
 	HOLD_HELD
 } HoldState;
 
 /* What a snapshot sees has to stay there, for a step (horizon.h). */
 typedef struct Hold
 {
-	HoldState	state;
-	Oid			database;
-	int64		run_id;
-	int32		no;
+	HoldState state;
+	Oid database;
+	int64 run_id;
+	int32 no;
 	TransactionId xmin;
-	VirtualTransactionId source;	/* has that snapshot; invalid: nobody any more */
-	ExecutorSlot *owner;		/* who splits; NULL: the step itself */
+	VirtualTransactionId
+		source;          /* has that snapshot; invalid: nobody any more */
+	ExecutorSlot *owner; /* who splits; NULL: the step itself */
 } Hold;
 
 /* One database that has the extension. */
 typedef struct DatabaseState
 {
-	Oid			database;		/* InvalidOid: free */
-	PGPROC	   *scheduler;
-	int			scheduler_pid;
-	PGPROC	   *keeper;			/* holds the snapshots of steps */
-	int			keeper_pid;
-	bool		wanted;			/* a scheduler should run here */
-	TimestampTz start_after;	/* back-off of the launcher */
-	int			failures;		/* starts in a row that came to nothing */
-	bool		stopping;		/* DROP DATABASE or DROP EXTENSION is on */
-	bool		settled;		/* its scheduler has found the extension */
-	bool		recovered;		/* what ran when the server stopped was seen to */
+	Oid database; /* InvalidOid: free */
+	PGPROC *scheduler;
+	int scheduler_pid;
+	PGPROC *keeper; /* holds the snapshots of steps */
+	int keeper_pid;
+	bool wanted;             /* a scheduler should run here */
+	TimestampTz start_after; /* back-off of the launcher */
+	int failures;            /* starts in a row that came to nothing */
+	bool stopping;           /* DROP DATABASE or DROP EXTENSION is on */
+	bool settled;            /* its scheduler has found the extension */
+	bool recovered;          /* what ran when the server stopped was seen to */
 
 	/* what the scheduler is asked to do when its latch is set */
-	bool		refill;			/* shared memory does not hold all that is ready */
-	TimestampTz refill_at;		/* not before this; 0: now */
-	bool		overflowed;		/* ready work was left out for want of room */
-	bool		admit;			/* runs wait for the concurrency of a pipeline */
-	bool		changes;		/* source tables changed */
-	bool		start_executors;
-	bool		sweep;			/* an executor died, a step has to be ended */
-	bool		stop;			/* runs are to be stopped */
-	TimestampTz next_due;		/* the earliest time that something is due */
+	bool refill;           /* shared memory does not hold all that is ready */
+	TimestampTz refill_at; /* not before this; 0: now */
+	bool overflowed;       /* ready work was left out for want of room */
+	bool admit;            /* runs wait for the concurrency of a pipeline */
+	bool changes;          /* source tables changed */
+	bool start_executors;
+	bool sweep;           /* an executor died, a step has to be ended */
+	bool stop;            /* runs are to be stopped */
+	TimestampTz next_due; /* the earliest time that something is due */
 } DatabaseState;
 
 typedef struct Control
 {
-	LWLock	   *lock;
-	PGPROC	   *launcher;
+	LWLock *lock;
+	PGPROC *launcher;
 	TimestampTz flush_claims_until; /* after a crash; 0: not at all */
-	int			nready;			/* entries in all lanes */
+	int nready;                     /* entries in all lanes */
 	ReadyEntry *free_ready;
-	ConditionVariable run_events[RUN_EVENT_BUCKETS];	/* by run_id: anything */
+	ConditionVariable run_events[RUN_EVENT_BUCKETS]; /* by run_id: anything */
 	DatabaseState databases[MAX_DATABASES];
-	Lane		lanes[MAX_LANES];
-	StepState	steps[MAX_STEPS];
-	Hold		holds[MAX_HOLDS];
-	int			nslots;
+	Lane lanes[MAX_LANES];
+	StepState steps[MAX_STEPS];
+	Hold holds[MAX_HOLDS];
+	int nslots;
 	ExecutorSlot *slots;
 	ReadyEntry *ready;
 } Control;
@@ -225,23 +226,23 @@ extern void shmem_require(void);
  * The lock, by names that say what they are for; both may be taken in a commit
  * callback, where nothing may fail.
  */
-#define control_lock()		LWLockAcquire(control->lock, LW_EXCLUSIVE)
+#define control_lock()        LWLockAcquire(control->lock, LW_EXCLUSIVE)
 #define control_lock_shared() LWLockAcquire(control->lock, LW_SHARED)
-#define control_unlock()	LWLockRelease(control->lock)
+#define control_unlock()      LWLockRelease(control->lock)
 
 /* The following want the lock held. */
 extern DatabaseState *database_find(Oid database);
-extern DatabaseState *database_find_or_add(Oid database);	/* NULL: full */
+extern DatabaseState *database_find_or_add(Oid database); /* NULL: full */
 extern Lane *lane_find(Oid database, Oid role);
-extern Lane *lane_find_or_add(Oid database, Oid role);	/* NULL: full */
+extern Lane *lane_find_or_add(Oid database, Oid role); /* NULL: full */
 extern void lane_free_if_unused(Lane *lane);
 extern StepState *step_find(Oid database, int64 run_id, int32 no);
 extern void scheduler_wake(DatabaseState *database);
-extern int	work_compare(const WorkOrder *a, const WorkOrder *b);
+extern int work_compare(const WorkOrder *a, const WorkOrder *b);
 
 /* A role's queue of ready activities. */
-extern bool ready_push(Lane *lane, const WorkOrder *order);	/* false: full */
-extern const WorkOrder *ready_first(Lane *lane);	/* NULL: empty */
+extern bool ready_push(Lane *lane, const WorkOrder *order); /* false: full */
+extern const WorkOrder *ready_first(Lane *lane);            /* NULL: empty */
 extern bool ready_pop(Lane *lane, WorkOrder *order);
 extern void ready_clear(Lane *lane);
 
@@ -253,4 +254,4 @@ extern void lane_wake(Lane *lane);
 
 extern ConditionVariable *run_event(int64 run_id);
 
-#endif							/* MLPIPE_SHMEM_H */
+#endif /* MLPIPE_SHMEM_H */

@@ -38,9 +38,9 @@ static bool slot_is_on(const ExecutorSlot *slot, Oid database, int64 run_id,
 int
 slot_reserve(Oid database, Oid role, uint32 *generation)
 {
-	int			found = -1;
-	int			i;
-	Lane	   *lane;
+	int found = -1;
+	int i;
+	Lane *lane;
 
 	control_lock();
 	lane = lane_find_or_add(database, role);
@@ -82,7 +82,7 @@ void
 slot_attach(int index, uint32 generation)
 {
 	ExecutorSlot *slot = &control->slots[index];
-	bool		mine;
+	bool mine;
 
 	control_lock();
 	mine = slot->state == SLOT_STARTING && slot->generation == generation;
@@ -105,7 +105,7 @@ detach(int code, Datum arg)
 {
 	ExecutorSlot *slot = MySlot;
 	DatabaseState *database;
-	int			i;
+	int i;
 
 	control_lock();
 	database = database_find(slot->database);
@@ -142,7 +142,7 @@ detach(int code, Datum arg)
 static void
 free_slot(ExecutorSlot *slot)
 {
-	Lane	   *lane = slot->lane;
+	Lane *lane = slot->lane;
 
 	if (slot->state == SLOT_IDLE)
 		lane->nidle--;
@@ -170,11 +170,11 @@ slot_bury(int index, uint32 generation)
 void
 slot_forget_database(Oid database)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_STEPS; i++)
 	{
-		StepState  *step = &control->steps[i];
+		StepState *step = &control->steps[i];
 
 		if (step->lane == NULL || step->lane->database != database)
 			continue;
@@ -188,7 +188,7 @@ slot_forget_database(Oid database)
 			free_slot(&control->slots[i]);
 	for (i = 0; i < MAX_LANES; i++)
 	{
-		Lane	   *lane = &control->lanes[i];
+		Lane *lane = &control->lanes[i];
 
 		if (lane->database != database)
 			continue;
@@ -246,8 +246,8 @@ slot_retire(void)
 bool
 slot_wait(bool waiting)
 {
-	bool		left = false;
-	int			i;
+	bool left = false;
+	int i;
 
 	control_lock();
 	MySlot->waiting = waiting;
@@ -261,15 +261,14 @@ bool
 slot_may_go_on_with(const WorkOrder *order)
 {
 	const WorkOrder *first;
-	bool		may;
+	bool may;
 
 	/* Perhaps it is off by now; the main loop will see. */
 	if (!mlpipe_enabled || ConfigReloadPending)
 		return false;
 	control_lock_shared();
 	first = ready_first(MySlot->lane);
-	may = !MySlot->retire &&
-		(first == NULL || work_compare(order, first) < 0);
+	may = !MySlot->retire && (first == NULL || work_compare(order, first) < 0);
 	control_unlock();
 	return may;
 }
@@ -281,7 +280,7 @@ slot_may_go_on_with(const WorkOrder *order)
 Interrupt
 slot_work_done(void)
 {
-	Interrupt	interrupt;
+	Interrupt interrupt;
 
 	control_lock();
 	interrupt = MySlot->interrupt;
@@ -304,7 +303,7 @@ slot_interrupt_run(Oid database, int64 run_id, int32 no, Interrupt why)
 void
 slot_interrupt_run_locked(Oid database, int64 run_id, int32 no, Interrupt why)
 {
-	int			i;
+	int i;
 
 	stop_steps(database, run_id, no);
 	for (i = 0; i < control->nslots; i++)
@@ -316,8 +315,8 @@ slot_interrupt_run_locked(Oid database, int64 run_id, int32 no, Interrupt why)
 bool
 slot_interrupt_again(Oid database)
 {
-	bool		found = false;
-	int			i;
+	bool found = false;
+	int i;
 
 	control_lock();
 	for (i = 0; i < control->nslots; i++)
@@ -338,8 +337,7 @@ static bool
 slot_is_on(const ExecutorSlot *slot, Oid database, int64 run_id, int32 no)
 {
 	return slot->state == SLOT_BUSY && slot->database == database &&
-		slot->run_id == run_id && (no < 0 || slot->no == no) &&
-		slot != MySlot;
+		slot->run_id == run_id && (no < 0 || slot->no == no) && slot != MySlot;
 }
 
 static void
@@ -354,11 +352,11 @@ interrupt_slot(ExecutorSlot *slot, Interrupt why)
 static void
 stop_steps(Oid database, int64 run_id, int32 no)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_STEPS; i++)
 	{
-		StepState  *step = &control->steps[i];
+		StepState *step = &control->steps[i];
 
 		if (step->lane != NULL && step->lane->database == database &&
 			step->order.run_id == run_id && (no < 0 || step->order.no == no))

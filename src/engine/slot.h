@@ -49,7 +49,7 @@ extern bool slot_wait(bool waiting);
 extern void slot_retire(void);
 
 /* Scheduler: reserves a free slot; -1 where there is none. */
-extern int	slot_reserve(Oid database, Oid role, uint32 *generation);
+extern int slot_reserve(Oid database, Oid role, uint32 *generation);
 extern void slot_release(int index, uint32 generation);
 
 /* Scheduler: frees the slot of a dead executor whose work has been seen to. */
@@ -77,4 +77,4 @@ extern bool slot_interrupt_again(Oid database);
 extern void slot_interrupt_run_locked(Oid database, int64 run_id, int32 no,
 									  Interrupt why);
 
-#endif							/* MLPIPE_SLOT_H */
+#endif /* MLPIPE_SLOT_H */

@@ -34,38 +34,38 @@
 #include "store/engine_mode.h"
 
 /* Work that waits so long with nobody taking any gets another executor. */
-#define STALLED_AFTER_MS		10
-#define LOOK_AGAIN_AT_MOST_MS	160
-#define RETRY_START_MS			1000
+#define STALLED_AFTER_MS      10
+#define LOOK_AGAIN_AT_MOST_MS 160
+#define RETRY_START_MS        1000
 /* A role whose executors cannot connect, for reasons that we cannot see. */
-#define MAX_FAILED_STARTS		5
+#define MAX_FAILED_STARTS 5
 
 /* One lane's needs, as read under the lock. */
 typedef struct Need
 {
-	Oid			role;
-	int			work;			/* pieces that somebody could take */
-	int			executors;
-	bool		stalled;
-	int			failed_starts;
-	bool		failed_lately;	/* too early to try again */
+	Oid role;
+	int work; /* pieces that somebody could take */
+	int executors;
+	bool stalled;
+	int failed_starts;
+	bool failed_lately; /* too early to try again */
 } Need;
 
 /* Handles of executors that were started, to notice those that never came. */
 typedef struct Start
 {
 	BackgroundWorkerHandle *handle; /* NULL: none */
-	uint32		generation;
+	uint32 generation;
 } Start;
 
 static Start *starts = NULL;
 static long look_again_ms = STALLED_AFTER_MS;
 
-static int	collect_needs(Need *needs);
+static int collect_needs(Need *needs);
 static bool read_need(const Lane *lane, Need *need);
-static int	pieces_of_work(const Lane *lane);
+static int pieces_of_work(const Lane *lane);
 static void forget_failed_starts(void);
-static int	starts_for(const Need *need);
+static int starts_for(const Need *need);
 static bool start_executor(Oid role);
 static void ask_somebody_to_go(Oid role);
 static ExecutorSlot *dispensable_slot(Oid role);
@@ -79,21 +79,19 @@ static void fail_ready(const WorkOrder *order, const Failure *failure);
 long
 staff_lanes(void)
 {
-	Need	   *needs = MemoryContextAlloc(WorkContext,
-										   MAX_LANES * sizeof(Need));
-	int			nneeds;
-	bool		started = false;
-	bool		refused = false;
-	int			i;
+	Need *needs = MemoryContextAlloc(WorkContext, MAX_LANES * sizeof(Need));
+	int nneeds;
+	bool started = false;
+	bool refused = false;
+	int i;
 
 	forget_failed_starts();
 	nneeds = collect_needs(needs);
 	for (i = 0; i < nneeds; i++)
 	{
-		int			wanted = starts_for(&needs[i]);
+		int wanted = starts_for(&needs[i]);
 
-		if (wanted > 0 && needs[i].executors == 0 &&
-			!can_start_as(&needs[i]))
+		if (wanted > 0 && needs[i].executors == 0 && !can_start_as(&needs[i]))
 			continue;
 		for (; wanted > 0 && !refused; wanted--)
 		{
@@ -108,7 +106,7 @@ staff_lanes(void)
 	if (nneeds == 0)
 		return -1;
 	look_again_ms = started ? STALLED_AFTER_MS :
-		Min(look_again_ms * 2, LOOK_AGAIN_AT_MOST_MS);
+							  Min(look_again_ms * 2, LOOK_AGAIN_AT_MOST_MS);
 	return look_again_ms;
 }
 
@@ -116,8 +114,8 @@ staff_lanes(void)
 static int
 collect_needs(Need *needs)
 {
-	int			count = 0;
-	int			i;
+	int count = 0;
+	int i;
 
 	control_lock();
 	database_find(MyDatabaseId)->start_executors = false;
@@ -147,15 +145,16 @@ read_need(const Lane *lane, Need *need)
 	need->failed_starts = lane->failed_starts;
 	need->failed_lately = lane->failed_starts > 0 &&
 		!TimestampDifferenceExceeds(lane->failed_start_at, now,
-									RETRY_START_MS << Min(lane->failed_starts, MAX_FAILED_STARTS));
+									RETRY_START_MS << Min(lane->failed_starts,
+														  MAX_FAILED_STARTS));
 	return true;
 }
 
 static int
 pieces_of_work(const Lane *lane)
 {
-	int			pieces = lane->nready;
-	dlist_iter	iter;
+	int pieces = lane->nready;
+	dlist_iter iter;
 
 	dlist_foreach(iter, unconstify(dlist_head *, &lane->steps))
 	{
@@ -164,7 +163,8 @@ pieces_of_work(const Lane *lane)
 		if (step_is_joinable(step))
 			pieces += Min(step->max_workers - step->nworkers,
 						  Max(step->batches - step->next_batch + 1 +
-							  step->nretries, 1));
+								  step->nretries,
+							  1));
 	}
 	return pieces;
 }
@@ -172,7 +172,7 @@ pieces_of_work(const Lane *lane)
 static int
 starts_for(const Need *need)
 {
-	static int	processors = 0;
+	static int processors = 0;
 
 	if (processors == 0)
 		processors = Max((int) sysconf(_SC_NPROCESSORS_ONLN), 1);
@@ -189,8 +189,8 @@ starts_for(const Need *need)
 static void
 forget_failed_starts(void)
 {
-	int			i;
-	pid_t		pid;
+	int i;
+	pid_t pid;
 
 	if (starts == NULL)
 		starts = MemoryContextAllocZero(TopMemoryContext,
@@ -215,8 +215,8 @@ static bool
 start_executor(Oid role)
 {
 	static bool warned = false;
-	uint32		generation;
-	int			index = slot_reserve(MyDatabaseId, role, &generation);
+	uint32 generation;
+	int index = slot_reserve(MyDatabaseId, role, &generation);
 	BackgroundWorkerHandle *handle;
 
 	if (index < 0)
@@ -226,17 +226,19 @@ start_executor(Oid role)
 	}
 	handle = worker_start("mlpipe_executor_main",
 						  psprintf("mlpipe executor %d", index),
-						  "mlpipe executor", Int32GetDatum(index),
-						  &generation, sizeof(generation));
+						  "mlpipe executor", Int32GetDatum(index), &generation,
+						  sizeof(generation));
 	if (handle == NULL)
 	{
 		slot_release(index, generation);
 		if (!warned)
-			ereport(LOG,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("could not start an executor: no background worker slot is free"),
-					 errhint("You might need to increase \"%s\".",
-							 "max_worker_processes")));
+			ereport(
+				LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg(
+					 "could not start an executor: no background worker slot is free"),
+				 errhint("You might need to increase \"%s\".",
+						 "max_worker_processes")));
 		warned = true;
 		return false;
 	}
@@ -268,9 +270,9 @@ ask_somebody_to_go(Oid role)
 static ExecutorSlot *
 dispensable_slot(Oid role)
 {
-	Lane	   *mine = lane_find(MyDatabaseId, role);
+	Lane *mine = lane_find(MyDatabaseId, role);
 	ExecutorSlot *busy = NULL;
-	int			i;
+	int i;
 
 	for (i = 0; i < control->nslots; i++)
 	{
@@ -279,7 +281,7 @@ dispensable_slot(Oid role)
 		if (slot->proc == NULL || slot->lane == mine)
 			continue;
 		if (slot->retire)
-			return NULL;		/* one is on its way already */
+			return NULL; /* one is on its way already */
 		if (slot->state == SLOT_IDLE)
 			return slot;
 		if (slot->state == SLOT_BUSY &&
@@ -293,13 +295,13 @@ dispensable_slot(Oid role)
 typedef struct LaneCheck
 {
 	const Need *need;
-	bool		fine;
+	bool fine;
 } LaneCheck;
 
 static bool
 can_start_as(const Need *need)
 {
-	LaneCheck	check = {need, false};
+	LaneCheck check = {need, false};
 
 	return !need->failed_lately && try_in_transaction(check_lane, &check) &&
 		check.fine;
@@ -312,28 +314,30 @@ can_start_as(const Need *need)
 static void
 check_lane(void *arg)
 {
-	LaneCheck  *check = arg;
-	char	   *problem = lane_problem(check->need);
+	LaneCheck *check = arg;
+	char *problem = lane_problem(check->need);
 
 	check->fine = problem == NULL;
 	if (problem != NULL)
-		fail_lane(check->need->role,
-				  failure_create(CurrentMemoryContext, "42501", problem, NULL,
-								 "Executors connect to the database as the role that the pipeline runs as."));
+		fail_lane(
+			check->need->role,
+			failure_create(
+				CurrentMemoryContext, "42501", problem, NULL,
+				"Executors connect to the database as the role that the pipeline runs as."));
 }
 
 static void
 fail_lane(Oid role, const Failure *failure)
 {
-	WorkOrder	order;
-	bool		is_step;
+	WorkOrder order;
+	bool is_step;
 
 	while (next_in_lane(role, &order, &is_step))
 	{
 		if (!is_step)
 			fail_ready(&order, failure);
-		else if (parallel_end(order.run_id, order.no, failure,
-							  NULL) == STEP_ENDED_RUN)
+		else if (parallel_end(order.run_id, order.no, failure, NULL) ==
+				 STEP_ENDED_RUN)
 			ForceSyncCommit();
 	}
 }
@@ -342,8 +346,8 @@ fail_lane(Oid role, const Failure *failure)
 static bool
 next_in_lane(Oid role, WorkOrder *order, bool *is_step)
 {
-	Lane	   *lane;
-	bool		found;
+	Lane *lane;
+	bool found;
 
 	control_lock();
 	lane = lane_find(MyDatabaseId, role);
@@ -351,7 +355,7 @@ next_in_lane(Oid role, WorkOrder *order, bool *is_step)
 	*is_step = lane != NULL && !found && !dlist_is_empty(&lane->steps);
 	if (*is_step)
 	{
-		StepState  *step = dlist_head_element(StepState, node, &lane->steps);
+		StepState *step = dlist_head_element(StepState, node, &lane->steps);
 
 		*order = step->order;
 		step->lane = NULL;
@@ -367,19 +371,20 @@ next_in_lane(Oid role, WorkOrder *order, bool *is_step)
 static char *
 lane_problem(const Need *need)
 {
-	char	   *problem = role_problem(need->role);
+	char *problem = role_problem(need->role);
 
 	if (problem == NULL && need->failed_starts >= MAX_FAILED_STARTS)
-		problem = psprintf("no executor could work as role \"%s\"; the server log says why",
-						   GetUserNameFromId(need->role, false));
+		problem = psprintf(
+			"no executor could work as role \"%s\"; the server log says why",
+			GetUserNameFromId(need->role, false));
 	return problem;
 }
 
 static void
 fail_ready(const WorkOrder *order, const Failure *failure)
 {
-	EngineMode	mode;
-	int32		attempt;
+	EngineMode mode;
+	int32 attempt;
 
 	engine_mode_enter(&mode);
 	attempt = activity_claim(order->run_id, order->no, MyProcPid);

@@ -43,24 +43,24 @@
 #include "engine/session.h"
 
 /* How much of a statement messages show. */
-#define MAX_EXCERPT		60		/* bytes */
+#define MAX_EXCERPT 60 /* bytes */
 
 /* How the statements of one call are run. */
 typedef struct Batch
 {
-	List	   *statements;		/* of Statement * */
-	bool		own_transactions;
-	bool		has_choice;		/* could "transaction" be set on the activity? */
-	MemoryContext context;		/* parse trees */
-	MemoryContext scratch;		/* reset for each statement */
+	List *statements; /* of Statement * */
+	bool own_transactions;
+	bool has_choice;       /* could "transaction" be set on the activity? */
+	MemoryContext context; /* parse trees */
+	MemoryContext scratch; /* reset for each statement */
 } Batch;
 
 typedef struct Statement
 {
 	const Batch *batch;
-	const char *text;			/* the whole text that it stands in */
-	RawStmt    *raw;			/* NULL while the text is being parsed */
-	int			number;			/* from 1, over all texts */
+	const char *text; /* the whole text that it stands in */
+	RawStmt *raw;     /* NULL while the text is being parsed */
+	int number;       /* from 1, over all texts */
 } Statement;
 
 static void run_texts(Batch *batch, List *texts, DestReceiver *dest,
@@ -84,17 +84,15 @@ static void start_statement_timeout(void);
 static void stop_statement_timeout(void);
 static void statement_context(void *arg);
 static void hint_at_choice(const Statement *statement);
-static int	error_line(const Statement *statement);
+static int error_line(const Statement *statement);
 static char *statement_excerpt(const Statement *statement);
 
 void
 statements_run(List *texts, bool own_transactions, DestReceiver *dest,
 			   StatementResult *result)
 {
-	Batch		batch = {
-		.own_transactions = own_transactions,
-		.has_choice = !own_transactions
-	};
+	Batch batch = {.own_transactions = own_transactions,
+				   .has_choice = !own_transactions};
 
 	run_texts(&batch, texts, dest, result);
 }
@@ -102,7 +100,7 @@ statements_run(List *texts, bool own_transactions, DestReceiver *dest,
 void
 statement_run(const char *text, DestReceiver *dest, StatementResult *result)
 {
-	Batch		batch = {0};
+	Batch batch = {0};
 
 	run_texts(&batch, list_make1(unconstify(char *, text)), dest, result);
 }
@@ -116,7 +114,7 @@ run_texts(Batch *batch, List *texts, DestReceiver *dest,
 		  StatementResult *result)
 {
 	MemoryContext caller = batch->own_transactions ? WorkContext :
-		CurrentMemoryContext;
+													 CurrentMemoryContext;
 
 	batch->context = AllocSetContextCreate(caller, "mlpipe statements",
 										   ALLOCSET_DEFAULT_SIZES);
@@ -136,7 +134,7 @@ run_texts(Batch *batch, List *texts, DestReceiver *dest,
 static void
 parse_texts(Batch *batch, List *texts)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, texts)
 		parse_text(batch, lfirst(cell));
@@ -147,14 +145,12 @@ parse_texts(Batch *batch, List *texts)
 static void
 parse_text(Batch *batch, const char *text)
 {
-	Statement	place = {.batch = batch, .text = text};
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = statement_context,
-		.arg = &place
-	};
-	List	   *parsed;
-	ListCell   *cell;
+	Statement place = {.batch = batch, .text = text};
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = statement_context,
+									 .arg = &place};
+	List *parsed;
+	ListCell *cell;
 
 	error_context_stack = &callback;
 	parsed = pg_parse_query(text);
@@ -162,7 +158,7 @@ parse_text(Batch *batch, const char *text)
 
 	foreach(cell, parsed)
 	{
-		Statement  *statement = palloc(sizeof(Statement));
+		Statement *statement = palloc(sizeof(Statement));
 
 		statement->batch = batch;
 		statement->text = text;
@@ -175,7 +171,7 @@ parse_text(Batch *batch, const char *text)
 static void
 refuse_unfit(const Statement *statement)
 {
-	Node	   *node = statement->raw->stmt;
+	Node *node = statement->raw->stmt;
 
 	if (IsA(node, TransactionStmt))
 		refuse_transaction_command(statement);
@@ -186,7 +182,7 @@ refuse_unfit(const Statement *statement)
 static void
 refuse_transaction_command(const Statement *statement)
 {
-	CommandTag	tag = CreateCommandTag(statement->raw->stmt);
+	CommandTag tag = CreateCommandTag(statement->raw->stmt);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
@@ -212,25 +208,27 @@ refuse_client_copy(const Statement *statement)
 {
 	const CopyStmt *copy = (const CopyStmt *) statement->raw->stmt;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s is not allowed in an activity",
-					copy->is_from ? "COPY FROM STDIN" : "COPY TO STDOUT"),
-			 errdetail("Statement %d is \"%s\". None was run.",
-					   statement->number, statement_excerpt(statement)),
-			 errhint("No client is connected to an activity; name a file of the server, or use an activity of type \"copy\".")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		 errmsg("%s is not allowed in an activity",
+				copy->is_from ? "COPY FROM STDIN" : "COPY TO STDOUT"),
+		 errdetail("Statement %d is \"%s\". None was run.", statement->number,
+				   statement_excerpt(statement)),
+		 errhint(
+			 "No client is connected to an activity; name a file of the server, or use an activity of type \"copy\".")));
 }
 
 static void
 run_all(const Batch *batch, DestReceiver *dest, StatementResult *result)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (batch->own_transactions)
 		work_commit(true);
 	foreach(cell, batch->statements)
 	{
-		bool		is_last = lnext(batch->statements, cell) == NULL;
+		bool is_last = lnext(batch->statements, cell) == NULL;
 
 		MemoryContextSwitchTo(batch->scratch);
 		run_statement(lfirst(cell), is_last ? dest : None_Receiver, result);
@@ -249,11 +247,10 @@ run_statement(const Statement *statement, DestReceiver *dest,
 			  StatementResult *result)
 {
 	const char *outer_query = debug_query_string;
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = statement_context,
-		.arg = unconstify(Statement *, statement)
-	};
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = statement_context,
+									 .arg = unconstify(Statement *,
+													   statement)};
 
 	error_context_stack = &callback;
 	SetCurrentStatementStartTimestamp();
@@ -296,8 +293,8 @@ static void
 run_portal(const Statement *statement, DestReceiver *dest,
 		   StatementResult *result)
 {
-	List	   *plans;
-	Portal		portal;
+	List *plans;
+	Portal portal;
 	QueryCompletion completion;
 
 	start_statement_timeout();
@@ -322,9 +319,9 @@ run_portal(const Statement *statement, DestReceiver *dest,
 static List *
 plan_statement(const Statement *statement)
 {
-	bool		needs_snapshot = analyze_requires_snapshot(statement->raw);
-	List	   *queries;
-	List	   *plans;
+	bool needs_snapshot = analyze_requires_snapshot(statement->raw);
+	List *queries;
+	List *plans;
 
 	if (needs_snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -360,8 +357,8 @@ static void
 statement_context(void *arg)
 {
 	const Statement *statement = arg;
-	int			nstatements = list_length(statement->batch->statements);
-	int			line;
+	int nstatements = list_length(statement->batch->statements);
+	int line;
 
 	if (geterrcode() == ERRCODE_SUCCESSFUL_COMPLETION ||
 		ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_WARNING)
@@ -371,7 +368,8 @@ statement_context(void *arg)
 	line = error_line(statement);
 	errcontext("statement%s%s: \"%s\"",
 			   statement->raw != NULL && nstatements > 1 ?
-			   psprintf(" %d of %d", statement->number, nstatements) : "",
+				   psprintf(" %d of %d", statement->number, nstatements) :
+				   "",
 			   line > 1 ? psprintf(", line %d of its text", line) : "",
 			   statement_excerpt(statement));
 }
@@ -383,7 +381,8 @@ hint_at_choice(const Statement *statement)
 	if (statement->batch->has_choice &&
 		(geterrcode() == ERRCODE_ACTIVE_SQL_TRANSACTION ||
 		 geterrcode() == ERRCODE_INVALID_TRANSACTION_TERMINATION))
-		errhint("Set \"transaction\": \"none\" on the activity, to make each of its statements its own transaction.");
+		errhint(
+			"Set \"transaction\": \"none\" on the activity, to make each of its statements its own transaction.");
 }
 
 /* From 1; 0 where the error has no place in the text. */
@@ -391,8 +390,8 @@ static int
 error_line(const Statement *statement)
 {
 	const char *c = statement->text;
-	int			position = geterrposition();
-	int			line = 1;
+	int position = geterrposition();
+	int line = 1;
 
 	if (position <= 0)
 		return 0;
@@ -410,15 +409,15 @@ static char *
 statement_excerpt(const Statement *statement)
 {
 	const char *start = statement->text;
-	int			length = strlen(start);
-	int			shown;
-	char	   *excerpt;
+	int length = strlen(start);
+	int shown;
+	char *excerpt;
 
 	if (statement->raw != NULL)
 	{
 		start += Max(statement->raw->stmt_location, 0);
 		length = statement->raw->stmt_len > 0 ? statement->raw->stmt_len :
-			strlen(start);
+												strlen(start);
 	}
 	for (; length > 0 && isspace((unsigned char) *start); length--)
 		start++;

@@ -32,30 +32,30 @@
 #include "engine/step.h"
 
 /* How much a new mini-batch weighs in the average of their durations. */
-#define AVERAGE_WEIGHT	0.2
+#define AVERAGE_WEIGHT 0.2
 
 static StepState *free_step(void);
 static bool is_mine(const StepState *step);
-static int	take_retry(StepState *step);
-static int	take_new(StepState *step, int max);
+static int take_retry(StepState *step);
+static int take_new(StepState *step, int max);
 static void hold(int32 batch, int32 attempt);
 static void let_go(int32 batch);
 static void push_retry(StepState *step, int32 batch, int32 attempt);
 static bool has_work(const StepState *step);
 static void worker_left(StepState *step);
 static void release(StepState *step);
-static int	collect_held(const StepState *step, int32 *numbers);
+static int collect_held(const StepState *step, int32 *numbers);
 
 bool
 step_publish(Oid role, const StepState *initial)
 {
-	StepState  *step;
-	Lane	   *lane;
-	int			wanted;
+	StepState *step;
+	Lane *lane;
+	int wanted;
 
 	control_lock();
-	if (step_find(MyDatabaseId, initial->order.run_id,
-				  initial->order.no) != NULL)
+	if (step_find(MyDatabaseId, initial->order.run_id, initial->order.no) !=
+		NULL)
 	{
 		control_unlock();
 		return true;
@@ -83,7 +83,7 @@ step_publish(Oid role, const StepState *initial)
 static StepState *
 free_step(void)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_STEPS; i++)
 		if (control->steps[i].lane == NULL)
@@ -94,7 +94,7 @@ free_step(void)
 bool
 step_join(StepState *step, const WorkOrder *expected)
 {
-	bool		joined;
+	bool joined;
 
 	control_lock();
 	joined = step->lane == MySlot->lane &&
@@ -123,7 +123,7 @@ is_mine(const StepState *step)
 int
 step_take(StepState *step, int max)
 {
-	int			taken = 0;
+	int taken = 0;
 
 	control_lock();
 	MySlot->nbatches = 0;
@@ -159,9 +159,9 @@ take_retry(StepState *step)
 static int
 take_new(StepState *step, int max)
 {
-	int32		left = step->batches - step->next_batch + 1;
-	int			share = left / (2 * Max(step->nworkers, 1));
-	int			i;
+	int32 left = step->batches - step->next_batch + 1;
+	int share = left / (2 * Max(step->nworkers, 1));
+	int i;
 
 	max = Min(Min(max, MAX_BATCH_GROUP), Max(share, 1));
 	max = Min(max, left);
@@ -181,7 +181,7 @@ hold(int32 batch, int32 attempt)
 static void
 let_go(int32 batch)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MySlot->nbatches; i++)
 	{
@@ -234,8 +234,8 @@ step_batch_ended(StepState *step, int32 batch, int32 attempt, BatchEnd end,
 		}
 		step->last_batch_at = GetCurrentTimestamp();
 		step->batch_seconds = step->batch_seconds == 0 ? seconds :
-			step->batch_seconds + (seconds - step->batch_seconds) *
-			AVERAGE_WEIGHT;
+														 step->batch_seconds +
+				(seconds - step->batch_seconds) * AVERAGE_WEIGHT;
 	}
 	let_go(batch);
 	control_unlock();
@@ -244,7 +244,7 @@ step_batch_ended(StepState *step, int32 batch, int32 attempt, BatchEnd end,
 void
 step_put_back(StepState *step)
 {
-	int			i;
+	int i;
 
 	control_lock();
 	if (is_mine(step))
@@ -267,17 +267,16 @@ step_let_go(StepState *step, int32 batch)
 void
 step_give_back(ExecutorSlot *slot)
 {
-	StepState  *step = slot->step;
-	int			i;
+	StepState *step = slot->step;
+	int i;
 
 	if (step == NULL)
 		return;
-	if (step->lane != NULL && (step->order.run_id == slot->run_id ||
-							   step->order.run_id == 0))
+	if (step->lane != NULL &&
+		(step->order.run_id == slot->run_id || step->order.run_id == 0))
 	{
 		for (i = 0; i < slot->nbatches; i++)
-			push_retry(step, slot->batches[i],
-					   slot->batch_attempts[i] + 1);
+			push_retry(step, slot->batches[i], slot->batch_attempts[i] + 1);
 		worker_left(step);
 		if (step->lane != NULL && step_is_joinable(step))
 			lane_wake(step->lane);
@@ -289,7 +288,7 @@ step_give_back(ExecutorSlot *slot)
 bool
 step_stop(StepState *step)
 {
-	bool		first;
+	bool first;
 
 	control_lock();
 	first = is_mine(step) && !step->stopping;
@@ -316,13 +315,13 @@ step_reopen(StepState *step)
 void
 step_restart(const StepState *fresh)
 {
-	StepState  *step;
+	StepState *step;
 
 	control_lock();
 	step = step_find(MyDatabaseId, fresh->order.run_id, fresh->order.no);
 	if (step != NULL && step->nworkers == 0)
 	{
-		StepState	before = *step;
+		StepState before = *step;
 
 		*step = *fresh;
 		step->node = before.node;
@@ -340,7 +339,7 @@ step_wait_for_others(StepState *step)
 
 	for (;;)
 	{
-		int			nworkers;
+		int nworkers;
 
 		control_lock_shared();
 		nworkers = is_mine(step) ? step->nworkers : 0;
@@ -373,10 +372,10 @@ bool
 step_rescan_begin(StepState *step, int32 **taken, int *ntaken)
 {
 	/* The number of slots never changes, so the room can be had beforehand. */
-	int32	   *numbers = palloc(sizeof(int32) *
-								 (control->nslots * MAX_BATCH_GROUP +
-								  MAX_STEP_RETRIES));
-	bool		mine;
+	int32 *numbers = palloc(
+		sizeof(int32) *
+		(control->nslots * MAX_BATCH_GROUP + MAX_STEP_RETRIES));
+	bool mine;
 
 	control_lock();
 	mine = is_mine(step) && step->rescan && !step->stopping &&
@@ -394,9 +393,9 @@ step_rescan_begin(StepState *step, int32 **taken, int *ntaken)
 static int
 collect_held(const StepState *step, int32 *numbers)
 {
-	int			n = 0;
-	int			i;
-	int			j;
+	int n = 0;
+	int i;
+	int j;
 
 	for (i = 0; i < step->nretries; i++)
 		numbers[n++] = step->retry_batches[i];
@@ -415,7 +414,7 @@ collect_held(const StepState *step, int32 *numbers)
 bool
 step_rescan_add(StepState *step, int32 batch, int32 attempt)
 {
-	bool		room;
+	bool room;
 
 	control_lock();
 	push_retry(step, batch, attempt);
@@ -427,12 +426,12 @@ step_rescan_add(StepState *step, int32 batch, int32 attempt)
 bool
 step_leave(StepState *step)
 {
-	bool		last = false;
+	bool last = false;
 
 	control_lock();
 	if (is_mine(step))
 	{
-		bool		ended = step->order.run_id == 0;
+		bool ended = step->order.run_id == 0;
 
 		worker_left(step);
 		last = !ended && step->nworkers == 0 &&
@@ -471,7 +470,7 @@ step_remove(int64 run_id, int32 no)
 void
 step_remove_locked(int64 run_id, int32 no)
 {
-	StepState  *step = step_find(MyDatabaseId, run_id, no);
+	StepState *step = step_find(MyDatabaseId, run_id, no);
 
 	horizon_release(MyDatabaseId, run_id, no);
 	if (step == NULL)
@@ -485,7 +484,7 @@ step_remove_locked(int64 run_id, int32 no)
 static void
 release(StepState *step)
 {
-	Lane	   *lane = step->lane;
+	Lane *lane = step->lane;
 
 	dlist_delete(&step->node);
 	step->lane = NULL;

@@ -35,14 +35,14 @@ extern bool step_join(StepState *step, const WorkOrder *expected);
  * Takes up to max mini-batches into MySlot (batches, batch_attempts), whose
  * number is returned; 0 where there is nothing to take now.
  */
-extern int	step_take(StepState *step, int max);
+extern int step_take(StepState *step, int max);
 
 /* What became of one mini-batch in MySlot's hands. */
 typedef enum BatchEnd
 {
 	BATCH_SUCCEEDED,
-	BATCH_FAILED,				/* for good */
-	BATCH_RETRY					/* will be tried again */
+	BATCH_FAILED, /* for good */
+	BATCH_RETRY   /* will be tried again */
 } BatchEnd;
 
 /*
@@ -89,15 +89,15 @@ extern void step_wait_for_others(StepState *step);
 /* The counters, as they are at one moment. */
 typedef struct StepCounts
 {
-	int32		batches;
-	int32		failed;
-	int64		items_failed;
-	double		batch_seconds;	/* 0: not known yet */
+	int32 batches;
+	int32 failed;
+	int64 items_failed;
+	double batch_seconds; /* 0: not known yet */
 	TimestampTz started_at;
 	TimestampTz first_batch_at; /* 0: none was started */
-	bool		has_retries;
-	bool		stopping;
-	bool		suspended;
+	bool has_retries;
+	bool stopping;
+	bool suspended;
 } StepCounts;
 
 extern void step_counts(StepState *step, StepCounts *counts);
@@ -121,4 +121,4 @@ extern bool step_leave(StepState *step);
 extern void step_remove(int64 run_id, int32 no);
 extern void step_remove_locked(int64 run_id, int32 no);
 
-#endif							/* MLPIPE_STEP_H */
+#endif /* MLPIPE_STEP_H */

@@ -27,9 +27,9 @@ static Interrupt interrupt_for(StopCause cause);
 bool
 run_adopt(int64 run_id)
 {
-	EngineMode	mode;
-	bool		adopted;
-	int32		cancelled;
+	EngineMode mode;
+	bool adopted;
+	int32 cancelled;
 
 	engine_mode_enter(&mode);
 	adopted = run_take_home(run_id);
@@ -48,10 +48,10 @@ run_adopt(int64 run_id)
 bool
 run_stop(int64 run_id, StopCause cause, const char *reason, bool *ended)
 {
-	EngineMode	mode;
-	RunRow	   *run;
-	int32		detached = 0;
-	bool		stopped = false;
+	EngineMode mode;
+	RunRow *run;
+	int32 detached = 0;
+	bool stopped = false;
 
 	engine_mode_enter(&mode);
 	(void) run_adopt(run_id);
@@ -103,9 +103,9 @@ interrupt_for(StopCause cause)
 void
 run_cancel_all_of_pipeline(int32 pipeline_id, const char *reason)
 {
-	EngineMode	mode;
-	List	   *runs;
-	ListCell   *cell;
+	EngineMode mode;
+	List *runs;
+	ListCell *cell;
 
 	engine_mode_enter(&mode);
 	runs = runs_unfinished(pipeline_id, false);

@@ -12,9 +12,9 @@
 
 typedef enum StopCause
 {
-	STOP_CANCELLED,				/* the run ends cancelled */
-	STOP_TIMEOUT,				/* the run ends failed */
-	STOP_FAIL_FAST				/* the run ends failed */
+	STOP_CANCELLED, /* the run ends cancelled */
+	STOP_TIMEOUT,   /* the run ends failed */
+	STOP_FAIL_FAST  /* the run ends failed */
 } StopCause;
 
 /*
@@ -35,4 +35,4 @@ extern bool run_adopt(int64 run_id);
 /* Cancels all unfinished runs of a pipeline that is being dropped. */
 extern void run_cancel_all_of_pipeline(int32 pipeline_id, const char *reason);
 
-#endif							/* MLPIPE_STOP_H */
+#endif /* MLPIPE_STOP_H */

@@ -27,12 +27,12 @@
 /* What a dead slot named. */
 typedef struct Remains
 {
-	int			index;
-	uint32		generation;
-	int64		run_id;
-	int32		no;
-	int32		attempt;
-	bool		of_step;
+	int index;
+	uint32 generation;
+	int64 run_id;
+	int32 no;
+	int32 attempt;
+	bool of_step;
 } Remains;
 
 static void bury_dead(void);
@@ -54,8 +54,8 @@ sweep(void)
 static void
 bury_dead(void)
 {
-	Remains		remains;
-	int			i;
+	Remains remains;
+	int i;
 
 	for (i = 0; i < control->nslots; i++)
 	{
@@ -81,7 +81,7 @@ static bool
 find_dead(int index, Remains *remains)
 {
 	ExecutorSlot *slot = &control->slots[index];
-	bool		found;
+	bool found;
 
 	control_lock();
 	found = slot->state == SLOT_DEAD && slot->database == MyDatabaseId;
@@ -107,14 +107,15 @@ find_dead(int index, Remains *remains)
 static void
 lose_attempt(void *arg)
 {
-	Remains    *remains = arg;
-	Failure    *failure = failure_create(CurrentMemoryContext, "57P01",
-										 "the executor was terminated during this attempt",
-										 NULL, NULL);
+	Remains *remains = arg;
+	Failure *failure =
+		failure_create(CurrentMemoryContext, "57P01",
+					   "the executor was terminated during this attempt", NULL,
+					   NULL);
 
 	if (run_is_there(remains->run_id) &&
-		activity_lose(run_info(remains->run_id), remains->no,
-					  remains->attempt, failure))
+		activity_lose(run_info(remains->run_id), remains->no, remains->attempt,
+					  failure))
 		ForceSyncCommit();
 	wakeup_scheduler(ERRAND_REFILL);
 }
@@ -123,8 +124,8 @@ lose_attempt(void *arg)
 static bool
 run_is_there(int64 run_id)
 {
-	EngineMode	mode;
-	bool		there;
+	EngineMode mode;
+	bool there;
 
 	engine_mode_enter(&mode);
 	there = run_load(run_id, false) != NULL;
@@ -135,8 +136,8 @@ run_is_there(int64 run_id)
 static void
 end_idle_steps(void)
 {
-	WorkOrder	order;
-	int			i;
+	WorkOrder order;
+	int i;
 
 	for (i = 0; i < MAX_STEPS; i++)
 		if (find_idle_step(i, &order))
@@ -146,8 +147,8 @@ end_idle_steps(void)
 static bool
 find_idle_step(int index, WorkOrder *order)
 {
-	StepState  *step = &control->steps[index];
-	bool		found;
+	StepState *step = &control->steps[index];
+	bool found;
 
 	control_lock_shared();
 	found = step->lane != NULL && step->lane->database == MyDatabaseId &&
@@ -164,7 +165,7 @@ find_idle_step(int index, WorkOrder *order)
 static void
 end_step(void *arg)
 {
-	WorkOrder  *order = arg;
+	WorkOrder *order = arg;
 
 	parallel_end_idle(order->run_id, order->no);
 }

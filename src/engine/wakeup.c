@@ -37,20 +37,20 @@ typedef enum NoteKind
 
 typedef struct Note
 {
-	NoteKind	kind;
-	Oid			role;			/* of NOTE_READY */
-	WorkOrder	order;			/* of others run_id and no alone */
-	Interrupt	why;			/* of NOTE_INTERRUPT */
-	int32		attempt;		/* of NOTE_MY_WORK */
+	NoteKind kind;
+	Oid role;        /* of NOTE_READY */
+	WorkOrder order; /* of others run_id and no alone */
+	Interrupt why;   /* of NOTE_INTERRUPT */
+	int32 attempt;   /* of NOTE_MY_WORK */
 } Note;
 
-#define FEW_NOTES	256
+#define FEW_NOTES 256
 
 static Note *notes = NULL;
-static int	nnotes = 0;
-static int	max_notes = 0;
-static uint64 event_buckets = 0;	/* a bit for each of control->run_events */
-static int	pending_errands = 0;
+static int nnotes = 0;
+static int max_notes = 0;
+static uint64 event_buckets = 0; /* a bit for each of control->run_events */
+static int pending_errands = 0;
 static TimestampTz pending_due = 0;
 
 static void note_about(NoteKind kind, int64 run_id, int32 no, Interrupt why);
@@ -123,7 +123,7 @@ wakeup_at(TimestampTz due_at)
 static void
 note_about(NoteKind kind, int64 run_id, int32 no, Interrupt why)
 {
-	WorkOrder	order = {.run_id = run_id, .no = no};
+	WorkOrder order = {.run_id = run_id, .no = no};
 
 	note_add(kind, InvalidOid, &order, why);
 }
@@ -134,7 +134,7 @@ note_add(NoteKind kind, Oid role, const WorkOrder *order, Interrupt why)
 	watch_transaction();
 	if (nnotes == max_notes)
 	{
-		int			more = Max(FEW_NOTES, max_notes * 2);
+		int more = Max(FEW_NOTES, max_notes * 2);
 
 		if (notes == NULL)
 			notes = MemoryContextAlloc(TopMemoryContext, more * sizeof(Note));
@@ -142,7 +142,7 @@ note_add(NoteKind kind, Oid role, const WorkOrder *order, Interrupt why)
 			notes = repalloc_huge(notes, more * sizeof(Note));
 		max_notes = more;
 	}
-	notes[nnotes++] = (Note) {kind, role, *order, why, 0};
+	notes[nnotes++] = (Note){kind, role, *order, why, 0};
 }
 
 /* Has at_transaction_end() called, from this transaction on. */
@@ -173,10 +173,12 @@ at_transaction_end(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			if (nnotes > 0 || pending_errands != 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot PREPARE a transaction that has submitted or changed a run"),
-						 errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg(
+						 "cannot PREPARE a transaction that has submitted or changed a run"),
+					 errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
 			break;
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
@@ -204,7 +206,7 @@ forget_notes(void)
 static void
 deliver_notes(void)
 {
-	int			i;
+	int i;
 
 	if (nnotes > 0 || pending_errands != 0 || pending_due != 0)
 	{
@@ -248,7 +250,7 @@ deliver_note(const Note *note)
 static void
 deliver_ready(const Note *note)
 {
-	Lane	   *lane = lane_find_or_add(MyDatabaseId, note->role);
+	Lane *lane = lane_find_or_add(MyDatabaseId, note->role);
 	DatabaseState *database = database_find_or_add(MyDatabaseId);
 
 	if (lane != NULL && ready_push(lane, &note->order))
@@ -264,11 +266,11 @@ deliver_ready(const Note *note)
 static void
 set_steps_suspended(int64 run_id, bool suspended)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < MAX_STEPS; i++)
 	{
-		StepState  *step = &control->steps[i];
+		StepState *step = &control->steps[i];
 
 		if (step->lane == NULL || step->lane->database != MyDatabaseId ||
 			step->order.run_id != run_id)
@@ -283,7 +285,7 @@ static void
 deliver_errands(void)
 {
 	DatabaseState *database;
-	bool		known;
+	bool known;
 
 	if (pending_errands == 0 && pending_due == 0)
 		return;
@@ -312,7 +314,7 @@ deliver_errands(void)
 static void
 broadcast_events(void)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < RUN_EVENT_BUCKETS && event_buckets != 0; i++)
 		if (event_buckets & (UINT64CONST(1) << i))

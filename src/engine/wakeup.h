@@ -39,12 +39,12 @@ extern void wakeup_my_work(const WorkOrder *order, int32 attempt);
 /* The scheduler of this database has something to do. */
 typedef enum SchedulerErrand
 {
-	ERRAND_ADMIT = 1 << 0,		/* runs wait for their pipeline's concurrency */
-	ERRAND_CHANGES = 1 << 1,	/* rows in mlpipe.source_change */
-	ERRAND_SWEEP = 1 << 2,		/* look at steps and slots */
-	ERRAND_REFILL = 1 << 3,		/* read the ready work from the tables */
-	ERRAND_START = 1 << 4,		/* make sure that there is a scheduler */
-	ERRAND_STOP = 1 << 5		/* runs are to be stopped */
+	ERRAND_ADMIT = 1 << 0,   /* runs wait for their pipeline's concurrency */
+	ERRAND_CHANGES = 1 << 1, /* rows in mlpipe.source_change */
+	ERRAND_SWEEP = 1 << 2,   /* look at steps and slots */
+	ERRAND_REFILL = 1 << 3,  /* read the ready work from the tables */
+	ERRAND_START = 1 << 4,   /* make sure that there is a scheduler */
+	ERRAND_STOP = 1 << 5     /* runs are to be stopped */
 } SchedulerErrand;
 
 extern void wakeup_scheduler(int errands);
@@ -52,4 +52,4 @@ extern void wakeup_scheduler(int errands);
 /* Something will be due at that time (a retry, a wait, a timeout). */
 extern void wakeup_at(TimestampTz due_at);
 
-#endif							/* MLPIPE_WAKEUP_H */
+#endif /* MLPIPE_WAKEUP_H */

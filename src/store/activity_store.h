@@ -28,23 +28,23 @@ extern bool activity_is_claimable(int64 run_id, int32 no);
 typedef enum EndResult
 {
 	END_MARKED,
-	END_MARKED_DETACHED,		/* its run has stopped */
-	END_NOT_OURS				/* it is not that attempt's any more */
+	END_MARKED_DETACHED, /* its run has stopped */
+	END_NOT_OURS         /* it is not that attempt's any more */
 } EndResult;
 
 /* Whose row it is. */
 typedef struct ActivityRow
 {
-	int32		no;
-	int32		activity_no;	/* in the document */
-	int32		parent_no;		/* the container's row; -1: none */
-	int32		iteration;
-	int32		attempt;
+	int32 no;
+	int32 activity_no; /* in the document */
+	int32 parent_no;   /* the container's row; -1: none */
+	int32 iteration;
+	int32 attempt;
 	ActivityStatus status;
-	bool		parked;
-	int32		detached_to;	/* the container that has stopped; -1: none */
-	TimestampTz started_at;		/* 0: not yet */
-	char	   *name;
+	bool parked;
+	int32 detached_to;      /* the container that has stopped; -1: none */
+	TimestampTz started_at; /* 0: not yet */
+	char *name;
 } ActivityRow;
 
 /*
@@ -101,7 +101,7 @@ extern ActivityStatus activity_dependencies_ended(int64 run_id, int32 no,
 												  bool join_any, int pid);
 
 /* Activities of all levels that failed, but for those listed by number. */
-extern int	activity_failures(int64 run_id, List *containers);
+extern int activity_failures(int64 run_id, List *containers);
 
 /*
  * "name: error" of the first activity that failed; NULL where none did.
@@ -128,31 +128,31 @@ extern int32 activities_abandon(int64 run_id);
 extern void activities_skip(int64 run_id);
 
 /* The activities of a run that are queued, with no pause left. */
-extern List *activities_queued(int64 run_id);	/* of ReadyRow * */
+extern List *activities_queued(int64 run_id); /* of ReadyRow * */
 
 /* What is ready in the whole database, in the order of the queue. */
 typedef struct ReadyRow
 {
-	Oid			role;
-	int32		run_priority;
-	int64		run_id;
-	int32		no;
-	int32		activity_no;
-	int64		version_id;
+	Oid role;
+	int32 run_priority;
+	int64 run_id;
+	int32 no;
+	int32 activity_no;
+	int64 version_id;
 } ReadyRow;
 
-extern List *activities_ready(int limit);	/* of ReadyRow * */
+extern List *activities_ready(int limit); /* of ReadyRow * */
 
 /* In progress and not parked, in runs of this database. */
 typedef struct StartedRow
 {
-	int64		run_id;
-	int32		no;
-	int32		attempt;
-	bool		split;			/* a step that has been split */
+	int64 run_id;
+	int32 no;
+	int32 attempt;
+	bool split; /* a step that has been split */
 } StartedRow;
 
-extern List *activities_started(void);	/* of StartedRow * */
+extern List *activities_started(void); /* of StartedRow * */
 
 extern List *activities_due(int limit); /* of DueRow * */
 extern void activity_clear_due(int64 run_id, int32 no);
@@ -173,4 +173,4 @@ extern ActivityRow *activity_find(int64 run_id, const char *name);
  */
 extern int *activity_statuses(int64 run_id, int count);
 
-#endif							/* MLPIPE_ACTIVITY_STORE_H */
+#endif /* MLPIPE_ACTIVITY_STORE_H */

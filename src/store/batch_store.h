@@ -19,53 +19,53 @@
 /* One attempt at a mini-batch that has ended. */
 typedef struct BatchRow
 {
-	int64		run_id;
-	int32		no;
-	int32		batch;
-	int32		attempt;
-	bool		succeeded;		/* else failed */
-	bool		final;
-	int			executor_pid;
+	int64 run_id;
+	int32 no;
+	int32 batch;
+	int32 attempt;
+	bool succeeded; /* else failed */
+	bool final;
+	int executor_pid;
 	TimestampTz started_at;
 	TimestampTz finished_at;
-	int64		items_in;		/* -1: not known */
-	int64		items_out;		/* rows returned, whether kept or rolled back */
-	Jsonb	   *keys;			/* of its partition; NULL: none */
-	const char *error;			/* NULL: none */
+	int64 items_in;    /* -1: not known */
+	int64 items_out;   /* rows returned, whether kept or rolled back */
+	Jsonb *keys;       /* of its partition; NULL: none */
+	const char *error; /* NULL: none */
 } BatchRow;
 
 /* An attempt that failed, or (item) one item of a mini-batch. */
 typedef struct BatchFailure
 {
-	int64		run_id;
-	int32		no;
-	int32		batch;
-	int32		attempt;
+	int64 run_id;
+	int32 no;
+	int32 batch;
+	int32 attempt;
 	const char *sqlstate;
 	const char *message;
-	const char *detail;			/* NULL where there is none, like the next two */
+	const char *detail; /* NULL where there is none, like the next two */
 	const char *hint;
-	const char *context;		/* of an item: its key */
+	const char *context; /* of an item: its key */
 } BatchFailure;
 
 /* A step's mini-batches, counted. */
 typedef struct BatchTotals
 {
-	int32		succeeded;
-	int32		failed;
-	int32		cancelled;
-	int32		retried;		/* attempts that were followed by another */
-	int32		highest;		/* the greatest number that has a row */
-	int64		items;
-	int64		items_done;		/* of mini-batches that succeeded */
-	int64		items_failed;	/* as error_threshold counts them */
+	int32 succeeded;
+	int32 failed;
+	int32 cancelled;
+	int32 retried; /* attempts that were followed by another */
+	int32 highest; /* the greatest number that has a row */
+	int64 items;
+	int64 items_done;   /* of mini-batches that succeeded */
+	int64 items_failed; /* as error_threshold counts them */
 } BatchTotals;
 
 /* A mini-batch that has to be tried, and which attempt that will be. */
 typedef struct BatchAttempt
 {
-	int32		batch;
-	int32		attempt;
+	int32 batch;
+	int32 attempt;
 } BatchAttempt;
 
 /* Fails where that attempt has a row already: no work is kept twice. */
@@ -89,4 +89,4 @@ extern void batch_cancel_rest(int64 run_id, int32 no, int32 batches);
 /* The message of the first attempt that failed for good; NULL: none. */
 extern char *batch_first_error(int64 run_id, int32 no, int32 *batch);
 
-#endif							/* MLPIPE_BATCH_STORE_H */
+#endif /* MLPIPE_BATCH_STORE_H */

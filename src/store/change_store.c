@@ -24,25 +24,27 @@ void
 change_insert(const SourceChange *change)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, OIDOID, TEXTOID, TEXTOID, TEXTOID,
-	INT8OID, JSONBOID, INTERVALOID, OIDOID};
-	Interval	debounce = {.time = change->debounce};
-	Datum		values[] = {Int32GetDatum(change->pipeline_id),
-		ObjectIdGetDatum(change->trigger_oid),
-		CStringGetTextDatum(change->trigger_name),
-		CStringGetTextDatum(change->table),
-		CStringGetTextDatum(change->operation),
-		Int64GetDatum(change->version_id),
-		JsonbPGetDatum(change->parameters), IntervalPGetDatum(&debounce),
-	ObjectIdGetDatum(change->submitted_by)};
+	Oid types[] = {INT4OID, OIDOID,   TEXTOID,     TEXTOID, TEXTOID,
+				   INT8OID, JSONBOID, INTERVALOID, OIDOID};
+	Interval debounce = {.time = change->debounce};
+	Datum values[] = {Int32GetDatum(change->pipeline_id),
+					  ObjectIdGetDatum(change->trigger_oid),
+					  CStringGetTextDatum(change->trigger_name),
+					  CStringGetTextDatum(change->table),
+					  CStringGetTextDatum(change->operation),
+					  Int64GetDatum(change->version_id),
+					  JsonbPGetDatum(change->parameters),
+					  IntervalPGetDatum(&debounce),
+					  ObjectIdGetDatum(change->submitted_by)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.source_change"
-			  " (pipeline_id, version_id, trigger_oid, trigger, parameters, debounce, submitted_by)"
-			  " VALUES ($1, $6, $2, jsonb_build_object('type', 'table', 'name', $3, 'table', $4,"
-			  " 'operation', $5, 'trigger_oid', $2::bigint), $7, $8, $9)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.source_change"
+		" (pipeline_id, version_id, trigger_oid, trigger, parameters, debounce, submitted_by)"
+		" VALUES ($1, $6, $2, jsonb_build_object('type', 'table', 'name', $3, 'table', $4,"
+		" 'operation', $5, 'trigger_oid', $2::bigint), $7, $8, $9)",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
 }
@@ -52,23 +54,25 @@ changes_grouped(void)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *groups = NIL;
-	uint64		rows;
-	uint64		row;
+	List *groups = NIL;
+	uint64 rows;
+	uint64 row;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT c.pipeline_id, c.trigger_oid, p.run_as::oid,"
-			  " coalesce(p.enabled AND p.dropped_at IS NULL, false),"
-			  " (array_agg(c.version_id ORDER BY c.change_id DESC))[1],"
-			  " (array_agg(c.parameters ORDER BY c.change_id DESC))[1],"
-			  " (array_agg(c.trigger ORDER BY c.change_id))[1],"
-			  " (array_agg(c.submitted_by::oid ORDER BY c.change_id))[1],"
-			  " min(c.at + c.debounce) FILTER (WHERE c.debounce > '0'),"
-			  " array_agg(c.change_id)"
-			  " FROM mlpipe.source_change c LEFT JOIN mlpipe.pipeline p USING (pipeline_id)"
-			  " GROUP BY c.pipeline_id, c.trigger_oid, p.run_as, p.enabled, p.dropped_at"
-			  " ORDER BY min(c.change_id)", 0, NULL);
+	plan_keep(
+		&plan,
+		"SELECT c.pipeline_id, c.trigger_oid, p.run_as::oid,"
+		" coalesce(p.enabled AND p.dropped_at IS NULL, false),"
+		" (array_agg(c.version_id ORDER BY c.change_id DESC))[1],"
+		" (array_agg(c.parameters ORDER BY c.change_id DESC))[1],"
+		" (array_agg(c.trigger ORDER BY c.change_id))[1],"
+		" (array_agg(c.submitted_by::oid ORDER BY c.change_id))[1],"
+		" min(c.at + c.debounce) FILTER (WHERE c.debounce > '0'),"
+		" array_agg(c.change_id)"
+		" FROM mlpipe.source_change c LEFT JOIN mlpipe.pipeline p USING (pipeline_id)"
+		" GROUP BY c.pipeline_id, c.trigger_oid, p.run_as, p.enabled, p.dropped_at"
+		" ORDER BY min(c.change_id)",
+		0, NULL);
 	rows = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
 	for (row = 0; row < rows; row++)
 	{
@@ -104,17 +108,19 @@ bool
 change_is_awaited(const ChangeGroup *group)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, OIDOID, INT8OID};
-	Datum		values[] = {Int32GetDatum(group->pipeline_id),
-		ObjectIdGetDatum(group->trigger_oid), Int64GetDatum(run_home())};
-	bool		found;
+	Oid types[] = {INT4OID, OIDOID, INT8OID};
+	Datum values[] = {Int32GetDatum(group->pipeline_id),
+					  ObjectIdGetDatum(group->trigger_oid),
+					  Int64GetDatum(run_home())};
+	bool found;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
-			  " AND started_at IS NULL AND status IN ('queued', 'suspended') AND home = $3"
-			  " AND trigger->>'trigger_oid' = $2::text LIMIT 1",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
+		" AND started_at IS NULL AND status IN ('queued', 'suspended') AND home = $3"
+		" AND trigger->>'trigger_oid' = $2::text LIMIT 1",
+		lengthof(types), types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
 	store_end();
 	return found;
@@ -124,8 +130,8 @@ void
 changes_delete(const ChangeGroup *group)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID};
-	Datum		values[] = {group->change_ids};
+	Oid types[] = {INT8ARRAYOID};
+	Datum values[] = {group->change_ids};
 
 	store_begin();
 	plan_keep(&plan,

@@ -18,30 +18,30 @@
 /* What a transaction did to a source table. */
 typedef struct SourceChange
 {
-	int32		pipeline_id;
-	int64		version_id;		/* that the parameters were checked for */
-	Oid			trigger_oid;
+	int32 pipeline_id;
+	int64 version_id; /* that the parameters were checked for */
+	Oid trigger_oid;
 	const char *trigger_name;
-	const char *table;			/* qualified */
-	const char *operation;		/* "INSERT", ... */
-	Jsonb	   *parameters;
-	int64		debounce;		/* microseconds */
-	Oid			submitted_by;
+	const char *table;     /* qualified */
+	const char *operation; /* "INSERT", ... */
+	Jsonb *parameters;
+	int64 debounce; /* microseconds */
+	Oid submitted_by;
 } SourceChange;
 
 /* The changes of one trigger that wait to be turned into a run. */
 typedef struct ChangeGroup
 {
-	int32		pipeline_id;
-	Oid			trigger_oid;
-	Oid			run_as;
-	bool		wanted;			/* its pipeline is there and enabled */
-	int64		version_id;		/* of the latest, like the parameters */
-	Jsonb	   *parameters;
-	Jsonb	   *trigger;		/* of the first, like the next two */
-	Oid			submitted_by;
-	TimestampTz not_before;		/* 0: no debounce */
-	Datum		change_ids;		/* bigint[] */
+	int32 pipeline_id;
+	Oid trigger_oid;
+	Oid run_as;
+	bool wanted;      /* its pipeline is there and enabled */
+	int64 version_id; /* of the latest, like the parameters */
+	Jsonb *parameters;
+	Jsonb *trigger; /* of the first, like the next two */
+	Oid submitted_by;
+	TimestampTz not_before; /* 0: no debounce */
+	Datum change_ids;       /* bigint[] */
 } ChangeGroup;
 
 extern void change_insert(const SourceChange *change);
@@ -55,4 +55,4 @@ extern bool change_is_awaited(const ChangeGroup *group);
 /* Deletes exactly the group's changes. */
 extern void changes_delete(const ChangeGroup *group);
 
-#endif							/* MLPIPE_CHANGE_STORE_H */
+#endif /* MLPIPE_CHANGE_STORE_H */

@@ -37,12 +37,12 @@
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
-#define ENGINE_SEARCH_PATH	"pg_catalog, mlpipe, pg_temp"
+#define ENGINE_SEARCH_PATH "pg_catalog, mlpipe, pg_temp"
 
-int			engine_lock_timeout = 0;
+int engine_lock_timeout = 0;
 
-static Oid	owner = InvalidOid;
-static Oid	extension = InvalidOid;
+static Oid owner = InvalidOid;
+static Oid extension = InvalidOid;
 
 static void set_local(const char *name, const char *value);
 static void look_up_extension(void);
@@ -51,11 +51,11 @@ static void at_schema_change(Datum arg, int cache, uint32 hash);
 void
 engine_mode_enter(EngineMode *saved)
 {
-	Oid			engine = engine_owner();
+	Oid engine = engine_owner();
 
 	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
-	SetUserIdAndSecContext(engine, saved->sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(engine,
+						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	saved->guc_level = NewGUCNestLevel();
 
 	/* Setting costs more than looking, and executors enter often. */
@@ -97,7 +97,8 @@ engine_owner(void)
 	static bool registered = false;
 
 	if (!registered)
-		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, at_schema_change,
+									  (Datum) 0);
 	registered = true;
 	if (!OidIsValid(owner))
 		look_up_extension();
@@ -122,10 +123,10 @@ set_local(const char *name, const char *value)
 static void
 look_up_extension(void)
 {
-	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
+	Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 	Form_pg_extension found;
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,

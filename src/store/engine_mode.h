@@ -11,16 +11,16 @@
 
 typedef struct EngineMode
 {
-	Oid			user;
-	int			sec_context;
-	int			guc_level;
+	Oid user;
+	int sec_context;
+	int guc_level;
 } EngineMode;
 
 /*
  * Milliseconds that this process waits for a lock in engine mode; 0: as long as
  * it takes.
  */
-extern int	engine_lock_timeout;
+extern int engine_lock_timeout;
 
 /*
  * Enters engine mode, in a transaction; leave it in the reverse order, in the
@@ -35,7 +35,7 @@ extern void engine_mode_leave(const EngineMode *saved);
  * The owner of the extension in this database, and its OID, which is another
  * one after each CREATE EXTENSION.  55000 where it is not there.
  */
-extern Oid	engine_owner(void);
-extern Oid	engine_extension(void);
+extern Oid engine_owner(void);
+extern Oid engine_extension(void);
 
-#endif							/* MLPIPE_ENGINE_MODE_H */
+#endif /* MLPIPE_ENGINE_MODE_H */

@@ -21,4 +21,4 @@ extern void metric_insert(int64 run_id, int32 no, int count, Datum *at,
 						  Datum *names, Datum *steps, bool *no_step,
 						  Datum *values);
 
-#endif							/* MLPIPE_JOURNAL_STORE_H */
+#endif /* MLPIPE_JOURNAL_STORE_H */

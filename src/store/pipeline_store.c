@@ -18,14 +18,14 @@
 #include "store/pipeline_store.h"
 #include "store/plan.h"
 
-#define PIPELINE_COLUMNS \
+#define PIPELINE_COLUMNS                                                \
 	"pipeline_id, name, owner::pg_catalog.oid, run_as::pg_catalog.oid," \
 	" default_version, enabled"
 
-#define VERSION_COLUMNS	"version_id, version, status, definition"
+#define VERSION_COLUMNS "version_id, version, status, definition"
 
 const char *const version_status_words[] = {"active", "deprecated",
-"disabled"};
+											"disabled"};
 
 static PipelineRow *fetch_pipeline(SPIPlanPtr plan, Datum key, bool read_only);
 static PipelineRow *read_pipeline(void);
@@ -42,7 +42,7 @@ PipelineRow *
 pipeline_by_name(const char *name)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID};
+	Oid types[] = {TEXTOID};
 	PipelineRow *row;
 
 	store_begin();
@@ -59,7 +59,7 @@ PipelineRow *
 pipeline_lock(const char *name)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID};
+	Oid types[] = {TEXTOID};
 	PipelineRow *row;
 
 	store_begin();
@@ -77,7 +77,7 @@ PipelineRow *
 pipeline_by_id(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID};
+	Oid types[] = {INT4OID};
 	PipelineRow *row;
 
 	store_begin();
@@ -116,17 +116,18 @@ int32
 pipeline_insert(const char *name, Oid owner)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, OIDOID};
-	Datum		values[] = {CStringGetTextDatum(name), ObjectIdGetDatum(owner)};
-	int32		pipeline_id = 0;
+	Oid types[] = {TEXTOID, OIDOID};
+	Datum values[] = {CStringGetTextDatum(name), ObjectIdGetDatum(owner)};
+	int32 pipeline_id = 0;
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.pipeline (name, owner, run_as, default_version)"
-			  " VALUES ($1, $2, $2, 1)"
-			  " ON CONFLICT (name) WHERE dropped_at IS NULL DO NOTHING"
-			  " RETURNING pipeline_id",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.pipeline (name, owner, run_as, default_version)"
+		" VALUES ($1, $2, $2, 1)"
+		" ON CONFLICT (name) WHERE dropped_at IS NULL DO NOTHING"
+		" RETURNING pipeline_id",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_INSERT_RETURNING) > 0)
 		pipeline_id = column_int32(0, 1);
 	store_end();
@@ -137,11 +138,11 @@ void
 pipeline_update(const PipelineRow *pipeline)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, OIDOID, INT4OID, BOOLOID};
-	Datum		values[] = {Int32GetDatum(pipeline->pipeline_id),
-		ObjectIdGetDatum(pipeline->run_as),
-		Int32GetDatum(pipeline->default_version),
-	BoolGetDatum(pipeline->enabled)};
+	Oid types[] = {INT4OID, OIDOID, INT4OID, BOOLOID};
+	Datum values[] = {Int32GetDatum(pipeline->pipeline_id),
+					  ObjectIdGetDatum(pipeline->run_as),
+					  Int32GetDatum(pipeline->default_version),
+					  BoolGetDatum(pipeline->enabled)};
 
 	store_begin();
 	plan_keep(&plan,
@@ -157,8 +158,8 @@ void
 pipeline_mark_dropped(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id)};
+	Oid types[] = {INT4OID};
+	Datum values[] = {Int32GetDatum(pipeline_id)};
 
 	store_begin();
 	plan_keep(&plan,
@@ -173,9 +174,9 @@ int64
 pipeline_unfinished_runs(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id)};
-	int64		count;
+	Oid types[] = {INT4OID};
+	Datum values[] = {Int32GetDatum(pipeline_id)};
+	int64 count;
 
 	store_begin();
 	plan_keep(&plan,
@@ -193,8 +194,8 @@ VersionRow *
 version_find(int32 pipeline_id, int32 version)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT4OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version)};
+	Oid types[] = {INT4OID, INT4OID};
+	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version)};
 	VersionRow *row;
 
 	store_begin();
@@ -212,8 +213,8 @@ VersionRow *
 version_newest(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id)};
+	Oid types[] = {INT4OID};
+	Datum values[] = {Int32GetDatum(pipeline_id)};
 	VersionRow *row;
 
 	store_begin();
@@ -257,9 +258,9 @@ Jsonb *
 version_definition(int64 version_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(version_id)};
-	Jsonb	   *definition = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(version_id)};
+	Jsonb *definition = NULL;
 
 	store_begin();
 	plan_keep(&plan,
@@ -276,10 +277,10 @@ bool
 version_set_status(int32 pipeline_id, int32 version, VersionStatus status)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT4OID, TEXTOID};
-	Datum		values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
-	CStringGetTextDatum(version_status_words[status])};
-	bool		found;
+	Oid types[] = {INT4OID, INT4OID, TEXTOID};
+	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
+					  CStringGetTextDatum(version_status_words[status])};
+	bool found;
 
 	store_begin();
 	plan_keep(&plan,
@@ -296,7 +297,7 @@ int64
 pipeline_version_store(int32 pipeline_id, int32 version, Jsonb *definition,
 					   const Document *document, Oid created_by)
 {
-	int64		version_id;
+	int64 version_id;
 
 	store_begin();
 	version_id = insert_version(pipeline_id, version,
@@ -313,10 +314,11 @@ insert_version(int32 pipeline_id, int32 version, Jsonb *definition,
 			   Oid created_by)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT4OID, JSONBOID, OIDOID};
-	Datum		values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
-	JsonbPGetDatum(definition), ObjectIdGetDatum(created_by)};
-	char		nulls[] = "    ";
+	Oid types[] = {INT4OID, INT4OID, JSONBOID, OIDOID};
+	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
+					  JsonbPGetDatum(definition),
+					  ObjectIdGetDatum(created_by)};
+	char nulls[] = "    ";
 
 	if (pipeline_id == 0)
 		nulls[0] = 'n';
@@ -333,27 +335,37 @@ static void
 insert_activities(int64 version_id, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, INT4OID,
-	TEXTOID, BOOLOID};
+	Oid types[] = {INT8OID,  INT4OID, TEXTOID, TEXTOID,
+				   JSONBOID, INT4OID, TEXTOID, BOOLOID};
 
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.activity"
-			  " (version_id, no, name, type, definition, parent_no, branch, secure_output)"
-			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.activity"
+		" (version_id, no, name, type, definition, parent_no, branch, secure_output)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		lengthof(types), types);
 	for (int no = 0; no < document->nactivities; no++)
 	{
 		const ActivityDef *def = &document->activities[no];
 		const ActivityList *list = def->list;
-		Datum		values[] = {Int64GetDatum(version_id), Int32GetDatum(no),
-			CStringGetTextDatum(def->name),
-			CStringGetTextDatum(def->kind->name),
-			JsonbPGetDatum(def->definition), Int32GetDatum(list->container),
-			list->label ? CStringGetTextDatum(list->label) : (Datum) 0,
-		BoolGetDatum(def->secure_output)};
-		char		nulls[] = {' ', ' ', ' ', ' ', ' ',
-			list->container < 0 ? 'n' : ' ', list->label ? ' ' : 'n', ' ',
-		'\0'};
+		Datum values[] = {Int64GetDatum(version_id),
+						  Int32GetDatum(no),
+						  CStringGetTextDatum(def->name),
+						  CStringGetTextDatum(def->kind->name),
+						  JsonbPGetDatum(def->definition),
+						  Int32GetDatum(list->container),
+						  list->label ? CStringGetTextDatum(list->label) :
+										(Datum) 0,
+						  BoolGetDatum(def->secure_output)};
+		char nulls[] = {' ',
+						' ',
+						' ',
+						' ',
+						' ',
+						list->container < 0 ? 'n' : ' ',
+						list->label ? ' ' : 'n',
+						' ',
+						'\0'};
 
 		(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	}
@@ -365,7 +377,7 @@ insert_dependencies(int64 version_id, const Document *document)
 	insert_edges(version_id, document->list);
 	for (int no = 0; no < document->nactivities; no++)
 	{
-		ListCell   *cell;
+		ListCell *cell;
 
 		foreach(cell, document->activities[no].bodies)
 			insert_edges(version_id, lfirst(cell));
@@ -377,7 +389,7 @@ insert_edges(int64 version_id, const ActivityList *list)
 {
 	const Graph *graph = list->graph;
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, TEXTARRAYOID};
+	Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTARRAYOID};
 
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.activity_dependency"
@@ -387,10 +399,10 @@ insert_edges(int64 version_id, const ActivityList *list)
 	for (int i = 0; i < graph->nedges; i++)
 	{
 		const GraphEdge *edge = &graph->edges[i];
-		Datum		values[] = {Int64GetDatum(version_id),
-			Int32GetDatum(list->first + edge->to),
-			Int32GetDatum(list->first + edge->from),
-		conditions_array(edge->conditions)};
+		Datum values[] = {Int64GetDatum(version_id),
+						  Int32GetDatum(list->first + edge->to),
+						  Int32GetDatum(list->first + edge->from),
+						  conditions_array(edge->conditions)};
 
 		(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	}
@@ -399,8 +411,8 @@ insert_edges(int64 version_id, const ActivityList *list)
 static Datum
 conditions_array(int conditions)
 {
-	Datum		words[3];
-	int			n = 0;
+	Datum words[3];
+	int n = 0;
 
 	if ((conditions & CONDITION_COMPLETED) == CONDITION_COMPLETED)
 		words[n++] = CStringGetTextDatum("completed");
@@ -410,19 +422,19 @@ conditions_array(int conditions)
 		words[n++] = CStringGetTextDatum("failed");
 	if (conditions & CONDITION_SKIPPED)
 		words[n++] = CStringGetTextDatum("skipped");
-	return PointerGetDatum(construct_array(words, n, TEXTOID, -1, false,
-										   TYPALIGN_INT));
+	return PointerGetDatum(
+		construct_array(words, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 List *
 pipeline_grantees(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id)};
-	List	   *grantees = NIL;
+	Oid types[] = {INT4OID};
+	Datum values[] = {Int32GetDatum(pipeline_id)};
+	List *grantees = NIL;
 	MemoryContext mine;
-	uint64		rows;
+	uint64 rows;
 
 	store_begin();
 	plan_keep(&plan,
@@ -442,9 +454,8 @@ void
 pipeline_grant_add(int32 pipeline_id, Oid grantee)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, OIDOID};
-	Datum		values[] = {Int32GetDatum(pipeline_id),
-	ObjectIdGetDatum(grantee)};
+	Oid types[] = {INT4OID, OIDOID};
+	Datum values[] = {Int32GetDatum(pipeline_id), ObjectIdGetDatum(grantee)};
 
 	store_begin();
 	plan_keep(&plan,
@@ -459,9 +470,8 @@ void
 pipeline_grant_remove(int32 pipeline_id, Oid grantee)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, OIDOID};
-	Datum		values[] = {Int32GetDatum(pipeline_id),
-	ObjectIdGetDatum(grantee)};
+	Oid types[] = {INT4OID, OIDOID};
+	Datum values[] = {Int32GetDatum(pipeline_id), ObjectIdGetDatum(grantee)};
 
 	store_begin();
 	plan_keep(&plan,

@@ -16,12 +16,12 @@
 
 typedef struct PipelineRow
 {
-	int32		pipeline_id;
-	char	   *name;
-	Oid			owner;
-	Oid			run_as;
-	int32		default_version;
-	bool		enabled;
+	int32 pipeline_id;
+	char *name;
+	Oid owner;
+	Oid run_as;
+	int32 default_version;
+	bool enabled;
 } PipelineRow;
 
 typedef enum VersionStatus
@@ -33,10 +33,10 @@ typedef enum VersionStatus
 
 typedef struct VersionRow
 {
-	int64		version_id;
-	int32		version;
+	int64 version_id;
+	int32 version;
 	VersionStatus status;
-	Jsonb	   *definition;
+	Jsonb *definition;
 } VersionRow;
 
 /* NULL where there is no pipeline of that name, or it has been dropped. */
@@ -69,7 +69,7 @@ extern bool version_set_status(int32 pipeline_id, int32 version,
 
 /* The words of VersionStatus, by its values. */
 extern const char *const version_status_words[];
-#define NUM_VERSION_STATUSES	3
+#define NUM_VERSION_STATUSES 3
 
 /*
  * Stores a version with its activities and returns its version_id.
@@ -84,4 +84,4 @@ extern List *pipeline_grantees(int32 pipeline_id);
 extern void pipeline_grant_add(int32 pipeline_id, Oid grantee);
 extern void pipeline_grant_remove(int32 pipeline_id, Oid grantee);
 
-#endif							/* MLPIPE_PIPELINE_STORE_H */
+#endif /* MLPIPE_PIPELINE_STORE_H */

@@ -25,7 +25,7 @@ void
 store_begin(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	int			code = SPI_connect();
+	int code = SPI_connect();
 
 	caller_context = caller;
 	if (code != SPI_OK_CONNECT)
@@ -35,7 +35,7 @@ store_begin(void)
 void
 store_end(void)
 {
-	int			code = SPI_finish();
+	int code = SPI_finish();
 
 	if (code != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(code));
@@ -51,7 +51,7 @@ store_context(void)
 SPIPlanPtr
 plan_keep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *argtypes)
 {
-	SPIPlanPtr	plan;
+	SPIPlanPtr plan;
 
 	if (*slot != NULL)
 		return *slot;
@@ -75,7 +75,7 @@ uint64
 plan_execute(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only,
 			 int expected)
 {
-	int			code = SPI_execute_plan(plan, values, nulls, read_only, 0);
+	int code = SPI_execute_plan(plan, values, nulls, read_only, 0);
 
 	if (code != expected)
 		elog(ERROR, "unexpected result of a kept plan: %s",
@@ -86,7 +86,7 @@ plan_execute(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only,
 bool
 column_is_null(uint64 row, int column)
 {
-	bool		isnull;
+	bool isnull;
 
 	(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						 column, &isnull);
@@ -96,9 +96,9 @@ column_is_null(uint64 row, int column)
 Datum
 column_datum(uint64 row, int column)
 {
-	bool		isnull;
-	Datum		datum = SPI_getbinval(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, column, &isnull);
+	bool isnull;
+	Datum datum = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+								column, &isnull);
 
 	return isnull ? (Datum) 0 : datum;
 }
@@ -118,14 +118,16 @@ column_int32(uint64 row, int column)
 int64
 column_int64(uint64 row, int column)
 {
-	return column_is_null(row, column) ? 0 :
+	return column_is_null(row, column) ?
+		0 :
 		DatumGetInt64(column_datum(row, column));
 }
 
 double
 column_double(uint64 row, int column)
 {
-	return column_is_null(row, column) ? 0 :
+	return column_is_null(row, column) ?
+		0 :
 		DatumGetFloat8(column_datum(row, column));
 }
 
@@ -138,8 +140,8 @@ column_oid(uint64 row, int column)
 char *
 column_text(uint64 row, int column)
 {
-	char	   *value;
-	char	   *copy;
+	char *value;
+	char *copy;
 
 	if (column_is_null(row, column))
 		return NULL;
@@ -162,7 +164,7 @@ static void *
 copy_varlena(Datum datum)
 {
 	struct varlena *value = PG_DETOAST_DATUM(datum);
-	void	   *copy = SPI_palloc(VARSIZE(value));
+	void *copy = SPI_palloc(VARSIZE(value));
 
 	memcpy(copy, value, VARSIZE(value));
 	return copy;

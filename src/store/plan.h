@@ -44,14 +44,14 @@ extern uint64 plan_execute(SPIPlanPtr plan, Datum *values, const char *nulls,
 /* Columns of the rows of the last statement; rows from 0, columns from 1. */
 extern bool column_is_null(uint64 row, int column);
 extern bool column_bool(uint64 row, int column);
-extern int32 column_int32(uint64 row, int column);	/* null: 0 */
-extern int64 column_int64(uint64 row, int column);	/* null: 0 */
-extern double column_double(uint64 row, int column);	/* null: 0 */
-extern Oid	column_oid(uint64 row, int column); /* null: InvalidOid */
-extern char *column_text(uint64 row, int column);	/* text; null: NULL */
-extern Jsonb *column_jsonb(uint64 row, int column); /* null: NULL */
+extern int32 column_int32(uint64 row, int column);   /* null: 0 */
+extern int64 column_int64(uint64 row, int column);   /* null: 0 */
+extern double column_double(uint64 row, int column); /* null: 0 */
+extern Oid column_oid(uint64 row, int column);       /* null: InvalidOid */
+extern char *column_text(uint64 row, int column);    /* text; null: NULL */
+extern Jsonb *column_jsonb(uint64 row, int column);  /* null: NULL */
 
 /* A column that is not null, still in the memory of SPI. */
 extern Datum column_datum(uint64 row, int column);
 
-#endif							/* MLPIPE_PLAN_H */
+#endif /* MLPIPE_PLAN_H */

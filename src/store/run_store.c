@@ -38,12 +38,13 @@ int64
 run_insert(const NewRun *run)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID,
-		OIDOID, OIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID, JSONBOID, JSONBOID,
-		JSONBOID, INT8OID, INT4OID, INT4OID, INT8OID, INT4OID, INT4OID};
-	Datum		values[19];
-	char		nulls[20];
-	int64		run_id = 0;
+	Oid types[] = {INT8OID,  INT4OID,  BOOLOID,        INT4OID, INT4OID,
+				   OIDOID,   OIDOID,   TIMESTAMPTZOID, INT8OID, TEXTOID,
+				   JSONBOID, JSONBOID, JSONBOID,       INT8OID, INT4OID,
+				   INT4OID,  INT8OID,  INT4OID,        INT4OID};
+	Datum values[19];
+	char nulls[20];
+	int64 run_id = 0;
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(run->version_id);
@@ -70,15 +71,16 @@ run_insert(const NewRun *run)
 		nulls[16] = nulls[17] = nulls[18] = 'n';
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"
-			  " run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger,"
-			  " next_no, level, parent_run_id, parent_no, parent_attempt)"
-			  " SELECT id, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8,"
-			  " CASE WHEN $9 = 0 THEN id ELSE $9 END, $10, $11, $12, $13, $15, $16, $17, $18, $19"
-			  " FROM nextval('mlpipe.run_run_id_seq') AS id"
-			  " ON CONFLICT DO NOTHING RETURNING run_id",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"
+		" run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger,"
+		" next_no, level, parent_run_id, parent_no, parent_attempt)"
+		" SELECT id, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8,"
+		" CASE WHEN $9 = 0 THEN id ELSE $9 END, $10, $11, $12, $13, $15, $16, $17, $18, $19"
+		" FROM nextval('mlpipe.run_run_id_seq') AS id"
+		" ON CONFLICT DO NOTHING RETURNING run_id",
+		lengthof(types), types);
 	if (plan_execute(plan, values, nulls, false, SPI_OK_INSERT_RETURNING) > 0)
 		run_id = column_int64(0, 1);
 	store_end();
@@ -89,27 +91,30 @@ int64
 run_find_by_key(int32 pipeline_id, Oid submitted_by, const char *key)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, OIDOID, TEXTOID};
-	Datum		values[] = {Int32GetDatum(pipeline_id),
-		ObjectIdGetDatum(submitted_by), CStringGetTextDatum(key)};
-	int64		run_id = 0;
+	Oid types[] = {INT4OID, OIDOID, TEXTOID};
+	Datum values[] = {Int32GetDatum(pipeline_id),
+					  ObjectIdGetDatum(submitted_by),
+					  CStringGetTextDatum(key)};
+	int64 run_id = 0;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT run_id FROM mlpipe.run WHERE coalesce(pipeline_id, 0) = $1"
-			  " AND (CASE WHEN pipeline_id IS NULL THEN submitted_by::oid END)"
-			  " IS NOT DISTINCT FROM (CASE WHEN $1 = 0 THEN $2 END)"
-			  " AND idempotency_key = $3",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT run_id FROM mlpipe.run WHERE coalesce(pipeline_id, 0) = $1"
+		" AND (CASE WHEN pipeline_id IS NULL THEN submitted_by::oid END)"
+		" IS NOT DISTINCT FROM (CASE WHEN $1 = 0 THEN $2 END)"
+		" AND idempotency_key = $3",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		run_id = column_int64(0, 1);
 	store_end();
 	return run_id;
 }
 
-#define VARIABLE_KEY	"run_id = $1 AND no = $2 AND iteration = $3 AND name = $4"
+#define VARIABLE_KEY "run_id = $1 AND no = $2 AND iteration = $3 AND name = $4"
 
-static const Oid variable_types[] = {INT8OID, INT4OID, INT4OID, TEXTOID, JSONBOID};
+static const Oid variable_types[] = {INT8OID, INT4OID, INT4OID, TEXTOID,
+									 JSONBOID};
 
 static void
 variable_values(const VariableKey *key, Jsonb *value, Datum *values)
@@ -125,13 +130,14 @@ void
 run_variable_insert(const VariableKey *key, Jsonb *value)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[lengthof(variable_types)];
+	Datum values[lengthof(variable_types)];
 
 	variable_values(key, value, values);
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value) VALUES ($1, $2, $3, $4, $5)",
-			  lengthof(variable_types), variable_types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value) VALUES ($1, $2, $3, $4, $5)",
+		lengthof(variable_types), variable_types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
 }
@@ -140,7 +146,7 @@ void
 run_variable_set(const VariableKey *key, Jsonb *value)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[lengthof(variable_types)];
+	Datum values[lengthof(variable_types)];
 
 	variable_values(key, value, values);
 	store_begin();
@@ -155,16 +161,17 @@ void
 run_variable_append(const VariableKey *key, Jsonb *value)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[lengthof(variable_types)];
-	bool		appended;
+	Datum values[lengthof(variable_types)];
+	bool appended;
 
 	variable_values(key, value, values);
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run_variable SET value ="
-			  " CASE jsonb_typeof(value) WHEN 'null' THEN '[]' ELSE value END || jsonb_build_array($5)"
-			  " WHERE " VARIABLE_KEY " AND jsonb_typeof(value) IN ('null', 'array')",
-			  lengthof(variable_types), variable_types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run_variable SET value ="
+		" CASE jsonb_typeof(value) WHEN 'null' THEN '[]' ELSE value END || jsonb_build_array($5)"
+		" WHERE " VARIABLE_KEY " AND jsonb_typeof(value) IN ('null', 'array')",
+		lengthof(variable_types), variable_types);
 	appended = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
 	store_end();
 	if (!appended)
@@ -177,12 +184,13 @@ void
 run_variable_lock(const VariableKey *key)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[lengthof(variable_types)];
+	Datum values[lengthof(variable_types)];
 
 	variable_values(key, NULL, values);
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT FROM mlpipe.run_variable WHERE " VARIABLE_KEY " FOR NO KEY UPDATE",
+			  "SELECT FROM mlpipe.run_variable WHERE " VARIABLE_KEY
+			  " FOR NO KEY UPDATE",
 			  lengthof(variable_types) - 1, variable_types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	store_end();
@@ -192,22 +200,24 @@ int32
 run_take_numbers(int64 run_id, int64 count)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int64GetDatum(count)};
-	int64		first = -1;
+	Oid types[] = {INT8OID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(count)};
+	int64 first = -1;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET next_no = next_no + $2::integer"
-			  " WHERE run_id = $1 AND next_no + $2 <= 2147483647 RETURNING (next_no - $2)::bigint",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET next_no = next_no + $2::integer"
+		" WHERE run_id = $1 AND next_no + $2 <= 2147483647 RETURNING (next_no - $2)::bigint",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
 		first = column_int64(0, 1);
 	store_end();
 	if (first < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("run " INT64_FORMAT " has too many activities", run_id)));
+				 errmsg("run " INT64_FORMAT " has too many activities",
+						run_id)));
 	return (int32) first;
 }
 
@@ -215,18 +225,19 @@ bool
 run_ask_stop(int64 run_id, RunStatus stop_status, const char *reason)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(run_id),
-	CStringGetTextDatum(run_status_name(stop_status)), 0};
-	char		nulls[] = "   ";
-	bool		asked;
+	Oid types[] = {INT8OID, TEXTOID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id),
+					  CStringGetTextDatum(run_status_name(stop_status)), 0};
+	char nulls[] = "   ";
+	bool asked;
 
 	values[2] = text_or_null(reason, &nulls[2]);
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
-			  " WHERE run_id = $1 AND finished_at IS NULL AND stop_status IS NULL",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
+		" WHERE run_id = $1 AND finished_at IS NULL AND stop_status IS NULL",
+		lengthof(types), types);
 	asked = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
 	store_end();
 	return asked;
@@ -236,26 +247,27 @@ List *
 runs_to_stop(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_home())};
-	List	   *list = NIL;
-	uint64		rows;
-	uint64		i;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_home())};
+	List *list = NIL;
+	uint64 rows;
+	uint64 i;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT r.run_id, coalesce(r.stop_status, 'cancelled')::text, coalesce(r.stop_reason,"
-			  " CASE WHEN r.stop_status IS NULL THEN format('run %s does not wait for it any more', r.parent_run_id) END)"
-			  " FROM mlpipe.run r WHERE r.finished_at IS NULL AND r.status <> 'cancelling' AND r.home = $1"
-			  " AND (r.stop_status IS NOT NULL OR r.parent_run_id IS NOT NULL AND NOT EXISTS"
-			  " (SELECT FROM mlpipe.activity_run a WHERE a.run_id = r.parent_run_id AND a.no = r.parent_no"
-			  " AND a.attempt = r.parent_attempt AND a.finished_at IS NULL))"
-			  " ORDER BY r.run_id",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT r.run_id, coalesce(r.stop_status, 'cancelled')::text, coalesce(r.stop_reason,"
+		" CASE WHEN r.stop_status IS NULL THEN format('run %s does not wait for it any more', r.parent_run_id) END)"
+		" FROM mlpipe.run r WHERE r.finished_at IS NULL AND r.status <> 'cancelling' AND r.home = $1"
+		" AND (r.stop_status IS NOT NULL OR r.parent_run_id IS NOT NULL AND NOT EXISTS"
+		" (SELECT FROM mlpipe.activity_run a WHERE a.run_id = r.parent_run_id AND a.no = r.parent_no"
+		" AND a.attempt = r.parent_attempt AND a.finished_at IS NULL))"
+		" ORDER BY r.run_id",
+		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
 	{
-		StopRow    *row = SPI_palloc(sizeof(StopRow));
+		StopRow *row = SPI_palloc(sizeof(StopRow));
 		MemoryContext spi;
 
 		row->run_id = column_int64(i, 1);
@@ -269,8 +281,8 @@ runs_to_stop(void)
 	return list;
 }
 
-#define LOAD_COLUMNS \
-	"SELECT run_id, version_id, pipeline_id, status::text, priority, run_as::oid," \
+#define LOAD_COLUMNS                                                                       \
+	"SELECT run_id, version_id, pipeline_id, status::text, priority, run_as::oid,"         \
 	" submitted_by::oid, stop_status::text, stop_reason, level, parent_run_id, parent_no," \
 	" parent_attempt FROM mlpipe.run WHERE run_id = $1"
 
@@ -279,10 +291,10 @@ run_load(int64 run_id, bool lock)
 {
 	static SPIPlanPtr plain = NULL;
 	static SPIPlanPtr locking = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
-	SPIPlanPtr	plan;
-	RunRow	   *run = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	SPIPlanPtr plan;
+	RunRow *run = NULL;
 
 	store_begin();
 	plan = lock ?
@@ -290,7 +302,7 @@ run_load(int64 run_id, bool lock)
 		plan_keep(&plain, LOAD_COLUMNS, 1, types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 	{
-		char	   *stop_status = column_text(0, 8);
+		char *stop_status = column_text(0, 8);
 
 		run = SPI_palloc(sizeof(RunRow));
 		run->run_id = column_int64(0, 1);
@@ -301,7 +313,7 @@ run_load(int64 run_id, bool lock)
 		run->run_as = column_oid(0, 6);
 		run->submitted_by = column_oid(0, 7);
 		run->stop_status = stop_status == NULL ? RUN_QUEUED :
-			run_status_parse(stop_status);
+												 run_status_parse(stop_status);
 		run->stop_reason = column_text(0, 9);
 		run->level = column_int32(0, 10);
 		run->parent_run_id = column_int64(0, 11);
@@ -316,15 +328,16 @@ bool
 run_is_startable(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
-	bool		found;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	bool found;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT FROM mlpipe.run WHERE run_id = $1"
-			  " AND status IN ('queued', 'in_progress') AND stop_status IS NULL",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT FROM mlpipe.run WHERE run_id = $1"
+		" AND status IN ('queued', 'in_progress') AND stop_status IS NULL",
+		lengthof(types), types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
 	store_end();
 	return found;
@@ -338,19 +351,20 @@ bool
 run_start(int64 run_id, int64 timeout)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INTERVALOID};
-	Interval	limit = {.time = timeout};
-	Datum		values[] = {Int64GetDatum(run_id), IntervalPGetDatum(&limit)};
-	char		nulls[] = {' ', timeout == 0 ? 'n' : ' ', '\0'};
-	bool		started;
+	Oid types[] = {INT8OID, INTERVALOID};
+	Interval limit = {.time = timeout};
+	Datum values[] = {Int64GetDatum(run_id), IntervalPGetDatum(&limit)};
+	char nulls[] = {' ', timeout == 0 ? 'n' : ' ', '\0'};
+	bool started;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET status = 'in_progress', started_at = clock_timestamp(),"
-			  " due_at = clock_timestamp() + $2"
-			  " WHERE ctid = (SELECT ctid FROM mlpipe.run WHERE run_id = $1 AND status = 'queued'"
-			  " FOR NO KEY UPDATE SKIP LOCKED)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET status = 'in_progress', started_at = clock_timestamp(),"
+		" due_at = clock_timestamp() + $2"
+		" WHERE ctid = (SELECT ctid FROM mlpipe.run WHERE run_id = $1 AND status = 'queued'"
+		" FOR NO KEY UPDATE SKIP LOCKED)",
+		lengthof(types), types);
 	started = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
 	store_end();
 	return started;
@@ -360,9 +374,9 @@ int32
 run_count_down(int64 run_id, int32 ended)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(ended)};
-	int32		remaining = -1;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(ended)};
+	int32 remaining = -1;
 
 	store_begin();
 	plan_keep(&plan,
@@ -380,19 +394,20 @@ run_stopping(int64 run_id, RunStatus stop_status, const char *reason,
 			 int32 remaining)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		CStringGetTextDatum(run_status_name(stop_status)), 0,
-		Int32GetDatum(remaining)};
-	char		nulls[] = "    ";
+	Oid types[] = {INT8OID, TEXTOID, TEXTOID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id),
+					  CStringGetTextDatum(run_status_name(stop_status)), 0,
+					  Int32GetDatum(remaining)};
+	char nulls[] = "    ";
 
 	values[2] = text_or_null(reason, &nulls[2]);
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET status = 'cancelling', stop_status = $2::mlpipe.run_status,"
-			  " stop_reason = $3, remaining = $4, held = false, due_at = NULL"
-			  " WHERE run_id = $1",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET status = 'cancelling', stop_status = $2::mlpipe.run_status,"
+		" stop_reason = $3, remaining = $4, held = false, due_at = NULL"
+		" WHERE run_id = $1",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -402,20 +417,22 @@ run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
 		const char *error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, INT4OID, JSONBOID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		CStringGetTextDatum(run_status_name(status)),
-	Int32GetDatum(failures_handled), JsonbPGetDatum(output), 0};
-	char		nulls[] = "     ";
+	Oid types[] = {INT8OID, TEXTOID, INT4OID, JSONBOID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id),
+					  CStringGetTextDatum(run_status_name(status)),
+					  Int32GetDatum(failures_handled), JsonbPGetDatum(output),
+					  0};
+	char nulls[] = "     ";
 
 	nulls[3] = output == NULL ? 'n' : ' ';
 	values[4] = text_or_null(error, &nulls[4]);
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(),"
-			  " failures_handled = $3, output = $4, error = $5, held = false, due_at = NULL"
-			  " WHERE run_id = $1",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(),"
+		" failures_handled = $3, output = $4, error = $5, held = false, due_at = NULL"
+		" WHERE run_id = $1",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -424,9 +441,9 @@ bool
 run_suspend(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
-	bool		changed;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	bool changed;
 
 	store_begin();
 	plan_keep(&plan,
@@ -442,9 +459,9 @@ bool
 run_take_home(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
-	bool		taken;
+	Oid types[] = {INT8OID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
+	bool taken;
 
 	store_begin();
 	plan_keep(&plan,
@@ -460,16 +477,17 @@ bool
 run_resume(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
-	bool		changed;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	bool changed;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET status ="
-			  " CASE WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
-			  " WHERE run_id = $1 AND status = 'suspended'",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET status ="
+		" CASE WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
+		" WHERE run_id = $1 AND status = 'suspended'",
+		lengthof(types), types);
 	changed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
 	store_end();
 	return changed;
@@ -479,9 +497,9 @@ List *
 pipelines_with_held_runs(void)
 {
 	static SPIPlanPtr plan = NULL;
-	List	   *pipelines = NIL;
-	uint64		rows;
-	uint64		i;
+	List *pipelines = NIL;
+	uint64 rows;
+	uint64 i;
 
 	store_begin();
 	plan_keep(&plan, "SELECT DISTINCT pipeline_id FROM mlpipe.run WHERE held",
@@ -502,10 +520,9 @@ int
 runs_admitted(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id),
-	Int64GetDatum(run_home())};
-	int			count;
+	Oid types[] = {INT4OID, INT8OID};
+	Datum values[] = {Int32GetDatum(pipeline_id), Int64GetDatum(run_home())};
+	int count;
 
 	store_begin();
 	plan_keep(&plan,
@@ -523,17 +540,17 @@ int64
 run_next_held(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(pipeline_id),
-	Int64GetDatum(run_home())};
-	int64		run_id = 0;
+	Oid types[] = {INT4OID, INT8OID};
+	Datum values[] = {Int32GetDatum(pipeline_id), Int64GetDatum(run_home())};
+	int64 run_id = 0;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT run_id FROM mlpipe.run WHERE pipeline_id = $1 AND held AND home = $2"
-			  " AND status = 'queued' AND (due_at IS NULL OR due_at <= clock_timestamp())"
-			  " ORDER BY priority DESC, run_id LIMIT 1",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT run_id FROM mlpipe.run WHERE pipeline_id = $1 AND held AND home = $2"
+		" AND status = 'queued' AND (due_at IS NULL OR due_at <= clock_timestamp())"
+		" ORDER BY priority DESC, run_id LIMIT 1",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		run_id = column_int64(0, 1);
 	store_end();
@@ -544,13 +561,14 @@ void
 run_release(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET held = false, due_at = NULL WHERE run_id = $1",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET held = false, due_at = NULL WHERE run_id = $1",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -559,45 +577,46 @@ List *
 runs_unfinished(int32 pipeline_id, bool admitted_only)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, BOOLOID};
-	Datum		values[] = {Int32GetDatum(pipeline_id),
-	BoolGetDatum(admitted_only)};
-	List	   *runs;
+	Oid types[] = {INT4OID, BOOLOID};
+	Datum values[] = {Int32GetDatum(pipeline_id), BoolGetDatum(admitted_only)};
+	List *runs;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT run_id FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
-			  " AND NOT (held AND $2) ORDER BY run_id",
-			  lengthof(types), types);
-	runs = column_of_int64s(plan_execute(plan, values, NULL, false,
-										 SPI_OK_SELECT));
+	plan_keep(
+		&plan,
+		"SELECT run_id FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
+		" AND NOT (held AND $2) ORDER BY run_id",
+		lengthof(types), types);
+	runs = column_of_int64s(
+		plan_execute(plan, values, NULL, false, SPI_OK_SELECT));
 	store_end();
 	return runs;
 }
 
 /* Suspended before it has started, a run has no timeout yet. */
-#define HAS_DUE_TIME	"(status <> 'suspended' OR started_at IS NOT NULL)"
+#define HAS_DUE_TIME "(status <> 'suspended' OR started_at IS NOT NULL)"
 
 List *
 runs_due(int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
-	List	   *due = NIL;
-	uint64		rows;
-	uint64		i;
+	Oid types[] = {INT8OID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
+	List *due = NIL;
+	uint64 rows;
+	uint64 i;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT run_id, status = 'queued' FROM mlpipe.run"
-			  " WHERE due_at <= clock_timestamp() AND home = $1 AND " HAS_DUE_TIME
-			  " ORDER BY due_at LIMIT $2",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT run_id, status = 'queued' FROM mlpipe.run"
+		" WHERE due_at <= clock_timestamp() AND home = $1 AND " HAS_DUE_TIME
+		" ORDER BY due_at LIMIT $2",
+		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
 	{
-		DueRow	   *row = SPI_palloc(sizeof(DueRow));
+		DueRow *row = SPI_palloc(sizeof(DueRow));
 		MemoryContext spi;
 
 		row->run_id = column_int64(i, 1);
@@ -617,8 +636,8 @@ void
 run_clear_due(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_id)};
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
 
 	store_begin();
 	plan_keep(&plan, "UPDATE mlpipe.run SET due_at = NULL WHERE run_id = $1",
@@ -635,18 +654,19 @@ TimestampTz
 run_next_due(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(run_home())};
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_home())};
 	TimestampTz due = 0;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT least("
-			  "(SELECT due_at FROM mlpipe.run WHERE due_at IS NOT NULL AND home = $1"
-			  " AND " HAS_DUE_TIME " ORDER BY due_at LIMIT 1),"
-			  " (SELECT a.due_at FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
-			  " WHERE a.due_at IS NOT NULL AND r.home = $1 ORDER BY a.due_at LIMIT 1))",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT least("
+		"(SELECT due_at FROM mlpipe.run WHERE due_at IS NOT NULL AND home = $1"
+		" AND " HAS_DUE_TIME " ORDER BY due_at LIMIT 1),"
+		" (SELECT a.due_at FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
+		" WHERE a.due_at IS NOT NULL AND r.home = $1 ORDER BY a.due_at LIMIT 1))",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	if (!column_is_null(0, 1))
 		due = DatumGetTimestampTz(column_datum(0, 1));
@@ -654,34 +674,32 @@ run_next_due(void)
 	return due;
 }
 
-#define PURGE_TABLE(name) \
-	#name "_rows AS (DELETE FROM mlpipe." #name " USING gone" \
-	" WHERE " #name ".run_id = gone.run_id)"
+#define PURGE_TABLE(name)                                     \
+#name "_rows AS (DELETE FROM mlpipe." #name " USING gone" \
+		  " WHERE " #name ".run_id = gone.run_id)"
 
 int64
 runs_purge(TimestampTz finished_before, int limit, Oid only_visible_to)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID, OIDOID};
-	Datum		values[] = {TimestampTzGetDatum(finished_before),
-	Int64GetDatum(limit), ObjectIdGetDatum(only_visible_to)};
-	int64		purged;
+	Oid types[] = {TIMESTAMPTZOID, INT8OID, OIDOID};
+	Datum values[] = {TimestampTzGetDatum(finished_before),
+					  Int64GetDatum(limit), ObjectIdGetDatum(only_visible_to)};
+	int64 purged;
 
 	store_begin();
-	plan_keep(&plan,
-			  "WITH gone AS MATERIALIZED (DELETE FROM mlpipe.run WHERE run_id = ANY (ARRAY("
-			  "SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND ($3 = 0 OR pg_has_role($3,"
-			  " coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
-			  " r.submitted_by::oid), 'MEMBER'))"
-			  " ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id),"
-			  PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(scope) ", "
-			  PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", "
-			  PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", "
-			  PURGE_TABLE(metric) ","
-			  " version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
-			  " WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
-			  " SELECT count(*) FROM gone",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"WITH gone AS MATERIALIZED (DELETE FROM mlpipe.run WHERE run_id = ANY (ARRAY("
+		"SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND ($3 = 0 OR pg_has_role($3,"
+		" coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
+		" r.submitted_by::oid), 'MEMBER'))"
+		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id)," PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(
+			scope) ", " PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", " PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", " PURGE_TABLE(metric) ","
+																																				" version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
+																																				" WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
+																																				" SELECT count(*) FROM gone",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	purged = column_int64(0, 1);
 	store_end();
@@ -698,12 +716,12 @@ text_or_null(const char *text, char *null)
 static List *
 column_of_int64s(uint64 rows)
 {
-	List	   *list = NIL;
-	uint64		i;
+	List *list = NIL;
+	uint64 i;
 
 	for (i = 0; i < rows; i++)
 	{
-		int64	   *value = SPI_palloc(sizeof(int64));
+		int64 *value = SPI_palloc(sizeof(int64));
 		MemoryContext spi;
 
 		*value = column_int64(i, 1);

@@ -20,52 +20,52 @@
 /* Who a run belongs to and what its activities' ends need to know of it. */
 typedef struct RunRow
 {
-	int64		run_id;
-	int64		version_id;
-	int32		pipeline_id;	/* 0: a document without a name */
-	RunStatus	status;
-	int32		priority;
-	Oid			run_as;
-	Oid			submitted_by;
-	RunStatus	stop_status;	/* RUN_QUEUED: it is not stopping */
-	char	   *stop_reason;
-	int32		level;			/* runs above it */
-	int64		parent_run_id;	/* that waits for its end; 0: none */
-	int32		parent_no;
-	int32		parent_attempt;
+	int64 run_id;
+	int64 version_id;
+	int32 pipeline_id; /* 0: a document without a name */
+	RunStatus status;
+	int32 priority;
+	Oid run_as;
+	Oid submitted_by;
+	RunStatus stop_status; /* RUN_QUEUED: it is not stopping */
+	char *stop_reason;
+	int32 level;         /* runs above it */
+	int64 parent_run_id; /* that waits for its end; 0: none */
+	int32 parent_no;
+	int32 parent_attempt;
 } RunRow;
 
 typedef struct NewRun
 {
-	int64		version_id;
-	int32		pipeline_id;	/* 0: none */
-	bool		held;
-	int32		priority;
-	int32		remaining;
-	int32		next_no;
-	int32		level;
-	int64		parent_run_id;	/* 0: none waits for its end */
-	int32		parent_no;
-	int32		parent_attempt;
-	Oid			run_as;
-	Oid			submitted_by;
-	TimestampTz not_before;		/* 0: at once */
-	int64		group_id;		/* 0: its own */
-	const char *idempotency_key;	/* NULL: none */
-	Jsonb	   *parameters;
-	Jsonb	   *tags;
-	Jsonb	   *trigger;
+	int64 version_id;
+	int32 pipeline_id; /* 0: none */
+	bool held;
+	int32 priority;
+	int32 remaining;
+	int32 next_no;
+	int32 level;
+	int64 parent_run_id; /* 0: none waits for its end */
+	int32 parent_no;
+	int32 parent_attempt;
+	Oid run_as;
+	Oid submitted_by;
+	TimestampTz not_before;      /* 0: at once */
+	int64 group_id;              /* 0: its own */
+	const char *idempotency_key; /* NULL: none */
+	Jsonb *parameters;
+	Jsonb *tags;
+	Jsonb *trigger;
 } NewRun;
 
 /* A run or an activity whose time has come. */
 typedef struct DueRow
 {
-	int64		run_id;
-	int32		no;				/* -1: the run itself */
-	bool		queued;			/* else in progress */
-	int32		attempt;		/* of an activity, as the next two */
-	int32		activity_no;
-	bool		times_out;		/* it has waited in vain */
+	int64 run_id;
+	int32 no;      /* -1: the run itself */
+	bool queued;   /* else in progress */
+	int32 attempt; /* of an activity, as the next two */
+	int32 activity_no;
+	bool times_out; /* it has waited in vain */
 } DueRow;
 
 /* Which database a run belongs to: not that of a copy or a restored dump. */
@@ -79,9 +79,9 @@ extern int64 run_find_by_key(int32 pipeline_id, Oid submitted_by,
 /* Whose variable it is: the run's (no -1, iteration 0), or an iteration's. */
 typedef struct VariableKey
 {
-	int64		run_id;
-	int32		no;				/* the loop */
-	int32		iteration;
+	int64 run_id;
+	int32 no; /* the loop */
+	int32 iteration;
 	const char *name;
 } VariableKey;
 
@@ -118,13 +118,13 @@ extern bool run_ask_stop(int64 run_id, RunStatus stop_status,
 
 typedef struct StopRow
 {
-	int64		run_id;
-	RunStatus	stop_status;
-	char	   *reason;
+	int64 run_id;
+	RunStatus stop_status;
+	char *reason;
 } StopRow;
 
 /* Those that it is to stop: they were asked, or nobody waits for them more. */
-extern List *runs_to_stop(void);	/* of StopRow * */
+extern List *runs_to_stop(void); /* of StopRow * */
 
 extern void run_stopping(int64 run_id, RunStatus stop_status,
 						 const char *reason, int32 remaining);
@@ -137,14 +137,15 @@ extern bool run_resume(int64 run_id);
 extern bool run_take_home(int64 run_id);
 
 /* The concurrency of pipelines. */
-extern List *pipelines_with_held_runs(void);	/* of int */
-extern int	runs_admitted(int32 pipeline_id);
-extern int64 run_next_held(int32 pipeline_id);	/* 0: none */
+extern List *pipelines_with_held_runs(void); /* of int */
+extern int runs_admitted(int32 pipeline_id);
+extern int64 run_next_held(int32 pipeline_id); /* 0: none */
 extern void run_release(int64 run_id);
-extern List *runs_unfinished(int32 pipeline_id, bool admitted_only);	/* of int64 * */
+extern List *runs_unfinished(int32 pipeline_id,
+							 bool admitted_only); /* of int64 * */
 
 /* What is due by now, earliest first; and the next time after that, or 0. */
-extern List *runs_due(int limit);	/* of DueRow * */
+extern List *runs_due(int limit); /* of DueRow * */
 extern void run_clear_due(int64 run_id);
 extern TimestampTz run_next_due(void);
 
@@ -152,4 +153,4 @@ extern TimestampTz run_next_due(void);
 extern int64 runs_purge(TimestampTz finished_before, int limit,
 						Oid only_visible_to);
 
-#endif							/* MLPIPE_RUN_STORE_H */
+#endif /* MLPIPE_RUN_STORE_H */

@@ -21,38 +21,39 @@
 #include "store/plan.h"
 #include "store/scope_store.h"
 
-#define INSIDE(no, name) \
-	"(parent_no = " no " OR starts_with(name, " name " || '.') OR starts_with(name, " name " || '['))"
+#define INSIDE(no, name)                             \
+	"(parent_no = " no " OR starts_with(name, " name \
+	" || '.') OR starts_with(name, " name " || '['))"
 
 static const char *row_name(const Scope *scope, const ActivityDef *def);
 static char *container_name(const ActivityRow *row, const ActivityDef *def);
 static Datum integers(const int32 *numbers, int count);
 static Datum texts(const Datum *values, int count);
 static ActivityEnd end_of(ActivityStatus status, const ActivityDef *def);
-static void put_scopes(List *scopes, const Document *document,
-					   Datum *values);
+static void put_scopes(List *scopes, const Document *document, Datum *values);
 
 void
 activities_insert(int64 run_id, const Document *document, const Scope *scope,
 				  TimestampTz due_at, int claim, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4ARRAYOID, TEXTARRAYOID, INT4OID,
-		INT4OID, INT4OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
-	INT4OID};
+	Oid types[] = {INT8OID,        INT4ARRAYOID, TEXTARRAYOID, INT4OID,
+				   INT4OID,        INT4OID,      INT4OID,      INT4OID,
+				   TIMESTAMPTZOID, INT4OID,      INT4OID,      INT4OID};
 	const ActivityList *list = scope->list;
-	int			count = list->count;
-	int32	   *waits = palloc(count * sizeof(int32));
-	Datum	   *names = palloc(count * sizeof(Datum));
-	bool		has_check = list_activity(document, list, count - 1)->internal;
-	Datum		values[12];
-	char		nulls[] = "            ";
-	int			i;
+	int count = list->count;
+	int32 *waits = palloc(count * sizeof(int32));
+	Datum *names = palloc(count * sizeof(Datum));
+	bool has_check = list_activity(document, list, count - 1)->internal;
+	Datum values[12];
+	char nulls[] = "            ";
+	int i;
 
 	for (i = 0; i < count; i++)
 	{
 		waits[i] = list->graph->first_in[i + 1] - list->graph->first_in[i];
-		names[i] = CStringGetTextDatum(row_name(scope, list_activity(document, list, i)));
+		names[i] = CStringGetTextDatum(
+			row_name(scope, list_activity(document, list, i)));
 	}
 	values[0] = Int64GetDatum(run_id);
 	values[1] = integers(waits, count);
@@ -69,18 +70,19 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 	nulls[8] = due_at == 0 ? 'n' : ' ';
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth, internal,"
-			  " status, remaining, name, due_at, attempt, started_at, executor_pid)"
-			  " SELECT $1, $4 + i - 1, $5 + i - 1, nullif($6, -1), $7, $8, i - 1 = $12,"
-			  " CASE WHEN waits > 0 THEN 'waiting'::mlpipe.activity_status"
-			  " WHEN i - 1 = $10 THEN 'in_progress' ELSE 'queued' END,"
-			  " waits, name, CASE WHEN waits = 0 THEN $9 END,"
-			  " CASE WHEN i - 1 = $10 THEN 1 ELSE 0 END,"
-			  " CASE WHEN i - 1 = $10 THEN clock_timestamp() END,"
-			  " CASE WHEN i - 1 = $10 THEN $11 END"
-			  " FROM ROWS FROM (unnest($2), unnest($3)) WITH ORDINALITY AS a (waits, name, i)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth, internal,"
+		" status, remaining, name, due_at, attempt, started_at, executor_pid)"
+		" SELECT $1, $4 + i - 1, $5 + i - 1, nullif($6, -1), $7, $8, i - 1 = $12,"
+		" CASE WHEN waits > 0 THEN 'waiting'::mlpipe.activity_status"
+		" WHEN i - 1 = $10 THEN 'in_progress' ELSE 'queued' END,"
+		" waits, name, CASE WHEN waits = 0 THEN $9 END,"
+		" CASE WHEN i - 1 = $10 THEN 1 ELSE 0 END,"
+		" CASE WHEN i - 1 = $10 THEN clock_timestamp() END,"
+		" CASE WHEN i - 1 = $10 THEN $11 END"
+		" FROM ROWS FROM (unnest($2), unnest($3)) WITH ORDINALITY AS a (waits, name, i)",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
 }
@@ -104,7 +106,7 @@ Scope *
 scope_of(const Document *document, const ActivityRow *row)
 {
 	const ActivityDef *def = &document->activities[row->activity_no];
-	Scope	   *scope = palloc0(sizeof(Scope));
+	Scope *scope = palloc0(sizeof(Scope));
 
 	scope->list = def->list;
 	scope->first_no = row->no - activity_place(def);
@@ -119,7 +121,7 @@ scope_of(const Document *document, const ActivityRow *row)
 static char *
 container_name(const ActivityRow *row, const ActivityDef *def)
 {
-	int			length = strlen(row->name);
+	int length = strlen(row->name);
 
 	if (def->internal)
 		return row->name;
@@ -136,12 +138,11 @@ activity_ends(int64 run_id, const Document *document, const Scope *scope,
 			  ActivityEnd *ends)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		Int32GetDatum(scope->first_no),
-	Int32GetDatum(scope->first_no + scope->list->count - 1)};
-	uint64		rows;
-	uint64		i;
+	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->first_no),
+					  Int32GetDatum(scope->first_no + scope->list->count - 1)};
+	uint64 rows;
+	uint64 i;
 
 	memset(ends, 0, scope->list->count * sizeof(ActivityEnd));
 	store_begin();
@@ -154,8 +155,9 @@ activity_ends(int64 run_id, const Document *document, const Scope *scope,
 	{
 		const ActivityDef *def = &document->activities[column_int32(i, 1)];
 
-		ends[activity_place(def)] =
-			end_of(activity_status_parse(column_text(i, 2)), def);
+		ends[activity_place(def)] = end_of(activity_status_parse(
+											   column_text(i, 2)),
+										   def);
 	}
 	store_end();
 }
@@ -184,29 +186,30 @@ end_of(ActivityStatus status, const ActivityDef *def)
 }
 
 /* What a container hands on: as much as an activity may. */
-#define IF_NOT_TOO_LARGE(value) \
+#define IF_NOT_TOO_LARGE(value)                                                                          \
 	" SELECT CASE WHEN (SELECT coalesce(sum(octet_length(output::text)), 0) FROM o) <= 64 * 1024 * 1024" \
 	" THEN (SELECT " value " FROM o) END"
 
 /* In the last part of a path there is no dot. */
-#define LOCAL_NAME	"substring(a.name FROM '[^.]*$')"
+#define LOCAL_NAME "substring(a.name FROM '[^.]*$')"
 
 Jsonb *
 activity_outputs(int64 run_id, const Document *document, const Scope *scope)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		Int32GetDatum(scope->first_no),
-	Int32GetDatum(scope->first_no + scope->list->count - 1)};
-	Jsonb	   *outputs;
+	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->first_no),
+					  Int32GetDatum(scope->first_no + scope->list->count - 1)};
+	Jsonb *outputs;
 
 	store_begin();
-	plan_keep(&plan,
-			  "WITH o AS MATERIALIZED (SELECT " LOCAL_NAME " AS name, CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-			  " FROM mlpipe.activity_run a WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND NOT internal)"
-			  IF_NOT_TOO_LARGE("coalesce(jsonb_object_agg(name, output), '{}')"),
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"WITH o AS MATERIALIZED (SELECT " LOCAL_NAME
+		" AS name, CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
+		" FROM mlpipe.activity_run a WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND NOT internal)" IF_NOT_TOO_LARGE(
+			"coalesce(jsonb_object_agg(name, output), '{}')"),
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	outputs = column_jsonb(0, 1);
 	store_end();
@@ -217,14 +220,15 @@ Jsonb *
 activity_output(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	Jsonb	   *output = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Jsonb *output = NULL;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT output FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT output FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		output = column_jsonb(0, 1);
 	store_end();
@@ -235,15 +239,16 @@ void
 scope_items_insert(int64 run_id, int32 no, Jsonb *items)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, JSONBOID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-	JsonbPGetDatum(items)};
+	Oid types[] = {INT8OID, INT4OID, JSONBOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  JsonbPGetDatum(items)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.scope (run_id, no, iteration, item)"
-			  " SELECT $1, $2, i, item FROM jsonb_array_elements($3) WITH ORDINALITY AS e (item, i)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.scope (run_id, no, iteration, item)"
+		" SELECT $1, $2, i, item FROM jsonb_array_elements($3) WITH ORDINALITY AS e (item, i)",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
 }
@@ -252,16 +257,18 @@ void
 scope_insert(int64 run_id, const Scope *scope)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, INT4OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		Int32GetDatum(scope->parent_no), Int32GetDatum(scope->iteration),
-	Int32GetDatum(scope->first_no), Int32GetDatum(scope->list->nawaited)};
+	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->parent_no),
+					  Int32GetDatum(scope->iteration),
+					  Int32GetDatum(scope->first_no),
+					  Int32GetDatum(scope->list->nawaited)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining)"
-			  " VALUES ($1, $2, $3, $4, $5)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining)"
+		" VALUES ($1, $2, $3, $4, $5)",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
 }
@@ -277,22 +284,26 @@ scope_begin_next(int64 run_id, int32 no, int32 after, int32 first_no,
 				 const ActivityList *list, int32 max_failures)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, INT4OID, INT4OID,
-	INT4OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-		Int32GetDatum(after), Int32GetDatum(first_no),
-		Int32GetDatum(list->nrows), Int32GetDatum(list->nawaited),
-	Int32GetDatum(max_failures)};
-	int32		iteration = 0;
+	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID,
+				   INT4OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id),
+					  Int32GetDatum(no),
+					  Int32GetDatum(after),
+					  Int32GetDatum(first_no),
+					  Int32GetDatum(list->nrows),
+					  Int32GetDatum(list->nawaited),
+					  Int32GetDatum(max_failures)};
+	int32 iteration = 0;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.scope SET first_no = $4 + (iteration - 1) * $5, remaining = $6"
-			  " WHERE ctid = (SELECT ctid FROM mlpipe.scope"
-			  " WHERE run_id = $1 AND no = $2 AND iteration > $3 AND first_no IS NULL"
-			  " AND ($7 < 0 OR (SELECT unmet <= $7 FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2))"
-			  " ORDER BY iteration LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING iteration",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.scope SET first_no = $4 + (iteration - 1) * $5, remaining = $6"
+		" WHERE ctid = (SELECT ctid FROM mlpipe.scope"
+		" WHERE run_id = $1 AND no = $2 AND iteration > $3 AND first_no IS NULL"
+		" AND ($7 < 0 OR (SELECT unmet <= $7 FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2))"
+		" ORDER BY iteration LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING iteration",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
 		iteration = column_int32(0, 1);
 	store_end();
@@ -304,20 +315,20 @@ scope_count_down(int64 run_id, const Scope *scope, int32 ended,
 				 ActivityEnd verdict)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, INT4OID, BOOLOID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		Int32GetDatum(scope->parent_no), Int32GetDatum(scope->iteration),
-	Int32GetDatum(ended), BoolGetDatum(verdict == END_SUCCEEDED)};
-	char		nulls[] = {' ', ' ', ' ', ' ', verdict == END_NONE ? 'n' : ' ',
-	'\0'};
-	int32		remaining = -1;
+	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, BOOLOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->parent_no),
+					  Int32GetDatum(scope->iteration), Int32GetDatum(ended),
+					  BoolGetDatum(verdict == END_SUCCEEDED)};
+	char nulls[] = {' ', ' ', ' ', ' ', verdict == END_NONE ? 'n' : ' ', '\0'};
+	int32 remaining = -1;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.scope SET remaining = remaining - $4,"
-			  " succeeded = CASE WHEN remaining = $4 THEN $5 END"
-			  " WHERE run_id = $1 AND no = $2 AND iteration = $3 RETURNING remaining",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.scope SET remaining = remaining - $4,"
+		" succeeded = CASE WHEN remaining = $4 THEN $5 END"
+		" WHERE run_id = $1 AND no = $2 AND iteration = $3 RETURNING remaining",
+		lengthof(types), types);
 	if (plan_execute(plan, values, nulls, false, SPI_OK_UPDATE_RETURNING) > 0)
 		remaining = column_int32(0, 1);
 	store_end();
@@ -328,15 +339,16 @@ void
 scope_end(int64 run_id, const Scope *scope, bool succeeded)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, BOOLOID};
-	Datum		values[] = {Int64GetDatum(run_id),
-		Int32GetDatum(scope->parent_no), Int32GetDatum(scope->iteration),
-	BoolGetDatum(succeeded)};
+	Oid types[] = {INT8OID, INT4OID, INT4OID, BOOLOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->parent_no),
+					  Int32GetDatum(scope->iteration),
+					  BoolGetDatum(succeeded)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.scope SET succeeded = $4 WHERE run_id = $1 AND no = $2 AND iteration = $3",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.scope SET succeeded = $4 WHERE run_id = $1 AND no = $2 AND iteration = $3",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -345,15 +357,16 @@ int32
 loop_count_down(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	int32		remaining = -1;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	int32 remaining = -1;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET remaining = remaining - 1"
-			  " WHERE run_id = $1 AND no = $2 AND status = 'in_progress' AND parked RETURNING remaining",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET remaining = remaining - 1"
+		" WHERE run_id = $1 AND no = $2 AND status = 'in_progress' AND parked RETURNING remaining",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
 		remaining = column_int32(0, 1);
 	store_end();
@@ -364,13 +377,14 @@ void
 loop_count_failure(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET unmet = least(unmet, 2147483646) + 1 WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET unmet = least(unmet, 2147483646) + 1 WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -379,13 +393,14 @@ void
 loop_break(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET unmet = 2147483647 WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET unmet = 2147483647 WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -395,14 +410,15 @@ loop_totals(int64 run_id, int32 no, int64 *count, int64 *succeeded,
 			int64 *failed)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT count(*), count(*) FILTER (WHERE succeeded), count(*) FILTER (WHERE NOT succeeded)"
-			  " FROM mlpipe.scope WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT count(*), count(*) FILTER (WHERE succeeded), count(*) FILTER (WHERE NOT succeeded)"
+		" FROM mlpipe.scope WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	*count = column_int64(0, 1);
 	*succeeded = column_int64(0, 2);
@@ -414,19 +430,20 @@ Jsonb *
 loop_outputs(int64 run_id, int32 no, int place)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-	Int32GetDatum(place)};
-	Jsonb	   *outputs;
+	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int32GetDatum(place)};
+	Jsonb *outputs;
 
 	store_begin();
-	plan_keep(&plan,
-			  "WITH o AS MATERIALIZED (SELECT s.iteration, a.output FROM mlpipe.scope s"
-			  " LEFT JOIN LATERAL (SELECT CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-			  " FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.first_no + $3 OFFSET 0) a ON true"
-			  " WHERE s.run_id = $1 AND s.no = $2)"
-			  IF_NOT_TOO_LARGE("coalesce(jsonb_agg(output ORDER BY iteration), '[]')"),
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"WITH o AS MATERIALIZED (SELECT s.iteration, a.output FROM mlpipe.scope s"
+		" LEFT JOIN LATERAL (SELECT CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
+		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.first_no + $3 OFFSET 0) a ON true"
+		" WHERE s.run_id = $1 AND s.no = $2)" IF_NOT_TOO_LARGE(
+			"coalesce(jsonb_agg(output ORDER BY iteration), '[]')"),
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	outputs = column_jsonb(0, 1);
 	store_end();
@@ -437,15 +454,16 @@ Jsonb *
 scope_item(int64 run_id, int32 no, int32 iteration)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-	Int32GetDatum(iteration)};
-	Jsonb	   *item = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int32GetDatum(iteration)};
+	Jsonb *item = NULL;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT item FROM mlpipe.scope WHERE run_id = $1 AND no = $2 AND iteration = $3",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"SELECT item FROM mlpipe.scope WHERE run_id = $1 AND no = $2 AND iteration = $3",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		item = column_jsonb(0, 1);
 	store_end();
@@ -457,29 +475,32 @@ activities_stop_inside(int64 run_id, int32 no, const char *name)
 {
 	static SPIPlanPtr lock_plan = NULL;
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-	CStringGetTextDatum(name)};
-	List	   *detached = NIL;
-	uint64		rows;
-	uint64		i;
+	Oid types[] = {INT8OID, INT4OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  CStringGetTextDatum(name)};
+	List *detached = NIL;
+	uint64 rows;
+	uint64 i;
 
 	store_begin();
-	plan_keep(&lock_plan,
-			  "SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE("$2", "$3")
-			  " ORDER BY depth DESC, no FOR NO KEY UPDATE",
-			  lengthof(types), types);
+	plan_keep(
+		&lock_plan,
+		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
+			"$2", "$3") " ORDER BY depth DESC, no FOR NO KEY UPDATE",
+		lengthof(types), types);
 	(void) plan_execute(lock_plan, values, NULL, false, SPI_OK_SELECT);
 
-	plan_keep(&plan,
-			  "WITH stopped AS (UPDATE mlpipe.activity_run SET"
-			  " detached = status = 'in_progress' AND NOT parked, detached_to = $2,"
-			  " status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
-			  " finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
-			  " parked = false, due_at = NULL"
-			  " WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE("$2", "$3")
-			  " RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"WITH stopped AS (UPDATE mlpipe.activity_run SET"
+		" detached = status = 'in_progress' AND NOT parked, detached_to = $2,"
+		" status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
+		" finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
+		" parked = false, due_at = NULL"
+		" WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
+			"$2",
+			"$3") " RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
+		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
 	{
@@ -496,15 +517,16 @@ void
 activity_stopping(int64 run_id, int32 no, int32 detached, const char *error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, INT4OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-	Int32GetDatum(detached), CStringGetTextDatum(error)};
+	Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int32GetDatum(detached), CStringGetTextDatum(error)};
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET remaining = $3, error = $4, due_at = NULL"
-			  " WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET remaining = $3, error = $4, due_at = NULL"
+		" WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
 }
@@ -513,15 +535,16 @@ int32
 activity_count_down(int64 run_id, int32 no, char **error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	int32		remaining = -1;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	int32 remaining = -1;
 
 	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET remaining = remaining - 1"
-			  " WHERE run_id = $1 AND no = $2 AND status = 'in_progress' RETURNING remaining, error",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET remaining = remaining - 1"
+		" WHERE run_id = $1 AND no = $2 AND status = 'in_progress' RETURNING remaining, error",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
 	{
 		remaining = column_int32(0, 1);
@@ -538,43 +561,45 @@ Jsonb *
 run_context_load(int64 run_id, const Document *document, List *scopes)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-	INT4ARRAYOID, TEXTARRAYOID};
-	Datum		values[6];
-	Jsonb	   *context = NULL;
+	Oid types[] = {INT8OID,      INT4ARRAYOID, INT4ARRAYOID,
+				   INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
+	Datum values[6];
+	Jsonb *context = NULL;
 
 	values[0] = Int64GetDatum(run_id);
 	put_scopes(scopes, document, &values[1]);
 	store_begin();
-	plan_keep(&plan,
-			  "WITH place AS MATERIALIZED (SELECT * FROM ROWS FROM"
-			  " (unnest($2), unnest($3), unnest($4), unnest($5), unnest($6)) WITH ORDINALITY"
-			  " AS p (first_no, last_no, parent_no, iteration, loop, i))"
-			  " SELECT jsonb_build_object("
-			  "'parameters', r.parameters,"
-			  "'variables', coalesce((SELECT jsonb_object_agg(v.name, v.value ORDER BY p.i)"
-			  " FROM place p JOIN mlpipe.run_variable v"
-			  " ON v.run_id = $1 AND v.no = p.parent_no AND v.iteration = p.iteration), '{}'),"
-			  "'activities', coalesce((SELECT jsonb_object_agg(a.name, jsonb_build_object("
-			  "'output', a.output, 'status', a.status, 'error', a.error) ORDER BY p.i)"
-			  " FROM place p CROSS JOIN LATERAL (SELECT a.status, a.error,"
-			  " CASE WHEN a.parent_no IS NULL THEN a.name ELSE " LOCAL_NAME " END AS name,"
-			  " CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-			  " FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no BETWEEN p.first_no AND p.last_no"
-			  " AND a.finished_at IS NOT NULL AND NOT a.internal OFFSET 0) a), '{}'),"
-			  "'run', jsonb_build_object('id', r.run_id, 'pipeline', p.name, 'version', v.version,"
-			  "'submitted_at', r.submitted_at, 'submitted_by', r.submitted_by::regrole::text),"
-			  "'trigger', r.trigger)"
-			  " || coalesce((SELECT jsonb_build_object('item', s.item, 'index', s.iteration)"
-			  " FROM place p JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = p.parent_no AND s.iteration = p.iteration"
-			  " WHERE p.loop IS NOT NULL ORDER BY p.i DESC LIMIT 1), '{}')"
-			  " || coalesce((SELECT jsonb_build_object('loops', jsonb_object_agg(p.loop,"
-			  " jsonb_build_object('item', s.item, 'index', s.iteration) ORDER BY p.i))"
-			  " FROM place p JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = p.parent_no AND s.iteration = p.iteration"
-			  " WHERE p.loop IS NOT NULL HAVING count(*) > 0), '{}')"
-			  " FROM mlpipe.run r JOIN mlpipe.pipeline_version v USING (version_id)"
-			  " LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id WHERE r.run_id = $1",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"WITH place AS MATERIALIZED (SELECT * FROM ROWS FROM"
+		" (unnest($2), unnest($3), unnest($4), unnest($5), unnest($6)) WITH ORDINALITY"
+		" AS p (first_no, last_no, parent_no, iteration, loop, i))"
+		" SELECT jsonb_build_object("
+		"'parameters', r.parameters,"
+		"'variables', coalesce((SELECT jsonb_object_agg(v.name, v.value ORDER BY p.i)"
+		" FROM place p JOIN mlpipe.run_variable v"
+		" ON v.run_id = $1 AND v.no = p.parent_no AND v.iteration = p.iteration), '{}'),"
+		"'activities', coalesce((SELECT jsonb_object_agg(a.name, jsonb_build_object("
+		"'output', a.output, 'status', a.status, 'error', a.error) ORDER BY p.i)"
+		" FROM place p CROSS JOIN LATERAL (SELECT a.status, a.error,"
+		" CASE WHEN a.parent_no IS NULL THEN a.name ELSE " LOCAL_NAME
+		" END AS name,"
+		" CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
+		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no BETWEEN p.first_no AND p.last_no"
+		" AND a.finished_at IS NOT NULL AND NOT a.internal OFFSET 0) a), '{}'),"
+		"'run', jsonb_build_object('id', r.run_id, 'pipeline', p.name, 'version', v.version,"
+		"'submitted_at', r.submitted_at, 'submitted_by', r.submitted_by::regrole::text),"
+		"'trigger', r.trigger)"
+		" || coalesce((SELECT jsonb_build_object('item', s.item, 'index', s.iteration)"
+		" FROM place p JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = p.parent_no AND s.iteration = p.iteration"
+		" WHERE p.loop IS NOT NULL ORDER BY p.i DESC LIMIT 1), '{}')"
+		" || coalesce((SELECT jsonb_build_object('loops', jsonb_object_agg(p.loop,"
+		" jsonb_build_object('item', s.item, 'index', s.iteration) ORDER BY p.i))"
+		" FROM place p JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = p.parent_no AND s.iteration = p.iteration"
+		" WHERE p.loop IS NOT NULL HAVING count(*) > 0), '{}')"
+		" FROM mlpipe.run r JOIN mlpipe.pipeline_version v USING (version_id)"
+		" LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id WHERE r.run_id = $1",
+		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		context = column_jsonb(0, 1);
 	store_end();
@@ -585,28 +610,30 @@ run_context_load(int64 run_id, const Document *document, List *scopes)
 static void
 put_scopes(List *scopes, const Document *document, Datum *values)
 {
-	int			count = list_length(scopes);
-	int32	   *numbers[4];
-	Datum	   *loops = palloc(count * sizeof(Datum));
-	bool	   *no_loop = palloc(count * sizeof(bool));
-	int			bounds[] = {1};
-	int			lengths[] = {count};
-	ListCell   *cell;
+	int count = list_length(scopes);
+	int32 *numbers[4];
+	Datum *loops = palloc(count * sizeof(Datum));
+	bool *no_loop = palloc(count * sizeof(bool));
+	int bounds[] = {1};
+	int lengths[] = {count};
+	ListCell *cell;
 
 	for (int i = 0; i < lengthof(numbers); i++)
 		numbers[i] = palloc(count * sizeof(int32));
 	foreach(cell, scopes)
 	{
 		const Scope *scope = lfirst(cell);
-		int			i = foreach_current_index(cell);
+		int i = foreach_current_index(cell);
 
 		numbers[0][i] = scope->first_no;
 		numbers[1][i] = scope->first_no + scope->list->count - 1;
 		numbers[2][i] = scope->parent_no;
 		numbers[3][i] = scope->iteration;
 		no_loop[i] = !scope->list->has_items;
-		loops[i] = no_loop[i] ? (Datum) 0 :
-			CStringGetTextDatum(document->activities[scope->list->container].name);
+		loops[i] = no_loop[i] ?
+			(Datum) 0 :
+			CStringGetTextDatum(
+				document->activities[scope->list->container].name);
 	}
 	for (int i = 0; i < lengthof(numbers); i++)
 		values[i] = integers(numbers[i], count);
@@ -618,7 +645,7 @@ put_scopes(List *scopes, const Document *document, Datum *values)
 static Datum
 integers(const int32 *numbers, int count)
 {
-	Datum	   *values = palloc(Max(count, 1) * sizeof(Datum));
+	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
 
 	for (int i = 0; i < count; i++)
 		values[i] = Int32GetDatum(numbers[i]);

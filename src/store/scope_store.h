@@ -19,10 +19,10 @@
 typedef struct Scope
 {
 	const ActivityList *list;
-	int32		first_no;		/* the row of the list's first activity */
-	int32		parent_no;		/* the container's row; -1: the run itself */
-	int32		iteration;		/* from 1; of the run itself 0 */
-	const char *container;		/* name of the container's row; NULL: none */
+	int32 first_no;        /* the row of the list's first activity */
+	int32 parent_no;       /* the container's row; -1: the run itself */
+	int32 iteration;       /* from 1; of the run itself 0 */
+	const char *container; /* name of the container's row; NULL: none */
 } Scope;
 
 /* The one that an activity's row is in; palloc'd. */
@@ -78,11 +78,11 @@ extern void loop_count_failure(int64 run_id, int32 no);
 
 /* Begins no more, for any max_failures but a negative one. */
 extern void loop_break(int64 run_id, int32 no);
-#define LOOP_ANY_FAILURES	(PG_INT32_MAX - 1)
+#define LOOP_ANY_FAILURES (PG_INT32_MAX - 1)
 
 /* Of a loop's iterations: all, those that ended well, and that failed. */
-extern void loop_totals(int64 run_id, int32 no, int64 *count,
-						int64 *succeeded, int64 *failed);
+extern void loop_totals(int64 run_id, int32 no, int64 *count, int64 *succeeded,
+						int64 *failed);
 
 /*
  * The outputs of the activity at that place, in order of the iterations; NULL
@@ -113,4 +113,4 @@ extern int32 activity_count_down(int64 run_id, int32 no, char **error);
 extern Jsonb *run_context_load(int64 run_id, const Document *document,
 							   List *scopes);
 
-#endif							/* MLPIPE_SCOPE_STORE_H */
+#endif /* MLPIPE_SCOPE_STORE_H */

@@ -23,11 +23,12 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 			bytea *snapshot)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, BOOLOID,
-		INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID, FLOAT8OID,
-	BYTEAOID, BOOLOID, OIDOID};
-	char		nulls[] = "               ";
-	Datum		values[15];
+	static const Oid types[] = {INT8OID,  INT4OID, OIDOID,   OIDOID,
+								BOOLOID,  INT4OID, INT8OID,  INT8OID,
+								INT8OID,  INT4OID, BYTEAOID, FLOAT8OID,
+								BYTEAOID, BOOLOID, OIDOID};
+	char nulls[] = "               ";
+	Datum values[15];
 
 	values[0] = Int64GetDatum(step->run_id);
 	values[1] = Int32GetDatum(step->no);
@@ -52,13 +53,14 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	nulls[10] = length == 0 ? 'n' : ' ';
 
 	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
-			  " batches, items, rows_per_batch, blocks, blocks_per_batch,"
-			  " boundaries, split_seconds, snapshot, partitioned, key_relation)"
-			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-			  " $14, $15)",
-			  lengthof(types), types);
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
+		" batches, items, rows_per_batch, blocks, blocks_per_batch,"
+		" boundaries, split_seconds, snapshot, partitioned, key_relation)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+		" $14, $15)",
+		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
 }
@@ -67,8 +69,8 @@ bool
 step_load(int64 run_id, int32 no, StepRow *step)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	bool		found;
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	bool found;
 
 	store_begin();
 	plan_keep(&plan,
@@ -104,8 +106,8 @@ bytea *
 step_snapshot(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	bytea	   *snapshot = NULL;
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	bytea *snapshot = NULL;
 
 	store_begin();
 	plan_keep(&plan,
@@ -128,14 +130,10 @@ step_boundaries(int64 run_id, int32 no, int32 start, int32 length)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID};
-	Datum		values[] = {
-		Int64GetDatum(run_id),
-		Int32GetDatum(no),
-		Int32GetDatum(start + 1),
-		Int32GetDatum(length)
-	};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int32GetDatum(start + 1), Int32GetDatum(length)};
 	struct varlena *slice;
-	bytea	   *boundaries;
+	bytea *boundaries;
 
 	store_begin();
 	plan_keep(&plan,
@@ -158,7 +156,7 @@ step_begin_again(int64 run_id, int32 no)
 {
 	static SPIPlanPtr reopen = NULL;
 	static SPIPlanPtr count = NULL;
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
 	plan_keep(&reopen,
@@ -180,16 +178,15 @@ void
 step_move(const StepRow *step, const char *boundaries, Size length)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID, OIDOID, OIDOID, INT8OID,
-		BYTEAOID};
-	Datum		values[] = {
-		Int64GetDatum(step->run_id),
-		Int32GetDatum(step->no),
-		ObjectIdGetDatum(step->relation),
-		ObjectIdGetDatum(step->filenode),
-		Int64GetDatum(step->blocks),
-		PointerGetDatum(cstring_to_text_with_len(boundaries, length))
-	};
+	static const Oid types[] = {INT8OID, INT4OID, OIDOID,
+								OIDOID,  INT8OID, BYTEAOID};
+	Datum values[] = {Int64GetDatum(step->run_id),
+					  Int32GetDatum(step->no),
+					  ObjectIdGetDatum(step->relation),
+					  ObjectIdGetDatum(step->filenode),
+					  Int64GetDatum(step->blocks),
+					  PointerGetDatum(
+						  cstring_to_text_with_len(boundaries, length))};
 
 	store_begin();
 	plan_keep(&plan,
@@ -204,7 +201,7 @@ void
 step_forget_boundaries(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
 	plan_keep(&plan,
@@ -219,7 +216,7 @@ void
 step_lock(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
 	plan_keep(&plan,
@@ -234,19 +231,19 @@ bool
 step_activity(int64 run_id, int32 no, bool lock, StepActivity *activity)
 {
 	static SPIPlanPtr plans[2] = {NULL, NULL};
-	Datum		values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	SPIPlanPtr	plan;
-	bool		found;
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	SPIPlanPtr plan;
+	bool found;
 
 	store_begin();
 	plan = plan_keep(&plans[lock],
 					 lock ?
-					 "SELECT status::text, detached, attempt, activity_no,"
-					 " started_at FROM mlpipe.activity_run"
-					 " WHERE run_id = $1 AND no = $2 FOR NO KEY UPDATE" :
-					 "SELECT status::text, detached, attempt, activity_no,"
-					 " started_at FROM mlpipe.activity_run"
-					 " WHERE run_id = $1 AND no = $2",
+						 "SELECT status::text, detached, attempt, activity_no,"
+						 " started_at FROM mlpipe.activity_run"
+						 " WHERE run_id = $1 AND no = $2 FOR NO KEY UPDATE" :
+						 "SELECT status::text, detached, attempt, activity_no,"
+						 " started_at FROM mlpipe.activity_run"
+						 " WHERE run_id = $1 AND no = $2",
 					 lengthof(key_types), key_types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
 	if (found)
@@ -255,7 +252,8 @@ step_activity(int64 run_id, int32 no, bool lock, StepActivity *activity)
 		activity->detached = column_bool(0, 2);
 		activity->attempt = column_int32(0, 3);
 		activity->activity_no = column_int32(0, 4);
-		activity->started_at = column_is_null(0, 5) ? 0 :
+		activity->started_at = column_is_null(0, 5) ?
+			0 :
 			DatumGetTimestampTz(column_datum(0, 5));
 	}
 	store_end();
@@ -267,25 +265,26 @@ step_orphaned_stages(void)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext context = CurrentMemoryContext;
-	List	   *names = NIL;
-	uint64		n;
-	uint64		i;
+	List *names = NIL;
+	uint64 n;
+	uint64 i;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT c.relname::text"
-			  " FROM pg_catalog.pg_class c,"
-			  " pg_catalog.regexp_match(c.relname, '^(?:stage|keys)_(\\d{1,18})_(\\d{1,9})$') m"
-			  " WHERE c.relnamespace = 'mlpipe'::regnamespace"
-			  " AND c.relkind = 'r' AND m IS NOT NULL"
-			  " AND NOT EXISTS (SELECT FROM mlpipe.activity_run a"
-			  " WHERE a.run_id = m[1]::bigint AND a.no = m[2]::integer"
-			  " AND a.finished_at IS NULL)",
-			  0, NULL);
+	plan_keep(
+		&plan,
+		"SELECT c.relname::text"
+		" FROM pg_catalog.pg_class c,"
+		" pg_catalog.regexp_match(c.relname, '^(?:stage|keys)_(\\d{1,18})_(\\d{1,9})$') m"
+		" WHERE c.relnamespace = 'mlpipe'::regnamespace"
+		" AND c.relkind = 'r' AND m IS NOT NULL"
+		" AND NOT EXISTS (SELECT FROM mlpipe.activity_run a"
+		" WHERE a.run_id = m[1]::bigint AND a.no = m[2]::integer"
+		" AND a.finished_at IS NULL)",
+		0, NULL);
 	n = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < n; i++)
 	{
-		char	   *name = column_text(i, 1);
+		char *name = column_text(i, 1);
 		MemoryContext previous = MemoryContextSwitchTo(context);
 
 		names = lappend(names, name);
@@ -300,13 +299,10 @@ step_log(int64 run_id, int32 no, const char *level, const char *message)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID};
-	char		nulls[] = "    ";
-	Datum		values[] = {
-		Int64GetDatum(run_id),
-		Int32GetDatum(no),
-		CStringGetTextDatum(level),
-		CStringGetTextDatum(message)
-	};
+	char nulls[] = "    ";
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  CStringGetTextDatum(level),
+					  CStringGetTextDatum(message)};
 
 	nulls[1] = no < 0 ? 'n' : ' ';
 	store_begin();

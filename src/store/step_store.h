@@ -20,29 +20,29 @@
 /* How an activity was split. */
 typedef struct StepRow
 {
-	int64		run_id;
-	int32		no;
-	Oid			relation;
-	Oid			filenode;		/* of the relation when it was split */
-	bool		staged;
-	bool		partitioned;	/* split by partition keys */
-	Oid			key_relation;	/* the table of these; invalid: there is none */
-	int32		batches;
-	int64		items;			/* -1: not counted */
-	int64		rows_per_batch; /* 0: split by size */
-	int64		blocks;
-	int32		blocks_per_batch;	/* 0: split by rows */
-	double		split_seconds;
-	int32		attempts_before;	/* at mini-batches, in earlier attempts */
+	int64 run_id;
+	int32 no;
+	Oid relation;
+	Oid filenode; /* of the relation when it was split */
+	bool staged;
+	bool partitioned; /* split by partition keys */
+	Oid key_relation; /* the table of these; invalid: there is none */
+	int32 batches;
+	int64 items;          /* -1: not counted */
+	int64 rows_per_batch; /* 0: split by size */
+	int64 blocks;
+	int32 blocks_per_batch; /* 0: split by rows */
+	double split_seconds;
+	int32 attempts_before; /* at mini-batches, in earlier attempts */
 } StepRow;
 
 /* Its activity, as far as a step has to know. */
 typedef struct StepActivity
 {
 	ActivityStatus status;
-	bool		detached;		/* its run has stopped */
-	int32		attempt;
-	int32		activity_no;	/* in the document */
+	bool detached; /* its run has stopped */
+	int32 attempt;
+	int32 activity_no; /* in the document */
 	TimestampTz started_at;
 } StepActivity;
 
@@ -52,8 +52,8 @@ typedef struct StepActivity
  * before which it ends, the number of its rows, and where its keys stand in
  * their table.
  */
-#define BOUNDARY_SIZE	6
-#define PARTITION_SIZE	(3 * BOUNDARY_SIZE + 8)
+#define BOUNDARY_SIZE  6
+#define PARTITION_SIZE (3 * BOUNDARY_SIZE + 8)
 
 /* snapshot: NULL where there is none. */
 extern void step_insert(const StepRow *step, const char *boundaries,
@@ -93,10 +93,10 @@ extern bool step_activity(int64 run_id, int32 no, bool lock,
 						  StepActivity *activity);
 
 /* Of names "stage_RUN_NO" and "keys_RUN_NO", those whose activity has ended or never was. */
-extern List *step_orphaned_stages(void);	/* of char * */
+extern List *step_orphaned_stages(void); /* of char * */
 
 /* A log line; no < 0: of the run itself. */
 extern void step_log(int64 run_id, int32 no, const char *level,
 					 const char *message);
 
-#endif							/* MLPIPE_STEP_STORE_H */
+#endif /* MLPIPE_STEP_STORE_H */

@@ -9,29 +9,19 @@
 
 #include "store/types.h"
 
-static const char *const run_status_names[] = {
-	[RUN_QUEUED] = "queued",
-	[RUN_IN_PROGRESS] = "in_progress",
-	[RUN_CANCELLING] = "cancelling",
-	[RUN_SUCCEEDED] = "succeeded",
-	[RUN_FAILED] = "failed",
-	[RUN_CANCELLED] = "cancelled",
-	[RUN_SUSPENDED] = "suspended",
-	[RUN_SKIPPED] = "skipped"
-};
+static const char *const run_status_names[] =
+	{[RUN_QUEUED] = "queued",         [RUN_IN_PROGRESS] = "in_progress",
+	 [RUN_CANCELLING] = "cancelling", [RUN_SUCCEEDED] = "succeeded",
+	 [RUN_FAILED] = "failed",         [RUN_CANCELLED] = "cancelled",
+	 [RUN_SUSPENDED] = "suspended",   [RUN_SKIPPED] = "skipped"};
 
 static const char *const activity_status_names[] = {
-	[ACTIVITY_WAITING] = "waiting",
-	[ACTIVITY_QUEUED] = "queued",
-	[ACTIVITY_IN_PROGRESS] = "in_progress",
-	[ACTIVITY_SUCCEEDED] = "succeeded",
-	[ACTIVITY_FAILED] = "failed",
-	[ACTIVITY_SKIPPED] = "skipped",
-	[ACTIVITY_CANCELLED] = "cancelled",
-	[ACTIVITY_INACTIVE] = "inactive"
-};
+	[ACTIVITY_WAITING] = "waiting",         [ACTIVITY_QUEUED] = "queued",
+	[ACTIVITY_IN_PROGRESS] = "in_progress", [ACTIVITY_SUCCEEDED] = "succeeded",
+	[ACTIVITY_FAILED] = "failed",           [ACTIVITY_SKIPPED] = "skipped",
+	[ACTIVITY_CANCELLED] = "cancelled",     [ACTIVITY_INACTIVE] = "inactive"};
 
-static int	find_name(const char *const *names, int count, const char *name);
+static int find_name(const char *const *names, int count, const char *name);
 
 const char *
 run_status_name(RunStatus status)
@@ -80,7 +70,7 @@ activity_status_parse(const char *name)
 static int
 find_name(const char *const *names, int count, const char *name)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < count; i++)
 		if (strcmp(names[i], name) == 0)

@@ -38,4 +38,4 @@ extern bool run_status_is_final(RunStatus status);
 extern const char *activity_status_name(ActivityStatus status);
 extern ActivityStatus activity_status_parse(const char *name);
 
-#endif							/* MLPIPE_TYPES_H */
+#endif /* MLPIPE_TYPES_H */

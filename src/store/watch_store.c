@@ -24,17 +24,18 @@ bool
 run_look(int64 run_id, RunLook *result)
 {
 	static SPIPlanPtr plan = NULL;
-	bool		found;
+	bool found;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT status::text, coalesce(pipeline_id, 0), submitted_by::oid, xmin,"
-			  " submitted_at, started_at, finished_at FROM mlpipe.run WHERE run_id = $1",
-			  lengthof(run_id_type), run_id_type);
+	plan_keep(
+		&plan,
+		"SELECT status::text, coalesce(pipeline_id, 0), submitted_by::oid, xmin,"
+		" submitted_at, started_at, finished_at FROM mlpipe.run WHERE run_id = $1",
+		lengthof(run_id_type), run_id_type);
 	found = look(plan, run_id) > 0;
 	if (found)
 	{
-		char	   *status = TextDatumGetCString(column_datum(0, 1));
+		char *status = TextDatumGetCString(column_datum(0, 1));
 
 		result->status = run_status_parse(status);
 		result->pipeline_id = column_int32(0, 2);
@@ -52,10 +53,10 @@ run_look(int64 run_id, RunLook *result)
 static uint64
 look(SPIPlanPtr plan, int64 run_id)
 {
-	Datum		values[] = {Int64GetDatum(run_id)};
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	int			code = SPI_execute_snapshot(plan, values, NULL, snapshot,
-											InvalidSnapshot, true, false, 0);
+	Datum values[] = {Int64GetDatum(run_id)};
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	int code = SPI_execute_snapshot(plan, values, NULL, snapshot,
+									InvalidSnapshot, true, false, 0);
 
 	UnregisterSnapshot(snapshot);
 	if (code != SPI_OK_SELECT)
@@ -69,9 +70,11 @@ run_pipeline_name(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
 
-	return look_text(&plan,
-					 "SELECT p.name FROM mlpipe.run r JOIN mlpipe.pipeline p USING (pipeline_id)"
-					 " WHERE r.run_id = $1", run_id);
+	return look_text(
+		&plan,
+		"SELECT p.name FROM mlpipe.run r JOIN mlpipe.pipeline p USING (pipeline_id)"
+		" WHERE r.run_id = $1",
+		run_id);
 }
 
 char *
@@ -79,15 +82,16 @@ run_error(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
 
-	return look_text(&plan,
-					 "SELECT coalesce(error, stop_reason) FROM mlpipe.run WHERE run_id = $1",
-					 run_id);
+	return look_text(
+		&plan,
+		"SELECT coalesce(error, stop_reason) FROM mlpipe.run WHERE run_id = $1",
+		run_id);
 }
 
 static char *
 look_text(SPIPlanPtr *plan, const char *sql, int64 run_id)
 {
-	char	   *text = NULL;
+	char *text = NULL;
 
 	store_begin();
 	plan_keep(plan, sql, lengthof(run_id_type), run_id_type);
@@ -102,15 +106,16 @@ activities_look(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *activities = NIL;
-	uint64		rows;
-	uint64		row;
+	List *activities = NIL;
+	uint64 rows;
+	uint64 row;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT no, name, status::text, attempt, started_at, finished_at, due_at, error"
-			  " FROM mlpipe.activity_run WHERE run_id = $1 AND NOT internal ORDER BY no",
-			  lengthof(run_id_type), run_id_type);
+	plan_keep(
+		&plan,
+		"SELECT no, name, status::text, attempt, started_at, finished_at, due_at, error"
+		" FROM mlpipe.activity_run WHERE run_id = $1 AND NOT internal ORDER BY no",
+		lengthof(run_id_type), run_id_type);
 	rows = look(plan, run_id);
 	for (row = 0; row < rows; row++)
 	{

@@ -19,25 +19,25 @@
 
 typedef struct RunLook
 {
-	RunStatus	status;
-	int32		pipeline_id;	/* 0: a document without a name */
-	Oid			submitted_by;
-	TransactionId xmin;			/* who wrote the row last */
+	RunStatus status;
+	int32 pipeline_id; /* 0: a document without a name */
+	Oid submitted_by;
+	TransactionId xmin; /* who wrote the row last */
 	TimestampTz submitted_at;
-	TimestampTz started_at;		/* 0: not yet; so the next two */
+	TimestampTz started_at; /* 0: not yet; so the next two */
 	TimestampTz finished_at;
 } RunLook;
 
 typedef struct ActivityLook
 {
-	int32		no;
-	char	   *name;
+	int32 no;
+	char *name;
 	ActivityStatus status;
-	int32		attempt;
-	TimestampTz started_at;		/* 0: not yet; so the next two */
+	int32 attempt;
+	TimestampTz started_at; /* 0: not yet; so the next two */
 	TimestampTz finished_at;
 	TimestampTz due_at;
-	char	   *error;			/* NULL: none */
+	char *error; /* NULL: none */
 } ActivityLook;
 
 /* False where there is no such run. */
@@ -49,4 +49,4 @@ extern char *run_error(int64 run_id);
 
 extern List *activities_look(int64 run_id); /* of ActivityLook *, by no */
 
-#endif							/* MLPIPE_WATCH_STORE_H */
+#endif /* MLPIPE_WATCH_STORE_H */
