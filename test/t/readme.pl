@@ -1,8 +1,9 @@
 
 # Copyright (c) 2026, the mlpipe authors
 
-# What the README tells people to type works as it stands there, in its order,
-# in one psql session.
+# What the documentation tells people to type works as it stands there: the
+# README in its order, in one psql session; each document of the reference is
+# valid; and the reference has all functions and views, and no other.
 
 use strict;
 use warnings;
@@ -57,5 +58,48 @@ for my $target (sort keys %{ { map { $_ => 1 } $readme =~ /\bmake ([a-z-]+)/g } 
 		"the Makefile has $target");
 }
 
+documents_are_valid();
+reference_is_complete();
+
 $node->stop;
 done_testing();
+
+# An example is a document, or one activity, which may use these parameters.
+sub documents_are_valid
+{
+	my $reference = slurp_file("$FindBin::RealBin/../../docs/pipeline-document.md");
+	my @examples = $reference =~ /^```json\n(.*?)^```$/msg;
+	my $around = '{"parameters": {"region": {"type": "text"}, "regions": {"type": "jsonb"},'
+	  . ' "orders": {"type": "jsonb"}, "size": {"type": "text"}},'
+	  . ' "variables": {"notes": {"type": "jsonb"}}, "activities": [%s]}';
+
+	cmp_ok(scalar(@examples), '>', 15, 'the reference has examples');
+	for my $example (@examples)
+	{
+		my ($name) = $example =~ /"name": "(\w+)"/;
+		my $document = $example =~ /"activities"/ && $example !~ /^\{"name"/ ? $example : sprintf($around, $example);
+
+		is( $node->safe_psql('postgres',
+				"SELECT path, message FROM mlpipe_validate(\$\$$document\$\$) WHERE severity = 'error'"),
+			'', "example \"$name\" is valid");
+	}
+}
+
+sub reference_is_complete
+{
+	my $reference = slurp_file("$FindBin::RealBin/../../docs/functions.md");
+	my %documented = map { $_ => 1 } $reference =~ /`(?:CALL )?(mlpipe_[a-z_]+)/g;
+	my %there = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', <<'SQL');
+SELECT DISTINCT coalesce(p.proname, c.relname)
+  FROM pg_depend d
+  LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+       AND p.pronamespace <> 'mlpipe'::regnamespace AND p.prorettype <> 'internal'::regtype
+  LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind = 'v'
+       AND c.relnamespace <> 'mlpipe'::regnamespace
+ WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'mlpipe') AND d.deptype = 'e'
+   AND coalesce(p.proname, c.relname) IS NOT NULL
+SQL
+
+	is(join(' ', grep { !$documented{$_} } sort keys %there), '', 'the reference has all functions and views');
+	is(join(' ', grep { !$there{$_} } sort keys %documented), '', 'and no other');
+}
