@@ -41,6 +41,7 @@ SELECT status, error FROM mlpipe_runs WHERE run_id = :run;
 -- twice in a transaction; rolled back it never was
 SELECT mlpipe_submit('cancel_p') AS run \gset
 CALL cancel_until(:run, 'a', 'in_progress');
+CALL cancel_until(:run, 'w', 'in_progress');
 BEGIN;
 SELECT mlpipe_cancel(:run), mlpipe_cancel(:run, 'again');
 ROLLBACK;
