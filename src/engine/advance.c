@@ -17,24 +17,18 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "commands/async.h"
 #include "lib/binaryheap.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "activity/activity.h"
 #include "engine/advance.h"
-#include "engine/child.h"
 #include "engine/container.h"
 #include "engine/finish.h"
 #include "engine/role.h"
-#include "engine/run_cache.h"
+#include "engine/run_end.h"
 #include "engine/slot.h"
 #include "engine/stop.h"
 #include "engine/wakeup.h"
-#include "mlpipe.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 #include "store/pipeline_store.h"
@@ -48,6 +42,7 @@ struct Advance
 	NextActivity *next; /* NULL: the caller takes nothing on */
 	bool may_claim;     /* an activity for it */
 	int awaited;        /* of the run's own scope: how many ended */
+	ActivityEnd *ends;  /* of all of that, where they ended here; or NULL */
 	List *ended;        /* of BodyEnd *: scopes */
 	bool failed_fast;
 };
@@ -73,7 +68,7 @@ static void apply_status(Level *level, int place, ActivityStatus status);
 static ActivityStatus status_when_ready(Level *level, int place);
 static int best_dependent(Level *level, int place);
 static int best_root(Level *level);
-static bool may_go_on_with(const WorkOrder *order);
+static bool may_go_on_with(Level *level, const WorkOrder *order);
 static bool better(Level *level, int place, WorkOrder *best);
 static void hand_out_roots(Level *level, TimestampTz due_at);
 static void insert_variables(const RunInfo *run, const Scope *scope);
@@ -82,9 +77,6 @@ static const ActivityDef *level_def(const Level *level, int place);
 static void claimed(Level *level, int place);
 static Datum pack_edge(const GraphEdge *edge, int index);
 static int compare_edges(Datum a, Datum b, void *arg);
-static int count_failures(const RunInfo *run, const ActivityEnd *ends);
-static Jsonb *work_out_output(const RunInfo *run, char **error);
-static void announce_end(int64 run_id, const char *status);
 
 bool
 advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
@@ -114,7 +106,7 @@ advance_begin(const RunInfo *run, NextActivity *next)
 
 	advance->run = run;
 	advance->next = next;
-	advance->may_claim = next != NULL && run_is_startable(run->run_id);
+	advance->may_claim = next != NULL;
 	return advance;
 }
 
@@ -135,10 +127,8 @@ advance_finish(Advance *advance)
 	if (advance->failed_fast && run_ask_stop(run_id, RUN_FAILED, NULL))
 		wakeup_scheduler(ERRAND_STOP);
 
-	if (advance->awaited == 0 || run_count_down(run_id, advance->awaited) != 0)
-		return false;
-	run_finish(run_id);
-	return true;
+	return advance->awaited > 0 &&
+		run_activities_ended(advance->run, advance->awaited, advance->ends);
 }
 
 void
@@ -166,12 +156,7 @@ detached_ended(const RunInfo *run, const ActivityRow *row)
 	char *error;
 
 	if (row->detached_to < 0)
-	{
-		if (run_count_down(run->run_id, 1) != 0)
-			return false;
-		run_finish(run->run_id);
-		return true;
-	}
+		return !run_count_down(run->run_id, 1) && run_finish(run->run_id, 1);
 	if (activity_count_down(run->run_id, row->detached_to, &error) != 0 ||
 		activity_end(run->run_id, row->detached_to, 0, ACTIVITY_FAILED, NULL,
 					 error, -1, -1, &container) == END_NOT_OURS)
@@ -270,7 +255,11 @@ level_finish(Level *level)
 		decide_dependent(level, (int32) (first >> 32));
 	}
 	if (scope->list->container < 0)
+	{
 		level->advance->awaited += level->awaited;
+		if (level->awaited == scope->list->count)
+			level->advance->ends = level->ends;
+	}
 	else if (level->awaited > 0)
 	{
 		if (scope->list->count == 1)
@@ -432,7 +421,7 @@ best_dependent(Level *level, int place)
 			found = to;
 		}
 	}
-	return found >= 0 && may_go_on_with(&best) ? found : -1;
+	return found >= 0 && may_go_on_with(level, &best) ? found : -1;
 }
 
 /* The same of activities that wait for nothing. */
@@ -454,13 +443,14 @@ best_root(Level *level)
 			found = place;
 		}
 	}
-	return found >= 0 && may_go_on_with(&best) ? found : -1;
+	return found >= 0 && may_go_on_with(level, &best) ? found : -1;
 }
 
 static bool
-may_go_on_with(const WorkOrder *order)
+may_go_on_with(Level *level, const WorkOrder *order)
 {
-	return slot_may_go_on_with(order) && role_is_still_allowed();
+	return slot_may_go_on_with(order) && role_is_still_allowed() &&
+		run_is_startable(level->advance->run->run_id);
 }
 
 static bool
@@ -547,112 +537,4 @@ failure_stops_run(const RunInfo *run, const ActivityDef *def)
 		if (graph->edges[graph->out_edges[i]].conditions & CONDITION_FAILED)
 			return false;
 	return true;
-}
-
-void
-run_finish(int64 run_id)
-{
-	const RunInfo *info = run_info(run_id);
-	RunRow *run = run_load(run_id, true);
-	const ActivityList *list = info->document->list;
-	Scope scope = {.list = list, .parent_no = -1};
-	ActivityEnd *ends = palloc(list->count * sizeof(ActivityEnd));
-	RunStatus status;
-	Jsonb *output = NULL;
-	char *error = NULL;
-
-	activity_ends(run_id, info->document, &scope, ends);
-	if (run->stop_status != RUN_QUEUED)
-		status = run->stop_status;
-	else
-		status = graph_succeeded(list->graph, ends) ? RUN_SUCCEEDED :
-													  RUN_FAILED;
-
-	if (status == RUN_SUCCEEDED && info->document->output != NULL)
-	{
-		output = work_out_output(info, &error);
-		if (error != NULL)
-			status = RUN_FAILED;
-	}
-	if (error == NULL && status != RUN_SUCCEEDED)
-		error = run->stop_reason != NULL ? run->stop_reason :
-										   activity_first_error(run_id, NULL);
-	if (error == NULL && status == RUN_FAILED)
-		error = "an inactive activity counts as failed";
-
-	run_end(run_id, status,
-			status == RUN_SUCCEEDED ? count_failures(info, ends) : 0, output,
-			error);
-	wakeup_run_event(run_id);
-	if (info->document->concurrency > 0)
-		wakeup_scheduler(ERRAND_ADMIT);
-	if (mlpipe_notify)
-		announce_end(run_id, run_status_name(status));
-	if (info->document->has_children)
-		wakeup_scheduler(ERRAND_STOP);
-	if (run->parent_run_id != 0)
-		child_ended(run, status, output, error);
-}
-
-/* Containers are not counted: what failed in them is. */
-static int
-count_failures(const RunInfo *run, const ActivityEnd *ends)
-{
-	const Document *document = run->document;
-	List *containers = NIL;
-	int failures = 0;
-
-	for (int no = 0; no < document->nactivities; no++)
-	{
-		if (document->activities[no].bodies != NIL)
-			containers = lappend_int(containers, no);
-		else if (!document->nested)
-			failures += ends[no] == END_FAILED &&
-				document->activities[no].active;
-	}
-	return document->nested ? activity_failures(run->run_id, containers) :
-							  failures;
-}
-
-/* A path that finds nothing fails the run, and not whoever ends it. */
-static Jsonb *
-work_out_output(const RunInfo *run, char **error)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Jsonb *volatile output = NULL;
-	Scope scope = {.list = run->document->list, .parent_no = -1};
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		output = template_render_json(run->document->output,
-									  run_context_load(run->run_id,
-													   run->document,
-													   list_make1(&scope)));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData *data;
-
-		MemoryContextSwitchTo(context);
-		data = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		*error = psprintf("output: %s", data->message);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return output;
-}
-
-static void
-announce_end(int64 run_id, const char *status)
-{
-	Async_Notify("mlpipe",
-				 psprintf("{\"run_id\": " INT64_FORMAT ", \"status\": \"%s\"}",
-						  run_id, status));
 }

@@ -75,7 +75,4 @@ extern WorkOrder work_order(const RunInfo *run, int32 no, int32 activity_no);
 /* The definition of an activity, by the number of its row. */
 extern const ActivityDef *run_activity(const RunInfo *run, int32 no);
 
-/* Ends a run that has nothing left; used by run_stop() too. */
-extern void run_finish(int64 run_id);
-
 #endif /* MLPIPE_ADVANCE_H */

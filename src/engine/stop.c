@@ -11,9 +11,9 @@
  */
 #include "postgres.h"
 
-#include "engine/advance.h"
 #include "engine/guard.h"
 #include "engine/run_cache.h"
+#include "engine/run_end.h"
 #include "engine/stop.h"
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
@@ -36,8 +36,8 @@ run_adopt(int64 run_id)
 	if (adopted)
 	{
 		cancelled = activities_abandon(run_id);
-		if (cancelled > 0 && run_count_down(run_id, cancelled) == 0)
-			run_finish(run_id);
+		if (cancelled > 0 && !run_count_down(run_id, cancelled))
+			(void) run_finish(run_id, cancelled);
 		wakeup_run_event(run_id);
 		wakeup_scheduler(ERRAND_ADMIT | ERRAND_REFILL);
 	}
@@ -73,7 +73,7 @@ run_stop(int64 run_id, StopCause cause, const char *reason, bool *ended)
 		if (run_info(run_id)->document->has_children)
 			wakeup_scheduler(ERRAND_STOP);
 		if (detached == 0)
-			run_finish(run_id);
+			(void) run_finish(run_id, 0);
 	}
 	engine_mode_leave(&mode);
 

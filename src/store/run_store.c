@@ -4,7 +4,7 @@
  *	  Every statement on mlpipe.run and mlpipe.run_variable.
  *
  * A run's row is written when it is made, when its first activity starts, for
- * each leaf of its graph that ends, and when it ends.
+ * each leaf of its graph that ends before the last one, and when it ends.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +22,7 @@
 
 static Datum text_or_null(const char *text, char *null);
 static List *column_of_int64s(uint64 rows);
+static RunRow *read_run(void);
 
 /*
  * A promoted standby is the same home, a restored dump and a copied database
@@ -281,10 +282,10 @@ runs_to_stop(void)
 	return list;
 }
 
-#define LOAD_COLUMNS                                                                       \
-	"SELECT run_id, version_id, pipeline_id, status::text, priority, run_as::oid,"         \
-	" submitted_by::oid, stop_status::text, stop_reason, level, parent_run_id, parent_no," \
-	" parent_attempt FROM mlpipe.run WHERE run_id = $1"
+#define LOAD_COLUMNS                                                            \
+	"run_id, version_id, pipeline_id, status::text, priority, run_as::oid,"     \
+	" submitted_by::oid, stop_status::text, stop_reason, level, parent_run_id," \
+	" parent_no, parent_attempt, remaining"
 
 RunRow *
 run_load(int64 run_id, bool lock)
@@ -298,29 +299,40 @@ run_load(int64 run_id, bool lock)
 
 	store_begin();
 	plan = lock ?
-		plan_keep(&locking, LOAD_COLUMNS " FOR NO KEY UPDATE", 1, types) :
-		plan_keep(&plain, LOAD_COLUMNS, 1, types);
+		plan_keep(&locking,
+				  "SELECT " LOAD_COLUMNS
+				  " FROM mlpipe.run WHERE run_id = $1 FOR NO KEY UPDATE",
+				  1, types) :
+		plan_keep(&plain,
+				  "SELECT " LOAD_COLUMNS " FROM mlpipe.run WHERE run_id = $1",
+				  1, types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
-	{
-		char *stop_status = column_text(0, 8);
-
-		run = SPI_palloc(sizeof(RunRow));
-		run->run_id = column_int64(0, 1);
-		run->version_id = column_int64(0, 2);
-		run->pipeline_id = column_int32(0, 3);
-		run->status = run_status_parse(column_text(0, 4));
-		run->priority = column_int32(0, 5);
-		run->run_as = column_oid(0, 6);
-		run->submitted_by = column_oid(0, 7);
-		run->stop_status = stop_status == NULL ? RUN_QUEUED :
-												 run_status_parse(stop_status);
-		run->stop_reason = column_text(0, 9);
-		run->level = column_int32(0, 10);
-		run->parent_run_id = column_int64(0, 11);
-		run->parent_no = column_int32(0, 12);
-		run->parent_attempt = column_int32(0, 13);
-	}
+		run = read_run();
 	store_end();
+	return run;
+}
+
+static RunRow *
+read_run(void)
+{
+	RunRow *run = SPI_palloc(sizeof(RunRow));
+	char *stop_status = column_text(0, 8);
+
+	run->run_id = column_int64(0, 1);
+	run->version_id = column_int64(0, 2);
+	run->pipeline_id = column_int32(0, 3);
+	run->status = run_status_parse(column_text(0, 4));
+	run->priority = column_int32(0, 5);
+	run->run_as = column_oid(0, 6);
+	run->submitted_by = column_oid(0, 7);
+	run->stop_status = stop_status == NULL ? RUN_QUEUED :
+											 run_status_parse(stop_status);
+	run->stop_reason = column_text(0, 9);
+	run->level = column_int32(0, 10);
+	run->parent_run_id = column_int64(0, 11);
+	run->parent_no = column_int32(0, 12);
+	run->parent_attempt = column_int32(0, 13);
+	run->remaining = column_int32(0, 14);
 	return run;
 }
 
@@ -370,23 +382,22 @@ run_start(int64 run_id, int64 timeout)
 	return started;
 }
 
-int32
+bool
 run_count_down(int64 run_id, int32 ended)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(ended)};
-	int32 remaining = -1;
+	bool counted;
 
 	store_begin();
 	plan_keep(&plan,
 			  "UPDATE mlpipe.run SET remaining = remaining - $2"
-			  " WHERE run_id = $1 AND finished_at IS NULL RETURNING remaining",
+			  " WHERE run_id = $1 AND remaining > $2 AND finished_at IS NULL",
 			  lengthof(types), types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
-		remaining = column_int32(0, 1);
+	counted = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
 	store_end();
-	return remaining;
+	return counted;
 }
 
 void
@@ -412,6 +423,31 @@ run_stopping(int64 run_id, RunStatus stop_status, const char *reason,
 	store_end();
 }
 
+RunRow *
+run_succeed(int64 run_id, int32 ended, int failures_handled, Jsonb *output)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT4OID, JSONBOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(ended),
+					  Int32GetDatum(failures_handled), JsonbPGetDatum(output)};
+	char nulls[] = "    ";
+	RunRow *run = NULL;
+
+	nulls[3] = output == NULL ? 'n' : ' ';
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.run SET status = 'succeeded', finished_at = clock_timestamp(), remaining = 0,"
+		" failures_handled = $3, output = $4, held = false, due_at = NULL"
+		" WHERE run_id = $1 AND remaining = $2 AND finished_at IS NULL AND stop_status IS NULL"
+		" RETURNING " LOAD_COLUMNS,
+		lengthof(types), types);
+	if (plan_execute(plan, values, nulls, false, SPI_OK_UPDATE_RETURNING) > 0)
+		run = read_run();
+	store_end();
+	return run;
+}
+
 void
 run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
 		const char *error)
@@ -429,7 +465,7 @@ run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
 	store_begin();
 	plan_keep(
 		&plan,
-		"UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(),"
+		"UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(), remaining = 0,"
 		" failures_handled = $3, output = $4, error = $5, held = false, due_at = NULL"
 		" WHERE run_id = $1",
 		lengthof(types), types);

@@ -33,6 +33,7 @@ typedef struct RunRow
 	int64 parent_run_id; /* that waits for its end; 0: none */
 	int32 parent_no;
 	int32 parent_attempt;
+	int32 remaining; /* ends of activities that its own end waits for */
 } RunRow;
 
 typedef struct NewRun
@@ -106,8 +107,11 @@ extern bool run_is_startable(int64 run_id);
 /* From queued to in progress; timeout in microseconds, 0: none. */
 extern bool run_start(int64 run_id, int64 timeout);
 
-/* Takes ended activities off what its end waits for; what is left. */
-extern int32 run_count_down(int64 run_id, int32 ended);
+/*
+ * Takes ended activities off what its end waits for.  False where it waits for
+ * no others: that is for the run's own end to say, and nothing is written.
+ */
+extern bool run_count_down(int64 run_id, int32 ended);
 
 /*
  * The scheduler is to stop it; it starts nothing more until then.  False where
@@ -128,6 +132,10 @@ extern List *runs_to_stop(void); /* of StopRow * */
 
 extern void run_stopping(int64 run_id, RunStatus stop_status,
 						 const char *reason, int32 remaining);
+
+/* NULL where its end waits for more than what ended, or it is to stop. */
+extern RunRow *run_succeed(int64 run_id, int32 ended, int failures_handled,
+						   Jsonb *output);
 extern void run_end(int64 run_id, RunStatus status, int failures_handled,
 					Jsonb *output, const char *error);
 extern bool run_suspend(int64 run_id);

@@ -1,0 +1,202 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_end.c
+ *	  The end of a run: how it ended, its output, and who hears of it.
+ *
+ * Only ends of activities that others will follow are counted in the run's row;
+ * those that end the run need no write of their own.  Most runs succeed, and
+ * that is one statement, which looks itself whether nobody has stopped the run
+ * meanwhile.  Any other end locks the row before it decides.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/async.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "activity/activity.h"
+#include "engine/child.h"
+#include "engine/run_cache.h"
+#include "engine/run_end.h"
+#include "engine/wakeup.h"
+#include "mlpipe.h"
+#include "store/activity_store.h"
+#include "store/pipeline_store.h"
+#include "store/run_store.h"
+#include "store/scope_store.h"
+
+static bool succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends);
+static ActivityEnd *ends_of_run(const RunInfo *run);
+static void run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
+					  Jsonb *output, const char *error);
+static int count_failures(const RunInfo *run, const ActivityEnd *ends);
+static Jsonb *work_out_output(const RunInfo *run, char **error);
+static void announce_end(int64 run_id, const char *status);
+
+/*
+ * Who finds none left to count knows that it stays so: a run that is stopped
+ * waits for more again, but stopping it wants the rows that we have locked.
+ */
+bool
+run_activities_ended(const RunInfo *run, int32 ended, const ActivityEnd *ends)
+{
+	if (ended < run->document->list->nawaited &&
+		run_count_down(run->run_id, ended))
+		return false;
+	return succeed(run, ended, ends != NULL ? ends : ends_of_run(run)) ||
+		run_finish(run->run_id, ended);
+}
+
+/* The usual end, in one statement; false where it is another. */
+static bool
+succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends)
+{
+	Jsonb *output = NULL;
+	char *error = NULL;
+	RunRow *run;
+
+	if (!graph_succeeded(info->document->list->graph, ends))
+		return false;
+	if (info->document->output != NULL)
+		output = work_out_output(info, &error);
+	if (error != NULL)
+		return false;
+	run = run_succeed(info->run_id, ended, count_failures(info, ends), output);
+	if (run == NULL)
+		return false;
+	run_ended(info, run, RUN_SUCCEEDED, output, NULL);
+	return true;
+}
+
+bool
+run_finish(int64 run_id, int32 ended)
+{
+	const RunInfo *info = run_info(run_id);
+	RunRow *run = run_load(run_id, true);
+	ActivityEnd *ends;
+	RunStatus status;
+	Jsonb *output = NULL;
+	char *error = NULL;
+
+	if (run == NULL || run_status_is_final(run->status) ||
+		run->remaining != ended)
+		return false;
+	ends = ends_of_run(info);
+	if (run->stop_status != RUN_QUEUED)
+		status = run->stop_status;
+	else
+		status = graph_succeeded(info->document->list->graph, ends) ?
+			RUN_SUCCEEDED :
+			RUN_FAILED;
+
+	if (status == RUN_SUCCEEDED && info->document->output != NULL)
+	{
+		output = work_out_output(info, &error);
+		if (error != NULL)
+			status = RUN_FAILED;
+	}
+	if (error == NULL && status != RUN_SUCCEEDED)
+		error = run->stop_reason != NULL ? run->stop_reason :
+										   activity_first_error(run_id, NULL);
+	if (error == NULL && status == RUN_FAILED)
+		error = "an inactive activity counts as failed";
+
+	run_end(run_id, status,
+			status == RUN_SUCCEEDED ? count_failures(info, ends) : 0, output,
+			error);
+	run_ended(info, run, status, output, error);
+	return true;
+}
+
+static ActivityEnd *
+ends_of_run(const RunInfo *run)
+{
+	const ActivityList *list = run->document->list;
+	Scope scope = {.list = list, .parent_no = -1};
+	ActivityEnd *ends = palloc(list->count * sizeof(ActivityEnd));
+
+	activity_ends(run->run_id, run->document, &scope, ends);
+	return ends;
+}
+
+/* What follows from the end of a run. */
+static void
+run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
+		  Jsonb *output, const char *error)
+{
+	wakeup_run_event(info->run_id);
+	if (info->document->concurrency > 0)
+		wakeup_scheduler(ERRAND_ADMIT);
+	if (mlpipe_notify)
+		announce_end(info->run_id, run_status_name(status));
+	if (info->document->has_children)
+		wakeup_scheduler(ERRAND_STOP);
+	if (run->parent_run_id != 0)
+		child_ended(run, status, output, error);
+}
+
+/* Containers are not counted: what failed in them is. */
+static int
+count_failures(const RunInfo *run, const ActivityEnd *ends)
+{
+	const Document *document = run->document;
+	List *containers = NIL;
+	int failures = 0;
+
+	for (int no = 0; no < document->nactivities; no++)
+	{
+		if (document->activities[no].bodies != NIL)
+			containers = lappend_int(containers, no);
+		else if (!document->nested)
+			failures += ends[no] == END_FAILED &&
+				document->activities[no].active;
+	}
+	return document->nested ? activity_failures(run->run_id, containers) :
+							  failures;
+}
+
+/* A path that finds nothing fails the run, and not whoever ends it. */
+static Jsonb *
+work_out_output(const RunInfo *run, char **error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Jsonb *volatile output = NULL;
+	Scope scope = {.list = run->document->list, .parent_no = -1};
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		output = template_render_json(run->document->output,
+									  run_context_load(run->run_id,
+													   run->document,
+													   list_make1(&scope)));
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *data;
+
+		MemoryContextSwitchTo(context);
+		data = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		*error = psprintf("output: %s", data->message);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return output;
+}
+
+static void
+announce_end(int64 run_id, const char *status)
+{
+	Async_Notify("mlpipe",
+				 psprintf("{\"run_id\": " INT64_FORMAT ", \"status\": \"%s\"}",
+						  run_id, status));
+}
