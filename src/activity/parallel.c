@@ -19,11 +19,9 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "activity/parallel.h"
 #include "activity/parallel_columns.h"
@@ -39,7 +37,6 @@ static char *all_of_input(ActivityCall *call);
 static void split_by_number(ActivityCall *call, Split *split);
 static bool split_table_input(ActivityCall *call, const BatchSize *size,
 							  Split *split);
-static void prepare_target(ActivityCall *call, const Split *split);
 static void store_split(ActivityCall *call, Split *split, double seconds);
 static void finish_empty(ActivityCall *call, const Split *split,
 						 double seconds);
@@ -69,7 +66,10 @@ split_input(ActivityCall *call)
 						 call->run_id, call->no, &split);
 	else
 		split_by_number(call, &split);
-	prepare_target(call, &split);
+	if (split.row.batches > 0)
+		parallel_check_target(call, &split);
+	else
+		parallel_make_unused_target(call, &split);
 
 	seconds = (GetCurrentTimestamp() - started_at) / 1000000.0;
 	if (split.row.batches == 0)
@@ -132,9 +132,7 @@ static bool
 split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 {
 	const ParallelConfig *config = call->def->config;
-	char *name = call_render(call, config->table);
-	RangeVar *table = makeRangeVarFromNameList(
-		textToQualifiedNameList(cstring_to_text(name)));
+	RangeVar *table = table_range_var(call_render(call, config->table));
 	Oid relation = RangeVarGetRelid(table, AccessShareLock, false);
 
 	if (get_rel_relkind(relation) == RELKIND_INDEX ||
@@ -146,30 +144,6 @@ split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 		return true;
 	split->snapshot = parallel_keep_snapshot(call->run_id, call->no);
 	return split->snapshot != NULL;
-}
-
-/*
- * Where run can be analysed without an init, what is wrong with it is said
- * before anything is stored.  An empty input has no worker that would make the
- * table later on.
- */
-static void
-prepare_target(ActivityCall *call, const Split *split)
-{
-	const ParallelConfig *config = call->def->config;
-	Oid relation = parallel_batch_relation(config, &split->row);
-	char *append_to;
-	char *text;
-
-	if (config->init != NULL || template_uses_root(config->run, "batch"))
-		return;
-	text = call_render(call, config->run);
-	append_to = config->append_to == NULL ?
-		NULL :
-		call_render(call, config->append_to);
-	if (append_to != NULL)
-		append_target_prepare(text, relation, append_to);
-	DropCachedPlan(batch_plan_create(text, relation, append_to, false));
 }
 
 static void

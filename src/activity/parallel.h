@@ -11,7 +11,8 @@
  * parallel_work.c is a worker's way through it, parallel_group.c one of its
  * transactions, parallel_watch.c its clock; parallel_locate.c,
  * parallel_rewrite.c, parallel_plan.c and parallel_sampler.c run one statement
- * over one part of a table; parallel_judge.c and parallel_end.c end it.
+ * over one part of a table, and parallel_target.c sees to where its rows go;
+ * parallel_judge.c and parallel_end.c end it.
  *
  *-------------------------------------------------------------------------
  */
@@ -147,8 +148,35 @@ extern Oid parallel_batch_relation(const ParallelConfig *config,
 extern CachedPlanSource *batch_plan_create(const char *text, Oid relation,
 										   const char *append_to, bool save);
 
+/* What a plan calls the relation that it reads. */
+typedef struct InputName
+{
+	NameData schema;
+	NameData table;
+} InputName;
+
+/*
+ * What it is called now, and until the end of the transaction: it is locked.
+ * Empty where there is none.
+ */
+extern void batch_input_name(Oid relation, InputName *name);
+
 /* The rows that it returned, or else affected. */
 extern int64 batch_plan_run(CachedPlanSource *plan);
+
+/*
+ * parallel_target.c
+ */
+
+/*
+ * Says what is wrong with run and with the table of append_row_to, and makes
+ * that where it is missing; as far as that can be done without an init.
+ */
+extern void parallel_check_target(ActivityCall *call, const Split *split);
+
+/* The same for an input that has no mini-batch, so that the table is there. */
+extern void parallel_make_unused_target(ActivityCall *call,
+										const Split *split);
 
 /*
  * Creates the table of append_row_to where it is missing, as the current user;
@@ -228,6 +256,7 @@ typedef struct ParallelWorker
 	char *append_to;
 	char *run_text;         /* NULL: rendered for each mini-batch */
 	CachedPlanSource *plan; /* of run_text */
+	InputName input_name;   /* in the plan */
 	bool initialized;       /* init was run, so shutdown is due */
 	bool surplus_logged;    /* "more rows than items" was said */
 
@@ -254,7 +283,7 @@ extern void parallel_locate_batch(ParallelWorker *worker, int32 number,
 								  CurrentBatch *batch);
 
 /* The text of run for the current mini-batch. */
-extern char *parallel_run_text(const ParallelWorker *worker);
+extern char *parallel_run_text(ActivityCall *call);
 
 /* What an alarm of the watch says, as an error. */
 extern Failure *parallel_alarm_failure(const ParallelWorker *worker,

@@ -361,7 +361,7 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 	else
 	{
 		CachedPlanSource
-			*plan = batch_plan_create(parallel_run_text(worker),
+			*plan = batch_plan_create(parallel_run_text(worker->call),
 									  parallel_batch_relation(worker->config,
 															  &worker->split),
 									  worker->append_to, false);

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/typcache.h"
 
 #include "activity/parallel_keys.h"
@@ -30,6 +31,8 @@ static uint64 bits_of(const BatchKey *key, Datum value);
 static bool same_image(Datum a, Datum b);
 static void push_key(JsonbParseState **state, BatchKey *key,
 					 TupleTableSlot *row);
+static void push_name(JsonbParseState **state, const char *name);
+static void push_sample(JsonbParseState **state, Oid type);
 
 BatchKeys *
 batch_keys_create(TupleDesc rows, List *names)
@@ -260,17 +263,12 @@ batch_keys_jsonb(BatchKeys *keys, TupleTableSlot *row)
 static void
 push_key(JsonbParseState **state, BatchKey *key, TupleTableSlot *row)
 {
-	JsonbValue name;
 	JsonbValue value;
 	Jsonb *jsonb;
 	bool is_null;
 	Datum datum = slot_getattr(row, key->column, &is_null);
 
-	name.type = jbvString;
-	name.val.string.val = unconstify(char *, key->name);
-	name.val.string.len = strlen(key->name);
-	pushJsonbValue(state, WJB_KEY, &name);
-
+	push_name(state, key->name);
 	value.type = jbvNull;
 	if (!is_null)
 	{
@@ -281,6 +279,59 @@ push_key(JsonbParseState **state, BatchKey *key, TupleTableSlot *row)
 			value.val.binary.data = &jsonb->root;
 			value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 		}
+	}
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+static void
+push_name(JsonbParseState **state, const char *name)
+{
+	JsonbValue value;
+
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, name);
+	value.val.string.len = strlen(name);
+	pushJsonbValue(state, WJB_KEY, &value);
+}
+
+Jsonb *
+batch_keys_sample(TupleDesc rows, List *names)
+{
+	JsonbParseState *state = NULL;
+	ListCell *cell;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	foreach(cell, names)
+	{
+		AttrNumber column = find_column(rows, lfirst(cell));
+
+		push_name(&state, lfirst(cell));
+		push_sample(&state, TupleDescAttr(rows, column - 1)->atttypid);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+push_sample(JsonbParseState **state, Oid type)
+{
+	JsonbValue value;
+
+	value.type = jbvNull;
+	switch (getBaseType(type))
+	{
+		case BOOLOID:
+			value.type = jbvBool;
+			value.val.boolean = false;
+			break;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			value.type = jbvNumeric;
+			value.val.numeric = int64_to_numeric(0);
+			break;
 	}
 	pushJsonbValue(state, WJB_VALUE, &value);
 }

@@ -51,4 +51,10 @@ extern bool batch_key_equal(BatchKey *key, Datum a, bool a_is_null, Datum b,
 /* The keys of a row: {name: value}, values as to_jsonb() makes them. */
 extern Jsonb *batch_keys_jsonb(BatchKeys *keys, TupleTableSlot *row);
 
+/*
+ * The keys of no row, for a look at a statement that names them: values whose
+ * literals have the types that those of the columns' values would have.
+ */
+extern Jsonb *batch_keys_sample(TupleDesc rows, List *names);
+
 #endif /* MLPIPE_PARALLEL_KEYS_H */

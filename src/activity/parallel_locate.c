@@ -141,8 +141,9 @@ read_window(ParallelWorker *worker, int32 first, int size)
 
 /* The context of the run, with the mini-batch added to it. */
 char *
-parallel_run_text(const ParallelWorker *worker)
+parallel_run_text(ActivityCall *call)
 {
+	const ParallelConfig *config = call->def->config;
 	JsonbParseState *state = NULL;
 	JsonbValue key;
 	JsonbValue value;
@@ -160,8 +161,7 @@ parallel_run_text(const ParallelWorker *worker)
 	pushJsonbValue(&state, WJB_VALUE, &value);
 	root = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	root = DatumGetJsonbP(
-		DirectFunctionCall2(jsonb_concat,
-							JsonbPGetDatum(call_context(worker->call)),
+		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(call_context(call)),
 							JsonbPGetDatum(root)));
-	return template_render(worker->config->run, root);
+	return template_render(config->run, root);
 }

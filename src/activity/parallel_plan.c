@@ -1,41 +1,32 @@
 /*-------------------------------------------------------------------------
  *
  * parallel_plan.c
- *	  The plan of a parallel activity's statement, and the table that its rows
- *	  go to.
+ *	  The plan of a parallel activity's statement.
  *
  * The statement is parsed, changed (parallel_rewrite.c) and planned once in a
  * worker, by way of the server's plan cache: when a table or function that it
  * uses changes, the server makes it anew.  What differs between mini-batches
  * is not in the plan but in MyBatch, which the scan looks at when it begins.
  *
+ * A parse tree names its tables, so the server would look for an input that has
+ * been renamed, or for another that bears its name now.  The step's input is
+ * the table that was split, whatever it is called; so the worker compares names
+ * (batch_input_name()) and makes a new plan.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "commands/portalcmds.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "parser/analyze.h"
+#include "storage/lmgr.h"
 #include "tcop/cmdtag.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/portal.h"
-#include "utils/ruleutils.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
-#include "utils/varlena.h"
 
 #include "activity/parallel.h"
 #include "activity/sql_name.h"
@@ -44,11 +35,6 @@
 static CachedPlanSource *make_source(const char *text, Oid relation,
 									 RangeVar *append_to);
 static void read_from(RawStmt *raw, Oid relation);
-static RangeVar *name_of(const char *name);
-static void create_target(const char *text, Oid relation,
-						  const char *append_to);
-static void add_column(StringInfo sql, Form_pg_attribute column);
-static void check_may_insert(Oid target);
 
 Oid
 parallel_batch_relation(const ParallelConfig *config, const StepRow *split)
@@ -62,7 +48,7 @@ batch_plan_create(const char *text, Oid relation, const char *append_to,
 {
 	CachedPlanSource *source = make_source(text, relation,
 										   append_to != NULL ?
-											   name_of(append_to) :
+											   table_range_var(append_to) :
 											   NULL);
 
 	if (save)
@@ -93,21 +79,35 @@ make_source(const char *text, Oid relation, RangeVar *append_to)
 static void
 read_from(RawStmt *raw, Oid relation)
 {
-	char *schema = get_namespace_name(get_rel_namespace(relation));
-	char *table = get_rel_name(relation);
+	InputName name;
 
-	if (schema == NULL || table == NULL)
+	batch_input_name(relation, &name);
+	if (NameStr(name.table)[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the input of the step was dropped")));
-	batch_statement_read_from(raw, schema, table);
+	batch_statement_read_from(raw, pstrdup(NameStr(name.schema)),
+							  pstrdup(NameStr(name.table)));
 }
 
-static RangeVar *
-name_of(const char *name)
+void
+batch_input_name(Oid relation, InputName *name)
 {
-	return makeRangeVarFromNameList(
-		textToQualifiedNameList(cstring_to_text(name)));
+	char *schema;
+	char *table;
+
+	memset(name, 0, sizeof(*name));
+	if (!OidIsValid(relation))
+		return;
+	LockRelationOid(relation, AccessShareLock);
+	schema = get_namespace_name(get_rel_namespace(relation));
+	table = get_rel_name(relation);
+	if (schema == NULL || table == NULL)
+		return;
+	namestrcpy(&name->schema, schema);
+	namestrcpy(&name->table, table);
+	pfree(schema);
+	pfree(table);
 }
 
 /*
@@ -131,74 +131,4 @@ batch_plan_run(CachedPlanSource *source)
 	(void) portal_run(portal, false, None_Receiver, &completion);
 	PortalDrop(portal, false);
 	return (int64) completion.nprocessed;
-}
-
-void
-append_target_prepare(const char *text, Oid relation, const char *append_to)
-{
-	RangeVar *target = name_of(append_to);
-	Oid target_id = RangeVarGetRelid(target, NoLock, true);
-
-	if (!OidIsValid(target_id))
-	{
-		create_target(text, relation, append_to);
-		CommandCounterIncrement();
-		target_id = RangeVarGetRelid(target, NoLock, false);
-	}
-	check_may_insert(target_id);
-}
-
-/* As the user would: CREATE TABLE, with the columns that run returns. */
-static void
-create_target(const char *text, Oid relation, const char *append_to)
-{
-	CachedPlanSource *source = make_source(text, relation, NULL);
-	TupleDesc columns = source->resultDesc;
-	StatementResult result;
-	StringInfoData sql;
-	int i;
-
-	if (columns == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"run\" returns no rows to append to table \"%s\"",
-						append_to)));
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (", table_name(append_to));
-	for (i = 0; i < columns->natts; i++)
-	{
-		if (i > 0)
-			appendStringInfoString(&sql, ", ");
-		add_column(&sql, TupleDescAttr(columns, i));
-	}
-	appendStringInfoChar(&sql, ')');
-	DropCachedPlan(source);
-	statement_run(sql.data, NULL, &result);
-}
-
-static void
-add_column(StringInfo sql, Form_pg_attribute column)
-{
-	Oid type = column->atttypid == UNKNOWNOID ? TEXTOID : column->atttypid;
-
-	appendStringInfo(sql, "%s %s", quote_identifier(NameStr(column->attname)),
-					 format_type_extended(type, column->atttypmod,
-										  FORMAT_TYPE_TYPEMOD_GIVEN |
-											  FORMAT_TYPE_FORCE_QUALIFY));
-	if (OidIsValid(column->attcollation) &&
-		column->attcollation != get_typcollation(type))
-		appendStringInfo(sql, " COLLATE %s",
-						 generate_collation_name(column->attcollation));
-}
-
-/* Once here, rather than by each mini-batch after its work. */
-static void
-check_may_insert(Oid target)
-{
-	if (pg_class_aclcheck(target, GetUserId(), ACL_INSERT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(target, GetUserId(), ACL_INSERT,
-								  ACLMASK_ANY) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(get_rel_relkind(target)),
-					   get_rel_name(target));
 }

@@ -327,7 +327,7 @@ make_plan(ParallelWorker *worker)
 	parallel_locate_batch(worker, 1, &batch);
 	MyBatch = &batch;
 	text = worker->run_text != NULL ? worker->run_text :
-									  parallel_run_text(worker);
+									  parallel_run_text(worker->call);
 	if (worker->append_to != NULL)
 	{
 		engine_mode_enter(&mode);

@@ -49,6 +49,13 @@ split_name(const char *name)
 	return parts;
 }
 
+RangeVar *
+table_range_var(const char *name)
+{
+	return makeRangeVarFromNameList(
+		textToQualifiedNameList(cstring_to_text(name)));
+}
+
 void
 table_name_check(const Template *name, ProblemList *problems, const char *path)
 {
@@ -73,9 +80,7 @@ try_name(void *arg)
 List *
 table_columns(const char *name)
 {
-	List *names = textToQualifiedNameList(cstring_to_text(name));
-	Relation table = table_openrv(makeRangeVarFromNameList(names),
-								  AccessShareLock);
+	Relation table = table_openrv(table_range_var(name), AccessShareLock);
 	TupleDesc desc = RelationGetDescr(table);
 	List *columns = NIL;
 

@@ -12,6 +12,7 @@
 #define MLPIPE_SQL_NAME_H
 
 #include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
 
 #include "definition/problem.h"
 #include "definition/template.h"
@@ -20,6 +21,9 @@
 extern char *table_name(const char *name);
 extern void table_name_check(const Template *name, ProblemList *problems,
 							 const char *path);
+
+/* The same, not quoted but as the server's parser would give it. */
+extern RangeVar *table_range_var(const char *name);
 
 /*
  * The columns of a table that can be written, a list of char *.  The table is

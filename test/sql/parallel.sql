@@ -89,6 +89,12 @@ CALL step('{"input": {"query": "SELECT * FROM part_in WHERE false"}, "run": "SEL
 SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
 SELECT * FROM ended(:run);
 SELECT * FROM from_nothing;
+-- also where its columns depend on what init makes, or on the partition's keys
+CALL step('{"input": {"query": "SELECT * FROM part_in WHERE false"}, "init": "CREATE TEMP TABLE model AS SELECT 2.5 AS factor", "run": "SELECT id, id * factor AS y FROM mini_batch, model", "append_row_to": "from_nothing_2", "shutdown": "DROP TABLE model"}');
+CALL step('{"input": {"query": "SELECT id, x, filler FROM part_in WHERE false"}, "partition_keys": ["x", "filler"], "run": "SELECT ${{ batch.x }} AS x, ${{ batch.filler }} AS filler, count(*) FROM mini_batch", "append_row_to": "from_nothing_3"}');
+CALL step('{"input": {"query": "SELECT id, x FROM part_in WHERE false"}, "init": "SELECT 1", "partition_keys": ["x"], "run": "SELECT no_such FROM mini_batch", "append_row_to": "from_nothing_4"}');
+SELECT status, error, batches_total FROM mlpipe_activities ORDER BY run_id DESC LIMIT 3;
+SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid IN ('from_nothing_2'::regclass, 'from_nothing_3'::regclass) AND attnum > 0 ORDER BY attrelid, attnum;
 
 -- What cannot be split
 CALL step('{"input": {"table": "no_such"}, "run": "SELECT 1"}');

@@ -1,0 +1,223 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_target.c
+ *	  The table of append_row_to.
+ *
+ * It is looked at when the input is split, where run can be analysed then, so
+ * that what is wrong is said before anything is stored; and made, where it is
+ * missing, by the first worker, after its init, for run may need what that has
+ * made.  An empty input has no worker, so there the split does both.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "activity/parallel.h"
+#include "activity/sql_name.h"
+#include "definition/catch.h"
+
+/* The target of a step that has no mini-batch. */
+typedef struct UnusedTarget
+{
+	ActivityCall *call;
+	const Split *split;
+	const char *append_to;
+} UnusedTarget;
+
+static bool reads_batch(const ParallelConfig *config);
+static void make_after_init(UnusedTarget *target);
+static void run_statement(ActivityCall *call, const Template *tmpl);
+static void make_unused(void *arg);
+static Jsonb *sample_keys(const UnusedTarget *target);
+static void create_target(const char *text, Oid relation,
+						  const char *append_to);
+static void add_column(StringInfo sql, Form_pg_attribute column);
+static void check_may_insert(Oid target);
+
+void
+parallel_check_target(ActivityCall *call, const Split *split)
+{
+	const ParallelConfig *config = call->def->config;
+	Oid relation = parallel_batch_relation(config, &split->row);
+	char *append_to = NULL;
+	char *text;
+
+	if (config->init != NULL || reads_batch(config))
+		return;
+	text = call_render(call, config->run);
+	if (config->append_to != NULL)
+	{
+		append_to = call_render(call, config->append_to);
+		append_target_prepare(text, relation, append_to);
+	}
+	DropCachedPlan(batch_plan_create(text, relation, append_to, false));
+}
+
+/* Then its text differs from mini-batch to mini-batch. */
+static bool
+reads_batch(const ParallelConfig *config)
+{
+	return template_uses_root(config->run, "batch");
+}
+
+void
+parallel_make_unused_target(ActivityCall *call, const Split *split)
+{
+	const ParallelConfig *config = call->def->config;
+	UnusedTarget target = {.call = call, .split = split};
+	char *message;
+
+	if (config->init == NULL && !reads_batch(config))
+	{
+		parallel_check_target(call, split);
+		return;
+	}
+	if (config->append_to == NULL)
+		return;
+	target.append_to = call_render(call, config->append_to);
+	if (config->init == NULL)
+		make_unused(&target);
+	else if (!catch_errors(make_unused, &target, &message))
+		make_after_init(&target);
+}
+
+/* Its columns may be known only in a session in which init has run. */
+static void
+make_after_init(UnusedTarget *target)
+{
+	const ParallelConfig *config = target->call->def->config;
+
+	run_statement(target->call, config->init);
+	make_unused(target);
+	run_statement(target->call, config->shutdown);
+}
+
+static void
+run_statement(ActivityCall *call, const Template *tmpl)
+{
+	StatementResult result;
+
+	if (tmpl != NULL)
+		statement_run(call_render(call, tmpl), NULL, &result);
+}
+
+static void
+make_unused(void *arg)
+{
+	UnusedTarget *target = arg;
+	const ParallelConfig *config = target->call->def->config;
+	Oid relation = parallel_batch_relation(config, &target->split->row);
+	CurrentBatch none = {.number = 1, .context = CurrentMemoryContext};
+	char *text;
+
+	if (config->partition_keys != NIL)
+		none.keys = sample_keys(target);
+	MyBatch = &none;
+	PG_TRY();
+	{
+		text = parallel_run_text(target->call);
+		append_target_prepare(text, relation, target->append_to);
+		DropCachedPlan(
+			batch_plan_create(text, relation, target->append_to, false));
+	}
+	PG_FINALLY();
+	{
+		MyBatch = NULL;
+	}
+	PG_END_TRY();
+}
+
+static Jsonb *
+sample_keys(const UnusedTarget *target)
+{
+	Relation rows = table_open(target->split->row.relation, NoLock);
+	const ParallelConfig *config = target->call->def->config;
+	Jsonb *keys = batch_keys_sample(RelationGetDescr(rows),
+									config->partition_keys);
+
+	table_close(rows, NoLock);
+	return keys;
+}
+
+void
+append_target_prepare(const char *text, Oid relation, const char *append_to)
+{
+	RangeVar *target = table_range_var(append_to);
+	Oid target_id = RangeVarGetRelid(target, NoLock, true);
+
+	if (!OidIsValid(target_id))
+	{
+		create_target(text, relation, append_to);
+		CommandCounterIncrement();
+		target_id = RangeVarGetRelid(target, NoLock, false);
+	}
+	check_may_insert(target_id);
+}
+
+/* As the user would: CREATE TABLE, with the columns that run returns. */
+static void
+create_target(const char *text, Oid relation, const char *append_to)
+{
+	CachedPlanSource *source = batch_plan_create(text, relation, NULL, false);
+	TupleDesc columns = source->resultDesc;
+	StatementResult result;
+	StringInfoData sql;
+	int i;
+
+	if (columns == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"run\" returns no rows to append to table \"%s\"",
+						append_to)));
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", table_name(append_to));
+	for (i = 0; i < columns->natts; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&sql, ", ");
+		add_column(&sql, TupleDescAttr(columns, i));
+	}
+	appendStringInfoChar(&sql, ')');
+	DropCachedPlan(source);
+	statement_run(sql.data, NULL, &result);
+}
+
+static void
+add_column(StringInfo sql, Form_pg_attribute column)
+{
+	Oid type = column->atttypid == UNKNOWNOID ? TEXTOID : column->atttypid;
+
+	appendStringInfo(sql, "%s %s", quote_identifier(NameStr(column->attname)),
+					 format_type_extended(type, column->atttypmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(column->attcollation) &&
+		column->attcollation != get_typcollation(type))
+		appendStringInfo(sql, " COLLATE %s",
+						 generate_collation_name(column->attcollation));
+}
+
+/* Once here, rather than by each mini-batch after its work. */
+static void
+check_may_insert(Oid target)
+{
+	if (pg_class_aclcheck(target, GetUserId(), ACL_INSERT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(target, GetUserId(), ACL_INSERT,
+								  ACLMASK_ANY) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV,
+					   get_relkind_objtype(get_rel_relkind(target)),
+					   get_rel_name(target));
+}
