@@ -79,6 +79,7 @@ static void run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 								  CurrentBatch *batch);
 static void run_batch(ParallelWorker *worker, BatchResult *result,
 					  CurrentBatch *batch);
+static void renew_plan_if_renamed(ParallelWorker *worker);
 static void check_gap(ParallelWorker *worker, const BatchResult *result);
 static void take_failure(ParallelWorker *worker, BatchResult *result,
 						 ErrorData *error, WatchAlarm alarm);
@@ -357,7 +358,10 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 
 	watch_start(&limits);
 	if (worker->plan != NULL)
+	{
+		renew_plan_if_renamed(worker);
 		rows = batch_plan_run(worker->plan);
+	}
 	else
 	{
 		CachedPlanSource
@@ -380,6 +384,24 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 	result->items_in = batch->items >= 0 ? batch->items : batch->items_read;
 	result->failed_items = batch->failed_items;
 	check_gap(worker, result);
+}
+
+/* Of a name that is another table's by now, nothing would be noticed. */
+static void
+renew_plan_if_renamed(ParallelWorker *worker)
+{
+	Oid relation = parallel_batch_relation(worker->config, &worker->split);
+	InputName name;
+	CachedPlanSource *plan;
+
+	batch_input_name(relation, &name);
+	if (memcmp(&name, &worker->input_name, sizeof(name)) == 0)
+		return;
+	plan = batch_plan_create(worker->run_text, relation, worker->append_to,
+							 true);
+	DropCachedPlan(worker->plan);
+	worker->plan = plan;
+	worker->input_name = name;
 }
 
 static void

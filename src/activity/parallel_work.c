@@ -335,6 +335,7 @@ make_plan(ParallelWorker *worker)
 		engine_mode_leave(&mode);
 		append_target_prepare(text, relation, worker->append_to);
 	}
+	batch_input_name(relation, &worker->input_name);
 	if (worker->run_text != NULL)
 		worker->plan = batch_plan_create(text, relation, worker->append_to,
 										 true);

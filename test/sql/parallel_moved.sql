@@ -34,5 +34,28 @@ SELECT mlpipe_submit('disturbed') AS run \gset
 SELECT mlpipe_wait(:run, '1 minute');
 SELECT count(*), count(DISTINCT id), min(weight), max(id) FROM seen;
 
+-- A step goes on with the table that it has split when that is given another
+-- name, be it that another table takes its old one.
+CREATE TABLE renamed (id integer);
+CREATE PROCEDURE rename_when_some_are_done() LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1 .. 1000 LOOP
+		EXIT WHEN (SELECT count(*) > 2 FROM moved.renamed_seen);
+		PERFORM pg_sleep(0.01);
+		COMMIT;
+	END LOOP;
+	ALTER TABLE moved.renamed RENAME TO old;
+	CREATE TABLE moved.renamed AS SELECT -1 AS id FROM generate_series(1, 100);
+END $$;
+CREATE TABLE renamed_seen (id integer);
+INSERT INTO renamed SELECT generate_series(1, 30);
+SELECT mlpipe_submit('{"activities": [
+  {"name": "score", "type": "parallel", "input": {"table": "moved.renamed"}, "mini_batch_size": "1 row",
+   "run": "SELECT id FROM mini_batch, pg_sleep(0.02)", "append_row_to": "moved.renamed_seen"}]}'::jsonb) AS run \gset
+CALL rename_when_some_are_done();
+SELECT mlpipe_wait(:run, '1 minute');
+SELECT count(*), count(DISTINCT id), min(id), (SELECT output->'failed' FROM mlpipe_activities WHERE run_id = :run) AS failed,
+  (SELECT output->'retried' FROM mlpipe_activities WHERE run_id = :run) AS retried FROM renamed_seen;
+
 SELECT mlpipe_drop_pipeline('write_back'), mlpipe_drop_pipeline('disturbed');
 DROP SCHEMA moved CASCADE;
