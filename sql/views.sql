@@ -265,7 +265,7 @@ JOIN mlpipe.run r ON r.run_id = m.run_id
 LEFT JOIN mlpipe.activity_run a ON a.run_id = m.run_id AND a.no = m.no
 WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
 ORDER BY m.metric_id;
-COMMENT ON VIEW @extschema@.mlpipe_metrics IS 'what activities measured with mlpipe_log_metric()';
+COMMENT ON VIEW @extschema@.mlpipe_metrics IS 'what activities measured with mlpipe_log_metric(), and what workers of parallel steps use';
 
 -- One that does nothing shows to members of its role.
 CREATE VIEW @extschema@.mlpipe_executors WITH (security_barrier) AS

@@ -9,7 +9,8 @@
  * parallel_key_table.c and stage_pages.c stage partitions, and
  * parallel_restage.c does it again after a crash;
  * parallel_work.c is a worker's way through it, parallel_group.c one of its
- * transactions, parallel_watch.c its clock; parallel_locate.c,
+ * transactions, parallel_watch.c its clock, parallel_monitor.c what it uses of
+ * the machine; parallel_locate.c,
  * parallel_rewrite.c, parallel_plan.c and parallel_sampler.c run one statement
  * over one part of a table, and parallel_target.c sees to where its rows go;
  * parallel_judge.c and parallel_end.c end it.

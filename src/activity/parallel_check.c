@@ -27,6 +27,7 @@
 #define DEFAULT_MAX_RETRIES      2
 #define DEFAULT_TIMEOUT          60  /* seconds */
 #define DEFAULT_OVERHEAD_TIMEOUT 600 /* seconds */
+#define DEFAULT_MONITOR_INTERVAL 600 /* seconds */
 
 /* Where a text is read: what its keys report to, and what its values see. */
 typedef struct Place
@@ -55,8 +56,6 @@ static void read_timeouts(ParallelConfig *config, JsonReader *reader);
 static void read_retry_settings(ParallelConfig *config, JsonReader *reader);
 static void read_thresholds(ParallelConfig *config, JsonReader *reader);
 static void read_logging(ParallelConfig *config, JsonReader *reader);
-static void refuse_missing_features(JsonReader *reader);
-static void refuse(JsonReader *reader, const char *key);
 static const char *size_hint(bool of_files);
 static int64 read_seconds(JsonReader *reader, const char *key, int64 fallback);
 static int count_cores(void);
@@ -78,7 +77,6 @@ parallel_check(JsonReader *reader, ActivityDef *def,
 	read_retry_settings(config, reader);
 	read_thresholds(config, reader);
 	read_logging(config, reader);
-	refuse_missing_features(reader);
 	return config;
 }
 
@@ -295,21 +293,11 @@ read_logging(ParallelConfig *config, JsonReader *reader)
 
 	config->log_level = level < 0 ? NULL : levels[level];
 	config->log_to_run = reader_bool(reader, "copy_logs_to_parent", false);
-}
-
-/* What the contract has and this version has not is never just ignored. */
-static void
-refuse_missing_features(JsonReader *reader)
-{
-	refuse(reader, "resource_monitor_interval");
-}
-
-static void
-refuse(JsonReader *reader, const char *key)
-{
-	if (reader_has(reader, key))
-		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
-					NULL, "\"%s\" is not available in this version", key);
+	config->monitor_interval = reader_integer(reader,
+											  "resource_monitor_interval",
+											  DEFAULT_MONITOR_INTERVAL, 0,
+											  MAX_TIMEOUT) *
+		USECS_PER_SEC;
 }
 
 static int64

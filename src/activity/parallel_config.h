@@ -44,9 +44,10 @@ typedef struct ParallelConfig
 	int64 progress_timeout; /* 0: the other timeouts are enough */
 	int64 first_batch_timeout;
 	Thresholds thresholds;
-	bool compare_items;    /* count: items */
-	const char *log_level; /* of mlpipe.log_min_level; NULL: leave it */
-	bool log_to_run;       /* copy_logs_to_parent */
+	bool compare_items;     /* count: items */
+	const char *log_level;  /* of mlpipe.log_min_level; NULL: leave it */
+	bool log_to_run;        /* copy_logs_to_parent */
+	int64 monitor_interval; /* microseconds; 0: no samples */
 } ParallelConfig;
 
 /* The check() of the type. */

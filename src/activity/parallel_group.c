@@ -28,6 +28,7 @@
 #include "activity/parallel.h"
 #include "activity/parallel_columns.h"
 #include "activity/parallel_judge.h"
+#include "activity/parallel_monitor.h"
 #include "definition/catch.h"
 #include "engine/horizon.h"
 #include "engine/journal.h"
@@ -505,6 +506,7 @@ record(const ParallelWorker *worker, const BatchResult *results, int n)
 		if (results[i].final)
 			record_failed_items(worker, &results[i]);
 	}
+	monitor_write(worker->order.run_id, worker->order.no);
 	engine_mode_leave(&mode);
 }
 
@@ -570,6 +572,7 @@ count_ends(ParallelWorker *worker, const BatchResult *results, int n)
 {
 	int i;
 
+	monitor_forget_written();
 	for (i = 0; i < n; i++)
 	{
 		const BatchResult *result = &results[i];

@@ -30,6 +30,7 @@
 
 #include "activity/parallel.h"
 #include "activity/parallel_judge.h"
+#include "activity/parallel_monitor.h"
 #include "compat.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
@@ -80,6 +81,7 @@ static void leave(ParallelWorker *worker);
 static void wait_for_others(ParallelWorker *worker);
 static void run_shutdown(ParallelWorker *worker);
 static bool shutdown_transaction(ParallelWorker *worker);
+static bool write_samples(ParallelWorker *worker);
 static bool write_journal(ParallelWorker *worker);
 static void end_activity(ParallelWorker *worker);
 static void wait_for_retry(ParallelWorker *worker);
@@ -211,6 +213,7 @@ load(ParallelWorker *worker)
 	render_texts(worker);
 	if (worker->config->log_level != NULL)
 		set_log_level(worker->config->log_level);
+	monitor_start(worker->config->monitor_interval);
 	return false;
 }
 
@@ -505,6 +508,9 @@ leave(ParallelWorker *worker)
 		step_stop(worker->step))
 		wait_for_others(worker);
 	run_shutdown(worker);
+	if (monitor_has_samples())
+		(void) in_transaction(worker, write_samples);
+	monitor_stop();
 	last = step_leave(worker->step);
 	if (worker->gone)
 		step_remove(worker->order.run_id, worker->order.no);
@@ -561,6 +567,17 @@ shutdown_transaction(ParallelWorker *worker)
 	statement_run(worker->shutdown_text, NULL, &result);
 	journal_capture_stop();
 	return write_journal(worker);
+}
+
+static bool
+write_samples(ParallelWorker *worker)
+{
+	EngineMode mode;
+
+	engine_mode_enter(&mode);
+	monitor_write(worker->order.run_id, worker->order.no);
+	engine_mode_leave(&mode);
+	return false;
 }
 
 static bool

@@ -250,12 +250,26 @@ CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1 MB", "run": "SE
 SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
 SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\1": ...', 'g') AS message FROM mlpipe_logs WHERE run_id = :run ORDER BY at;
 
+-- Samples of what workers use, also from the middle of a mini-batch and from
+-- one that fails; by default not before ten minutes
+CREATE VIEW samples AS
+	SELECT name, count(*) >= 2 AS enough, min(value) >= CASE name WHEN 'worker_memory_bytes' THEN 100000 ELSE 0 END AS plausible,
+		count(*) = count(DISTINCT (step, at)) AS distinct_times, max(at) <= max(r.finished_at) AS in_time
+	FROM mlpipe_metrics m JOIN mlpipe_runs r USING (run_id)
+	WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) GROUP BY name ORDER BY name;
+CALL step('{"input": {"query": "SELECT 1 AS i"}, "retry_settings": {"max_retries": 0}, "resource_monitor_interval": 1, "run": "SELECT 1 / (i - 1) FROM mini_batch, pg_sleep(2.5) s"}');
+SELECT * FROM samples;
+SELECT count(DISTINCT m.step), bool_and(m.step = b.executor_pid) FROM mlpipe_metrics m JOIN mlpipe_batches b USING (run_id)
+WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
+CALL step('{"input": {"query": "SELECT 1"}, "resource_monitor_interval": 0, "run": "SELECT 1 FROM mini_batch, pg_sleep(1.1) s"}');
+SELECT * FROM samples;
+
 --
 -- Keys
 --
 SELECT path, message FROM problems('{}');
 SELECT path, message FROM problems('{"input": {"table": "a", "query": "SELECT 1"}, "run": "SELECT 1"}');
-SELECT path, message FROM problems('{"input": {"files": "*.csv"}, "run": "SELECT 1", "resource_monitor_interval": 5}');
+SELECT path, message FROM problems('{"input": {"files": "*.csv"}, "run": "SELECT 1", "resource_monitor_interval": -1}');
 SELECT path, message, hint FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "10"}');
 SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "0 rows"}');
 SELECT path, message FROM problems('{"input": {"table": "a"}, "run": "SELECT 1", "mini_batch_size": "10 sheep"}');
