@@ -74,6 +74,7 @@ static void hand_out_roots(Level *level, TimestampTz due_at);
 static void insert_variables(const RunInfo *run, const Scope *scope);
 static WorkOrder level_order(const Level *level, int place);
 static const ActivityDef *level_def(const Level *level, int place);
+static void counts_as(Level *level, int place);
 static void claimed(Level *level, int place);
 static Datum pack_edge(const GraphEdge *edge, int index);
 static int compare_edges(Datum a, Datum b, void *arg);
@@ -82,6 +83,7 @@ bool
 advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
 				  bool detached, NextActivity *next)
 {
+	const ActivityDef *def = &run->document->activities[row->activity_no];
 	Advance *advance;
 
 	wakeup_run_event(run->run_id);
@@ -89,7 +91,10 @@ advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
 		return detached_ended(run, row);
 	advance = advance_begin(run, next);
 	advance_activity(advance, row, end);
-	if (advance->failed_fast && !run->document->nested)
+
+	/* Before it was marked, all rows were locked: activities_lock(). */
+	if (end == END_FAILED && def->active && !run->document->nested &&
+		failure_stops_run(run, def))
 	{
 		bool ended;
 
@@ -123,7 +128,10 @@ advance_finish(Advance *advance)
 		container_body_ended(body);
 	}
 
-	/* It holds the guard of the run already, and stopping it wants that alone. */
+	/*
+	 * In a run with containers we hold the guard, and stopping wants that
+	 * alone; in others not all the rows that stopping locks first.
+	 */
 	if (advance->failed_fast && run_ask_stop(run_id, RUN_FAILED, NULL))
 		wakeup_scheduler(ERRAND_STOP);
 
@@ -185,7 +193,7 @@ advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 			level_def(&level, place)->active)
 			continue;
 		activity_set_inactive(advance->run->run_id, scope->first_no + place);
-		follow(&level, place, level_def(&level, place)->on_inactive);
+		counts_as(&level, place);
 	}
 	level_finish(&level);
 }
@@ -369,7 +377,7 @@ apply_status(Level *level, int place, ActivityStatus status)
 			follow(level, place, END_SKIPPED);
 			break;
 		case ACTIVITY_INACTIVE:
-			follow(level, place, level_def(level, place)->on_inactive);
+			counts_as(level, place);
 			break;
 		case ACTIVITY_WAITING:   /* for others */
 		case ACTIVITY_CANCELLED: /* it has started, or the run has stopped */
@@ -377,6 +385,18 @@ apply_status(Level *level, int place, ActivityStatus status)
 		case ACTIVITY_FAILED:
 			break;
 	}
+}
+
+/* An inactive activity whose turn it was. */
+static void
+counts_as(Level *level, int place)
+{
+	const ActivityDef *def = level_def(level, place);
+
+	follow(level, place, def->on_inactive);
+	if (def->on_inactive == END_FAILED &&
+		failure_stops_run(level->advance->run, def))
+		level->advance->failed_fast = true;
 }
 
 static void
@@ -520,10 +540,7 @@ compare_edges(Datum a, Datum b, void *arg)
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-/*
- * With fail_fast: does no activity depend on it by failed or completed?  One
- * that is inactive only counts as failed.
- */
+/* With fail_fast: does no activity depend on it by failed or completed? */
 bool
 failure_stops_run(const RunInfo *run, const ActivityDef *def)
 {
@@ -531,7 +548,7 @@ failure_stops_run(const RunInfo *run, const ActivityDef *def)
 	int place = activity_place(def);
 	int i;
 
-	if (!run->document->fail_fast || !def->active)
+	if (!run->document->fail_fast)
 		return false;
 	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 		if (graph->edges[graph->out_edges[i]].conditions & CONDITION_FAILED)
