@@ -105,6 +105,7 @@ ANALYZE mlpipe.run, mlpipe.activity_run;
 BEGIN;
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_sort = off;
 SELECT string_agg(trim(line), '; ') FROM plan('SELECT * FROM mlpipe_runs ORDER BY run_id DESC LIMIT 20') line WHERE line ~ '(Sort Key.*run_id| on run )';
 SELECT string_agg(trim(line), '; ') FROM plan('SELECT * FROM mlpipe_runs WHERE run_id = 1') line WHERE line ~ '( on run |run_id = 1)';
 SELECT string_agg(trim(line), '; ') FROM plan('SELECT * FROM mlpipe_activities WHERE run_id = 1') line WHERE line ~ '( on run | on activity_run a$)';
