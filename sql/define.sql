@@ -16,10 +16,10 @@ RETURNS jsonb LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'mlpipe_definition';
 COMMENT ON FUNCTION @extschema@.mlpipe_definition(text, integer) IS
 	'the document of a pipeline; of its default version where none is named';
 
-CREATE FUNCTION @extschema@.mlpipe_alter_pipeline(name text, default_version integer DEFAULT NULL, run_as regrole DEFAULT NULL, enabled boolean DEFAULT NULL)
+CREATE FUNCTION @extschema@.mlpipe_alter_pipeline(name text, default_version integer DEFAULT NULL, run_as regrole DEFAULT NULL, enabled boolean DEFAULT NULL, owner regrole DEFAULT NULL)
 RETURNS void LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_alter_pipeline';
-COMMENT ON FUNCTION @extschema@.mlpipe_alter_pipeline(text, integer, regrole, boolean) IS
-	'changes what is not null: the default version, the role that runs execute as, whether runs can be submitted';
+COMMENT ON FUNCTION @extschema@.mlpipe_alter_pipeline(text, integer, regrole, boolean, regrole) IS
+	'changes what is not null: the default version, the role that runs execute as, whether runs can be submitted, the owner';
 
 CREATE FUNCTION @extschema@.mlpipe_set_version_status(name text, version integer, status text)
 RETURNS void LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_set_version_status';

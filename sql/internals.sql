@@ -1,9 +1,7 @@
 -- What the views are made of ---------------------------------------------------
 --
 -- A view calls functions with the rights of the one who looks, so these are
--- open to everyone.  What they tell by themselves are numbers of runs,
--- activities and processes; names and contents come from the tables, through
--- the views, which ask mlpipe.may_see() about each run.
+-- open to everyone.  They tell a role nothing of runs that it may not see.
 
 CREATE FUNCTION mlpipe.executor_slots(
 	OUT pid integer, OUT role oid, OUT state text, OUT run_id bigint, OUT no integer,

@@ -31,6 +31,7 @@ CREATE TABLE mlpipe.pipeline (
 	name text COLLATE "C" NOT NULL,
 	owner regrole NOT NULL,
 	run_as regrole NOT NULL,
+	run_as_by regrole NOT NULL,			-- who set that: this role or the owner must be able to become it
 	default_version integer NOT NULL,
 	enabled boolean NOT NULL DEFAULT true,
 	created_at timestamptz NOT NULL DEFAULT now(),

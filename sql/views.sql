@@ -23,7 +23,9 @@ SELECT p.name AS pipeline,
 	mlpipe.status_text(last.status) AS last_status,
 	last.finished_at AS last_finished_at,
 	unfinished.queued AS runs_queued,
-	unfinished.in_progress AS runs_in_progress
+	unfinished.in_progress AS runs_in_progress,
+	(SELECT array_agg(g.grantee ORDER BY g.grantee::oid) FROM mlpipe.pipeline_grant g
+		WHERE g.pipeline_id = p.pipeline_id) AS granted_to
 FROM mlpipe.pipeline p
 LEFT JOIN LATERAL (
 	SELECT r.run_id, r.status, r.finished_at FROM mlpipe.run r

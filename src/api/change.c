@@ -40,6 +40,7 @@
 #include "api/parameters.h"
 #include "api/rights.h"
 #include "definition/value.h"
+#include "engine/role.h"
 #include "engine/run_cache.h"
 #include "engine/wakeup.h"
 #include "store/change_store.h"
@@ -389,6 +390,16 @@ static bool
 is_submittable(const PipelineRow *pipeline, const VersionRow *version,
 			   const Source *source)
 {
+	if (!role_is_lent(pipeline->run_as, pipeline->owner, pipeline->run_as_by))
+	{
+		ereport(
+			NOTICE,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg(
+				 "pipeline \"%s\" may not run as its role any more: no run is submitted for the change of table %s",
+				 pipeline->name, source->table_name)));
+		return false;
+	}
 	if (pipeline->enabled && version->status != VERSION_DISABLED)
 		return true;
 	ereport(

@@ -43,6 +43,7 @@ static int32 add_version(PipelineRow *pipeline, Jsonb *definition,
 static void save_pipeline(const PipelineRow *pipeline);
 static VersionRow *find_version(const PipelineRow *pipeline, int32 version);
 static void require_run_as(const PipelineRow *pipeline);
+static void set_owner(PipelineRow *pipeline, Oid role);
 static void set_run_as(PipelineRow *pipeline, Oid role);
 static void set_default_version(PipelineRow *pipeline, int32 version);
 static void require_role(Oid role);
@@ -272,7 +273,7 @@ raise_no_version(const char *name, int32 version)
 
 /*
  * mlpipe_alter_pipeline(name text, default_version integer, run_as regrole,
- * enabled boolean)
+ * enabled boolean, owner regrole)
  */
 PG_FUNCTION_INFO_V1(mlpipe_alter_pipeline);
 Datum
@@ -280,7 +281,9 @@ mlpipe_alter_pipeline(PG_FUNCTION_ARGS)
 {
 	PipelineRow *pipeline = lock_to_change(name_argument(fcinfo));
 
-	/* The role first: another version is then run as that one. */
+	/* The roles first: another version is then run as that one. */
+	if (!PG_ARGISNULL(4))
+		set_owner(pipeline, PG_GETARG_OID(4));
 	if (!PG_ARGISNULL(2))
 		set_run_as(pipeline, PG_GETARG_OID(2));
 	if (!PG_ARGISNULL(1))
@@ -326,11 +329,29 @@ lock_existing(const char *name)
 	return pipeline;
 }
 
+/* What ran as its owner goes on to do so. */
+static void
+set_owner(PipelineRow *pipeline, Oid role)
+{
+	bool ran_as_owner = pipeline->run_as == pipeline->owner;
+
+	require_role(role);
+	if (!role_may_be_set(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be able to SET ROLE \"%s\"",
+						GetUserNameFromId(role, false))));
+	pipeline->owner = role;
+	if (ran_as_owner)
+		set_run_as(pipeline, role);
+}
+
 static void
 set_run_as(PipelineRow *pipeline, Oid role)
 {
 	require_role(role);
 	pipeline->run_as = role;
+	pipeline->run_as_by = GetUserId();
 	require_run_as(pipeline);
 }
 

@@ -19,7 +19,9 @@
 
 #include "api/rights.h"
 #include "compat.h"
+#include "engine/role.h"
 #include "store/engine_mode.h"
+#include "store/watch_store.h"
 
 /* Answers of mlpipe.may_see(), kept while one statement runs. */
 typedef struct SeenKey
@@ -43,7 +45,6 @@ typedef struct SeenCache
 
 static bool is_granted(int32 pipeline_id);
 static Oid pipeline_owner(int32 pipeline_id);
-static bool sees_all(void);
 static SeenCache *seen_cache(FmgrInfo *flinfo);
 static bool cached_may_see(SeenCache *cache, const SeenKey *key);
 
@@ -91,6 +92,31 @@ pipeline_require_owner(const PipelineRow *pipeline)
 				 errmsg("must be owner of pipeline \"%s\"", pipeline->name)));
 }
 
+void
+pipeline_require_lent_role(const PipelineRow *pipeline)
+{
+	char *role = GetUserNameFromId(pipeline->run_as, true);
+
+	if (role == NULL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg(
+				 "the role that the pipeline runs as does not exist any more"),
+			 errhint(
+				 "Name another one: mlpipe_alter_pipeline(..., run_as => ...).")));
+	if (!role_is_lent(pipeline->run_as, pipeline->owner, pipeline->run_as_by))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("pipeline \"%s\" may not run as role \"%s\" any more",
+					pipeline->name, role),
+			 errdetail(
+				 "Neither its owner nor the one who set its run_as can SET ROLE to that role."),
+			 errhint(
+				 "Name another one: mlpipe_alter_pipeline(..., run_as => ...).")));
+}
+
 bool
 role_may_be_set(Oid role)
 {
@@ -108,7 +134,22 @@ run_may_use(int32 pipeline_id, Oid submitted_by)
 bool
 run_may_see(int32 pipeline_id, Oid submitted_by)
 {
-	return sees_all() || run_may_use(pipeline_id, submitted_by);
+	return user_sees_all() || run_may_use(pipeline_id, submitted_by);
+}
+
+bool
+run_id_may_see(int64 run_id)
+{
+	EngineMode saved;
+	RunLook look;
+	bool found;
+
+	if (user_sees_all())
+		return true;
+	engine_mode_enter(&saved);
+	found = run_look(run_id, &look);
+	engine_mode_leave(&saved);
+	return found && run_may_see(look.pipeline_id, look.submitted_by);
 }
 
 /* InvalidOid where there is no such pipeline: that nobody is a member of. */
@@ -125,8 +166,8 @@ pipeline_owner(int32 pipeline_id)
 }
 
 /* Superusers have the privileges of every role. */
-static bool
-sees_all(void)
+bool
+user_sees_all(void)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 }
@@ -164,7 +205,7 @@ seen_cache(FmgrInfo *flinfo)
 		return cache;
 	cache = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(SeenCache));
 	cache->user = GetUserId();
-	cache->sees_all = sees_all();
+	cache->sees_all = user_sees_all();
 	control.keysize = sizeof(SeenKey);
 	control.entrysize = sizeof(SeenEntry);
 	control.hcxt = flinfo->fn_mcxt;

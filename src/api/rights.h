@@ -23,6 +23,12 @@ extern void pipeline_require_use(const PipelineRow *pipeline);
 /* May the current user change it?  The owner's members and superusers may. */
 extern void pipeline_require_owner(const PipelineRow *pipeline);
 
+/*
+ * May its runs execute as its run_as still?  Whoever set that could become that
+ * role then, but memberships are revoked.
+ */
+extern void pipeline_require_lent_role(const PipelineRow *pipeline);
+
 /* Could the current user become this role with SET ROLE? */
 extern bool role_may_be_set(Oid role);
 
@@ -31,6 +37,15 @@ extern bool role_may_be_set(Oid role);
  * document had no name, so the run belongs to the one who submitted it.
  */
 extern bool run_may_use(int32 pipeline_id, Oid submitted_by);
+
+/*
+ * The same as run_may_see() of a run that is only known by its number: false
+ * also where there is none.
+ */
+extern bool run_id_may_see(int64 run_id);
+
+/* May the current user look at everything?  Members of pg_monitor may. */
+extern bool user_sees_all(void);
 
 /* run_may_use, or a member of pg_monitor, who may look at everything. */
 extern bool run_may_see(int32 pipeline_id, Oid submitted_by);

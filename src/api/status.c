@@ -3,9 +3,9 @@
  * status.c
  *	  What shared memory says, as rows for the views.
  *
- * These are internal functions; the views join them with the tables, and leave
- * out what the one who looks may not see.  Called by themselves they show
- * numbers of runs, activities and processes, and no names or contents.
+ * These are internal functions, which the views join with the tables.  A view
+ * calls them with the rights of the one who looks, so everybody may call them,
+ * and they themselves leave out what that one may not see.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,11 +17,13 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "api/rights.h"
 #include "engine/board.h"
 #include "mlpipe.h"
 #include "store/run_store.h"
@@ -48,6 +50,7 @@ typedef struct QueueCopy
 	QueuePlace *places; /* by run_id and no */
 } QueueCopy;
 
+static bool may_see_slot(const ExecutorSlot *slot);
 static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 static const char *slot_state_name(SlotState state);
 static const QueueCopy *queue_copy(FmgrInfo *flinfo);
@@ -89,9 +92,19 @@ mlpipe_executor_slots(PG_FUNCTION_ARGS)
 						!works || slot->nbatches == 0,
 						slot->since == 0};
 
-		put_row(fcinfo, values, nulls);
+		if (may_see_slot(slot))
+			put_row(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* One that does nothing shows to members of its role. */
+static bool
+may_see_slot(const ExecutorSlot *slot)
+{
+	if (slot->run_id != 0)
+		return run_id_may_see(slot->run_id);
+	return user_sees_all() || has_privs_of_role(GetUserId(), slot->role);
 }
 
 /* batches_in_hand(run_id, no, batch, attempt, pid, since) */
@@ -105,8 +118,11 @@ mlpipe_batches_in_hand(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (i = 0; i < count; i++)
-		for (batch = 0; slots[i].run_id != 0 && batch < slots[i].nbatches;
-			 batch++)
+	{
+		if (slots[i].run_id == 0 || slots[i].nbatches == 0 ||
+			!run_id_may_see(slots[i].run_id))
+			continue;
+		for (batch = 0; batch < slots[i].nbatches; batch++)
 		{
 			Datum values[] = {Int64GetDatum(slots[i].run_id),
 							  Int32GetDatum(slots[i].no),
@@ -118,6 +134,7 @@ mlpipe_batches_in_hand(PG_FUNCTION_ARGS)
 
 			put_row(fcinfo, values, nulls);
 		}
+	}
 	return (Datum) 0;
 }
 
@@ -133,9 +150,13 @@ mlpipe_work_of_run(PG_FUNCTION_ARGS)
 	int count;
 	BoardStep *steps = board_steps(MyDatabaseId, run_id, &count);
 	ExecutorSlot *slots;
+	int nslots;
 	int i;
 
 	InitMaterializedSRF(fcinfo, 0);
+	slots = board_slots(MyDatabaseId, run_id, &nslots);
+	if (count + nslots == 0 || !run_id_may_see(run_id))
+		return (Datum) 0;
 	for (i = 0; i < count; i++)
 	{
 		Datum values[] = {Int32GetDatum(steps[i].no),
@@ -151,8 +172,7 @@ mlpipe_work_of_run(PG_FUNCTION_ARGS)
 		put_row(fcinfo, values, nulls);
 	}
 
-	slots = board_slots(MyDatabaseId, run_id, &count);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < nslots; i++)
 	{
 		Datum values[8] = {Int32GetDatum(slots[i].no)};
 		bool nulls[8] = {false, true, true, true, true, true, false, false};
@@ -254,7 +274,7 @@ mlpipe_queue_position(PG_FUNCTION_ARGS)
 	place = copy->count == 0 ? NULL :
 							   bsearch(&key, copy->places, copy->count,
 									   sizeof(QueuePlace), compare_by_key);
-	if (place == NULL)
+	if (place == NULL || !run_id_may_see(key.order.run_id))
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(place->position);
 }

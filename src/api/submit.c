@@ -47,7 +47,6 @@ static Jsonb *object_argument(FunctionCallInfo fcinfo, int argument,
 static char *check_key(char *key);
 static void common_arguments(FunctionCallInfo fcinfo, int first,
 							 RunRequest *request);
-static void require_database_role(Oid role);
 static Jsonb *manual_trigger(void);
 
 /*
@@ -92,7 +91,7 @@ submit_prepare(RunRequest *request, const char *name, int32 number,
 	request->submitted_by = GetUserId();
 	request->parameters = parameters_check(request->document, parameters,
 										   pipeline->run_as);
-	require_database_role(request->run_as);
+	pipeline_require_lent_role(pipeline);
 	if (request->document->if_running == IF_RUNNING_ERROR)
 		refuse_while_running(pipeline, request->document);
 }
@@ -124,7 +123,6 @@ mlpipe_submit_document(PG_FUNCTION_ARGS)
 														  "parameters"),
 										  request.run_as);
 	common_arguments(fcinfo, 2, &request);
-	require_database_role(request.run_as);
 
 	engine_mode_enter(&mode);
 	if (request.idempotency_key != NULL)
@@ -296,23 +294,6 @@ common_arguments(FunctionCallInfo fcinfo, int first, RunRequest *request)
 			request->not_before = not_before;
 	}
 	request->trigger = manual_trigger();
-}
-
-/*
- * A role that does not exist any more can only be told here; one that may not
- * connect may be allowed to before the run starts, so that fails the run.
- */
-static void
-require_database_role(Oid role)
-{
-	if (GetUserNameFromId(role, true) == NULL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg(
-				 "the role that the pipeline runs as does not exist any more"),
-			 errhint(
-				 "Name another one: mlpipe_alter_pipeline(..., run_as => ...).")));
 }
 
 static Jsonb *

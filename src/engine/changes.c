@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "engine/create.h"
+#include "engine/role.h"
 #include "engine/run_cache.h"
 #include "engine/scheduler.h"
 #include "store/change_store.h"
@@ -68,14 +69,18 @@ turn_into_run(void *arg)
 	engine_mode_leave(&mode);
 }
 
-/* Changes for a pipeline that was dropped or disabled since go nowhere. */
+/*
+ * Changes for a pipeline that was dropped or disabled since go nowhere, nor do
+ * those for one that may not execute as its role any more.
+ */
 static bool
 needs_run(const ChangeGroup *group)
 {
 	EngineMode mode;
 	bool awaited;
 
-	if (!group->wanted)
+	if (!group->wanted ||
+		!role_is_lent(group->run_as, group->owner, group->run_as_by))
 		return false;
 	engine_mode_enter(&mode);
 	awaited = change_is_awaited(group);

@@ -48,6 +48,12 @@ role_problem(Oid role)
 }
 
 bool
+role_is_lent(Oid role, Oid owner, Oid lender)
+{
+	return may_set_role(owner, role) || may_set_role(lender, role);
+}
+
+bool
 role_is_still_allowed(void)
 {
 	if (!may_have_changed)

@@ -11,6 +11,12 @@
 /* What the server would refuse; NULL where nothing.  In a transaction. */
 extern char *role_problem(Oid role);
 
+/*
+ * May runs execute as this role?  For as long as the owner of their pipeline,
+ * or the one who set its run_as, can become it with SET ROLE.
+ */
+extern bool role_is_lent(Oid role, Oid owner, Oid lender);
+
 /* Executor, when it has connected: notices changes from now on. */
 extern void role_watch(void);
 

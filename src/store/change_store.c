@@ -68,9 +68,9 @@ changes_grouped(void)
 		" (array_agg(c.trigger ORDER BY c.change_id))[1],"
 		" (array_agg(c.submitted_by::oid ORDER BY c.change_id))[1],"
 		" min(c.at + c.debounce) FILTER (WHERE c.debounce > '0'),"
-		" array_agg(c.change_id)"
+		" array_agg(c.change_id), p.owner::oid, p.run_as_by::oid"
 		" FROM mlpipe.source_change c LEFT JOIN mlpipe.pipeline p USING (pipeline_id)"
-		" GROUP BY c.pipeline_id, c.trigger_oid, p.run_as, p.enabled, p.dropped_at"
+		" GROUP BY c.pipeline_id, c.trigger_oid, p.pipeline_id"
 		" ORDER BY min(c.change_id)",
 		0, NULL);
 	rows = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
@@ -101,6 +101,8 @@ read_group(uint64 row)
 	group->submitted_by = column_oid(row, 8);
 	group->not_before = column_int64(row, 9);
 	group->change_ids = SPI_datumTransfer(column_datum(row, 10), false, -1);
+	group->owner = column_oid(row, 11);
+	group->run_as_by = column_oid(row, 12);
 	return group;
 }
 

@@ -35,6 +35,8 @@ typedef struct ChangeGroup
 	int32 pipeline_id;
 	Oid trigger_oid;
 	Oid run_as;
+	Oid run_as_by;
+	Oid owner;
 	bool wanted;      /* its pipeline is there and enabled */
 	int64 version_id; /* of the latest, like the parameters */
 	Jsonb *parameters;

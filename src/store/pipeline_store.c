@@ -20,7 +20,7 @@
 
 #define PIPELINE_COLUMNS                                                \
 	"pipeline_id, name, owner::pg_catalog.oid, run_as::pg_catalog.oid," \
-	" default_version, enabled"
+	" default_version, enabled, run_as_by::pg_catalog.oid"
 
 #define VERSION_COLUMNS "version_id, version, status, definition"
 
@@ -109,6 +109,7 @@ read_pipeline(void)
 	row->run_as = column_oid(0, 4);
 	row->default_version = column_int32(0, 5);
 	row->enabled = column_bool(0, 6);
+	row->run_as_by = column_oid(0, 7);
 	return row;
 }
 
@@ -123,8 +124,8 @@ pipeline_insert(const char *name, Oid owner)
 	store_begin();
 	plan_keep(
 		&plan,
-		"INSERT INTO mlpipe.pipeline (name, owner, run_as, default_version)"
-		" VALUES ($1, $2, $2, 1)"
+		"INSERT INTO mlpipe.pipeline (name, owner, run_as, run_as_by, default_version)"
+		" VALUES ($1, $2, $2, $2, 1)"
 		" ON CONFLICT (name) WHERE dropped_at IS NULL DO NOTHING"
 		" RETURNING pipeline_id",
 		lengthof(types), types);
@@ -138,16 +139,19 @@ void
 pipeline_update(const PipelineRow *pipeline)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID, INT4OID, BOOLOID};
+	Oid types[] = {INT4OID, OIDOID, INT4OID, BOOLOID, OIDOID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline->pipeline_id),
 					  ObjectIdGetDatum(pipeline->run_as),
 					  Int32GetDatum(pipeline->default_version),
-					  BoolGetDatum(pipeline->enabled)};
+					  BoolGetDatum(pipeline->enabled),
+					  ObjectIdGetDatum(pipeline->owner),
+					  ObjectIdGetDatum(pipeline->run_as_by)};
 
 	store_begin();
 	plan_keep(&plan,
 			  "UPDATE mlpipe.pipeline"
-			  " SET run_as = $2, default_version = $3, enabled = $4"
+			  " SET run_as = $2, default_version = $3, enabled = $4,"
+			  " owner = $5, run_as_by = $6"
 			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);

@@ -20,6 +20,7 @@ typedef struct PipelineRow
 	char *name;
 	Oid owner;
 	Oid run_as;
+	Oid run_as_by; /* who set it */
 	int32 default_version;
 	bool enabled;
 } PipelineRow;

@@ -729,7 +729,7 @@ runs_purge(TimestampTz finished_before, int limit, Oid only_visible_to)
 		"WITH gone AS MATERIALIZED (DELETE FROM mlpipe.run WHERE run_id = ANY (ARRAY("
 		"SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND ($3 = 0 OR pg_has_role($3,"
 		" coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
-		" r.submitted_by::oid), 'MEMBER'))"
+		" r.submitted_by::oid), 'USAGE'))"
 		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id)," PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(
 			scope) ", " PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", " PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", " PURGE_TABLE(metric) ","
 																																				" version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
