@@ -219,7 +219,10 @@ reader_integer(JsonReader *reader, const char *key, int64 fallback, int64 min,
 		return fallback;
 	}
 	number = number_value(value);
-	if (number != floor(number) || number < min || number > max)
+
+	/* As a double the largest int64 is one that does not fit. */
+	if (number != floor(number) || number < min || number > max ||
+		!FLOAT8_FITS_IN_INT64(number))
 	{
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 					NULL,
@@ -229,6 +232,12 @@ reader_integer(JsonReader *reader, const char *key, int64 fallback, int64 min,
 		return fallback;
 	}
 	return (int64) number;
+}
+
+int
+reader_int(JsonReader *reader, const char *key, int fallback, int min, int max)
+{
+	return (int) reader_integer(reader, key, fallback, min, max);
 }
 
 double

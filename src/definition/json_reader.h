@@ -48,6 +48,8 @@ extern char *reader_text(JsonReader *reader, const char *key, bool required);
 extern bool reader_bool(JsonReader *reader, const char *key, bool fallback);
 extern int64 reader_integer(JsonReader *reader, const char *key,
 							int64 fallback, int64 min, int64 max);
+extern int reader_int(JsonReader *reader, const char *key, int fallback,
+					  int min, int max);
 extern double reader_number(JsonReader *reader, const char *key,
 							double fallback, double min, double max);
 

@@ -138,6 +138,8 @@ CALL try('DELETE FROM mini_batch');
 CALL try('SELECT * FROM parallel_test.mini_batch');
 CALL try('SELECT filter FROM mini_batch');
 \set VERBOSITY default
+-- one more than fits into an int64, which as a double looks like the limit
+SELECT message FROM problems('{"input": {"table": "t"}, "run": "SELECT 1", "error_threshold": 9223372036854775808}');
 -- one statement that reads or changes rows
 SELECT message FROM problems('{"input": {"table": "t"}, "run": "SELECT 1; SELECT 2"}');
 SELECT message, hint FROM problems('{"input": {"table": "t"}, "run": "VACUUM"}');
