@@ -21,7 +21,7 @@
 #include "definition/value.h"
 
 #define VALUE_COLUMN    "value"
-#define MAX_VALUE_BYTES (16 * 1024 * 1024)
+#define MAX_VALUE_BYTES ((int64) 16 * 1024 * 1024)
 
 typedef struct ParseTrial
 {

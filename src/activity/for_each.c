@@ -57,13 +57,12 @@ check_for_each(JsonReader *reader, ActivityDef *def,
 	bool sequential = reader_bool(reader, "sequential", false);
 
 	items_check(reader, scope, &config->items);
-	config->batch_count = reader_integer(reader, "batch_count",
-										 DEFAULT_BATCH_COUNT, 1,
-										 MAX_BATCH_COUNT);
+	config->batch_count = reader_int(reader, "batch_count",
+									 DEFAULT_BATCH_COUNT, 1, MAX_BATCH_COUNT);
 	if (sequential)
 		config->batch_count = 1;
-	config->max_failures = reader_integer(reader, "max_failures", -1, 0,
-										  LOOP_ANY_FAILURES - 1);
+	config->max_failures = reader_int(reader, "max_failures", -1, 0,
+									  LOOP_ANY_FAILURES - 1);
 	config->has_break = reader_has(reader, "break");
 	config->collect = -1;
 	check_body(reader, def, scope, config);

@@ -13,7 +13,7 @@
 #include "definition/value.h"
 
 #define MAX_ITEMS      1000000
-#define MAX_ITEM_BYTES (128 * 1024 * 1024)
+#define MAX_ITEM_BYTES ((int64) 128 * 1024 * 1024)
 
 static void check_query(JsonReader *reader, const TemplateScope *scope,
 						ItemsConfig *config);

@@ -15,7 +15,7 @@
 #include "activity/output.h"
 
 #define MAX_ROWS  5000
-#define MAX_BYTES (4 * 1024 * 1024)
+#define MAX_BYTES ((int64) 4 * 1024 * 1024)
 
 typedef struct LookupConfig
 {
@@ -82,7 +82,8 @@ first_row_output(JsonReceiver *receiver)
 	if (first == NULL && receiver->rows > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("first row of a lookup has more than %d bytes",
+				 errmsg("first row of a lookup has more than " INT64_FORMAT
+						" bytes",
 						MAX_BYTES)));
 	output_begin(&output);
 	output_json(&output, "first_row",

@@ -100,9 +100,9 @@ extern char *parallel_input_query(ActivityCall *call);
 
 /*
  * Where a crash has taken the staged rows of partitions, stages them again, if
- * no other worker has done it yet; in a transaction.  Changes *split.
+ * no other worker has done it yet; in a transaction.  Changes *row.
  */
-extern void parallel_restage(ActivityCall *call, StepRow *split);
+extern void parallel_restage(ActivityCall *call, StepRow *row);
 
 /*
  * parallel_snapshot.c
@@ -163,7 +163,7 @@ typedef struct InputName
 extern void batch_input_name(Oid relation, InputName *name);
 
 /* The rows that it returned, or else affected. */
-extern int64 batch_plan_run(CachedPlanSource *plan);
+extern int64 batch_plan_run(CachedPlanSource *source);
 
 /*
  * parallel_target.c

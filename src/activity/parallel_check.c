@@ -222,12 +222,11 @@ parse_run(void *arg)
 static void
 read_workers(ParallelConfig *config, JsonReader *reader)
 {
-	config->max_workers = reader_integer(reader,
-										 "max_concurrency_per_instance",
-										 count_cores(), 1,
-										 MAX_WORKERS_PER_INSTANCE);
-	config->max_workers *= reader_integer(reader, "instance_count", 1, 1,
-										  MAX_INSTANCES);
+	config->max_workers = reader_int(reader, "max_concurrency_per_instance",
+									 count_cores(), 1,
+									 MAX_WORKERS_PER_INSTANCE);
+	config->max_workers *= reader_int(reader, "instance_count", 1, 1,
+									  MAX_INSTANCES);
 }
 
 static int
@@ -259,8 +258,8 @@ read_retry_settings(ParallelConfig *config, JsonReader *reader)
 	config->batch_timeout = DEFAULT_TIMEOUT * USECS_PER_SEC;
 	if (settings == NULL)
 		return;
-	config->max_retries = reader_integer(settings, "max_retries",
-										 DEFAULT_MAX_RETRIES, 0, MAX_RETRIES);
+	config->max_retries = reader_int(settings, "max_retries",
+									 DEFAULT_MAX_RETRIES, 0, MAX_RETRIES);
 	config->batch_timeout = read_seconds(settings, "timeout", DEFAULT_TIMEOUT);
 	reader_close(settings);
 }
@@ -270,14 +269,13 @@ read_thresholds(ParallelConfig *config, JsonReader *reader)
 {
 	static const char *const words[] = {"items", "none"};
 
-	config->thresholds.batches = reader_integer(reader,
-												"mini_batch_error_threshold",
-												-1, -1, PG_INT32_MAX);
+	config->thresholds.batches = reader_int(reader,
+											"mini_batch_error_threshold", -1,
+											-1, PG_INT32_MAX);
 	config->thresholds.items = reader_integer(reader, "error_threshold", -1,
 											  -1, PG_INT64_MAX);
-	config->thresholds.percent = reader_integer(reader,
-												"allowed_failed_percent", 100,
-												0, 100);
+	config->thresholds.percent = reader_int(reader, "allowed_failed_percent",
+											100, 0, 100);
 	config->compare_items = reader_choice(reader, "count", words,
 										  lengthof(words),
 										  config->partition_keys != NIL) == 0;

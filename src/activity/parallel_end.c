@@ -49,7 +49,8 @@ static bool try_again(Ending *ending, int64 *pause);
 static StepEnd end_failed(Ending *ending);
 static StepEnd end_succeeded(Ending *ending);
 static void clean_up(const Ending *ending, bool cancel_rest);
-static void log_summary(const Ending *ending, const Jsonb *summary);
+static void log_tolerated(const Ending *ending);
+static void log_to_run(const Ending *ending, const char *outcome);
 static void push_pair(JsonbParseState **state, char *key, Numeric number);
 static Numeric rounded(double number, int digits);
 
@@ -193,8 +194,7 @@ static StepEnd
 end_failed(Ending *ending)
 {
 	clean_up(ending, true);
-	if (ending->config->log_to_run)
-		log_summary(ending, NULL);
+	log_to_run(ending, psprintf(" failed: %s", ending->failure->message));
 	return activity_fail(ending->run, ending->no, ending->activity.attempt,
 						 ending->failure, false, NULL) ?
 		STEP_ENDED_RUN :
@@ -210,7 +210,11 @@ end_succeeded(Ending *ending)
 	Jsonb *summary = parallel_summary(ending->split.batches, totals, seconds);
 
 	clean_up(ending, false);
-	log_summary(ending, summary);
+	log_tolerated(ending);
+	log_to_run(ending,
+			   psprintf(": %s",
+						JsonbToCString(NULL, &summary->root,
+									   VARSIZE(summary))));
 	return activity_succeed(ending->run, ending->no, ending->activity.attempt,
 							summary, totals->items, totals->items_done, NULL) ?
 		STEP_ENDED_RUN :
@@ -233,32 +237,32 @@ clean_up(const Ending *ending, bool cancel_rest)
 
 /* Failures that were tolerated are said out loud. */
 static void
-log_summary(const Ending *ending, const Jsonb *summary)
+log_tolerated(const Ending *ending)
 {
-	const char *name = run_activity(ending->run, ending->no)->name;
 	EngineMode mode;
-	char *text;
 
+	if (ending->totals.failed == 0)
+		return;
 	engine_mode_enter(&mode);
-	if (summary != NULL && ending->totals.failed > 0)
-		step_log(
-			ending->run_id, ending->no, "warning",
-			psprintf(
-				"%d of %d mini-batches failed, which the thresholds tolerate",
-				ending->totals.failed, ending->split.batches));
-	if (ending->config->log_to_run)
-	{
-		if (summary != NULL)
-			text = psprintf("activity \"%s\": %s", name,
-							JsonbToCString(NULL,
-										   unconstify(JsonbContainer *,
-													  &summary->root),
-										   VARSIZE(summary)));
-		else
-			text = psprintf("activity \"%s\" failed: %s", name,
-							ending->failure->message);
-		step_log(ending->run_id, -1, "info", text);
-	}
+	step_log(
+		ending->run_id, ending->no, "warning",
+		psprintf("%d of %d mini-batches failed, which the thresholds tolerate",
+				 ending->totals.failed, ending->split.batches));
+	engine_mode_leave(&mode);
+}
+
+/* In the run's log, where the step's document asks for that. */
+static void
+log_to_run(const Ending *ending, const char *outcome)
+{
+	EngineMode mode;
+
+	if (!ending->config->log_to_run)
+		return;
+	engine_mode_enter(&mode);
+	step_log(ending->run_id, -1, "info",
+			 psprintf("activity \"%s\"%s",
+					  run_activity(ending->run, ending->no)->name, outcome));
 	engine_mode_leave(&mode);
 }
 

@@ -473,12 +473,11 @@ count_items(BatchResult *result, CurrentBatch *batch)
 
 	if (result->succeeded)
 		return;
-	if (batch->items >= 0)
+	if (batch->items >= 0 ||
+		(result->final && catch_errors(count_items_of, batch, &message)))
 		result->items_in = batch->items;
-	else if (!result->final || !catch_errors(count_items_of, batch, &message))
-		result->items_in = batch->items_read;
 	else
-		result->items_in = batch->items;
+		result->items_in = batch->items_read;
 }
 
 static void

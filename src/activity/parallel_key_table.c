@@ -22,7 +22,8 @@ key_table_columns(TupleDesc rows, const BatchKeys *keys)
 	int i;
 
 	for (i = 0; i < keys->n; i++)
-		TupleDescCopyEntry(columns, i + 1, rows, keys->keys[i].column);
+		TupleDescCopyEntry(columns, (AttrNumber) (i + 1), rows,
+						   keys->keys[i].column);
 	return columns;
 }
 

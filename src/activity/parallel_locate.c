@@ -117,7 +117,7 @@ read_entry(ParallelWorker *worker, int32 number, int size)
 	if (number >= worker->first_boundary + worker->nboundaries)
 		elog(ERROR, "boundary %d of the step is missing", number);
 	return VARDATA_ANY(worker->boundaries) +
-		(number - worker->first_boundary) * size;
+		(Size) (number - worker->first_boundary) * size;
 }
 
 static void

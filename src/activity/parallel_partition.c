@@ -81,10 +81,13 @@ partition_read(const char *entry, Partition *partition)
 	uint64 items;
 
 	boundary_read(entry, &partition->begin);
-	boundary_read(entry + BOUNDARY_SIZE, &partition->end);
-	memcpy(&items, entry + 2 * BOUNDARY_SIZE, sizeof(items));
+	entry += BOUNDARY_SIZE;
+	boundary_read(entry, &partition->end);
+	entry += BOUNDARY_SIZE;
+	memcpy(&items, entry, sizeof(items));
 	partition->items = (int64) pg_ntoh64(items);
-	boundary_read(entry + 2 * BOUNDARY_SIZE + sizeof(items), &partition->keys);
+	entry += sizeof(items);
+	boundary_read(entry, &partition->keys);
 }
 
 void

@@ -103,7 +103,7 @@ read_partitions(const StepRow *split, PartitionList *list)
 	{
 		Partition *partition = partition_add(list);
 
-		partition_read(VARDATA_ANY(boundaries) + i * PARTITION_SIZE,
+		partition_read(VARDATA_ANY(boundaries) + (Size) i * PARTITION_SIZE,
 					   partition);
 		partition->items = 0;
 		ItemPointerSet(&partition->begin, 0, FirstOffsetNumber);

@@ -115,7 +115,6 @@ rewrite_node(Node *node, void *arg)
 			return rewrite_statement(node, rewrite);
 		case T_LockingClause:
 			/* The names there are aliases. */
-			return false;
 		case T_RangeTableSample:
 			/* One of ours, or a sample of another table. */
 			return false;

@@ -482,7 +482,7 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 			Group *group = group_of(&table, row);
 
 			note_row(group, row);
-			numbers[i++] = row->expected ? -1 : group - table.groups;
+			numbers[i++] = row->expected ? -1 : (int) (group - table.groups);
 		}
 
 	for (g = 0; g < table.n; g++)
@@ -652,6 +652,7 @@ static Partition *
 partition_of(Scatter *scatter, GroupTable *table, int g)
 {
 	Group *group = &table->groups[g];
+	Size first = (Size) g * scatter->keys->n;
 	Partition *partition;
 	MemoryContext previous;
 
@@ -665,8 +666,8 @@ partition_of(Scatter *scatter, GroupTable *table, int g)
 	partition = partition_add(scatter->partitions);
 	memset(partition, 0, sizeof(*partition));
 	MemoryContextSwitchTo(previous);
-	key_table_add(scatter->key_table, &table->values[g * scatter->keys->n],
-				  &table->nulls[g * scatter->keys->n], &partition->keys);
+	key_table_add(scatter->key_table, &table->values[first],
+				  &table->nulls[first], &partition->keys);
 	return partition;
 }
 
@@ -707,8 +708,8 @@ group_table_grow(GroupTable *table)
 	{
 		table->room = 64;
 		table->groups = palloc(table->room * sizeof(Group));
-		table->values = palloc(table->room * nkeys * sizeof(Datum));
-		table->nulls = palloc(table->room * nkeys * sizeof(bool));
+		table->values = palloc((Size) table->room * nkeys * sizeof(Datum));
+		table->nulls = palloc((Size) table->room * nkeys * sizeof(bool));
 		return;
 	}
 	table->room *= 2;

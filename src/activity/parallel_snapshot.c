@@ -14,7 +14,7 @@
 #include "store/engine_mode.h"
 
 static Snapshot copy_snapshot(Snapshot restored);
-static TransactionId *copy_xids(const TransactionId *xids, int count);
+static TransactionId *copy_xids(const TransactionId *xids, uint32 count);
 
 bytea *
 parallel_keep_snapshot(int64 run_id, int32 no)
@@ -65,7 +65,7 @@ copy_snapshot(Snapshot restored)
 }
 
 static TransactionId *
-copy_xids(const TransactionId *xids, int count)
+copy_xids(const TransactionId *xids, uint32 count)
 {
 	TransactionId *copy;
 

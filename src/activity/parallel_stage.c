@@ -93,7 +93,7 @@ static void stage_query(StageReceiver *stage, const char *query, Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static void start_scatter(StageReceiver *stage, TupleDesc rows);
 static void expect_partitions(StageReceiver *stage);
-static bool stage_receive(TupleTableSlot *slot, DestReceiver *self);
+static bool stage_receive(TupleTableSlot *row, DestReceiver *self);
 static void stage_flush(StageReceiver *stage);
 static void add_to_partition(StageReceiver *stage, int i);
 static bool same_partition(BatchKeys *keys, TupleTableSlot *a,

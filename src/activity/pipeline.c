@@ -46,7 +46,7 @@ check_pipeline(JsonReader *reader, ActivityDef *def,
 
 	config->name = config_template(reader, "pipeline", TEMPLATE_TEXT, scope,
 								   true);
-	config->version = reader_integer(reader, "version", 0, 1, PG_INT32_MAX);
+	config->version = reader_int(reader, "version", 0, 1, PG_INT32_MAX);
 	config->waits = reader_bool(reader, "wait_on_completion", true);
 	if (parameters != NULL)
 	{

@@ -19,7 +19,7 @@
 
 /* What the output keeps of the last statement's rows. */
 #define MAX_KEPT_ROWS  1000
-#define MAX_KEPT_BYTES (1024 * 1024)
+#define MAX_KEPT_BYTES ((int64) 1024 * 1024)
 
 static void *check_sql(JsonReader *reader, ActivityDef *def,
 					   const TemplateScope *scope);

@@ -45,11 +45,12 @@ static void write_page(StagePages *pages, bool is_last);
 void
 stage_pages_begin(StagePages *pages, Relation relation)
 {
+	char *room = palloc(BLCKSZ + PAGE_ALIGNMENT);
+
 	memset(pages, 0, sizeof(*pages));
 	pages->relation = relation;
 	HeapTupleHeaderSetXmin(&pages->header, GetCurrentTransactionId());
-	pages->page = (char *) TYPEALIGN(PAGE_ALIGNMENT,
-									 palloc(BLCKSZ + PAGE_ALIGNMENT));
+	pages->page = room + (TYPEALIGN(PAGE_ALIGNMENT, room) - (uintptr_t) room);
 	pages->block = RelationGetNumberOfBlocks(relation);
 	if (pages->block != 0)
 		elog(ERROR, "table \"%s\" is not empty",

@@ -47,8 +47,7 @@ check_until(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	if (def->timeout == 0)
 		def->timeout = DEFAULT_TIMEOUT;
 	config->interval = reader_duration(reader, "interval", 0);
-	config->max_rounds = reader_integer(reader, "max_rounds", 0, 1,
-										PG_INT32_MAX);
+	config->max_rounds = reader_int(reader, "max_rounds", 0, 1, PG_INT32_MAX);
 	config->fail_on_error = reader_bool(reader, "fail_on_error", false);
 	config->body = document_parse_body(reader, NULL, "activities", def, scope,
 									   NULL, &until_check.kind);

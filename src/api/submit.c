@@ -35,7 +35,7 @@
 
 static void require_can_run(void);
 static PipelineRow *find_pipeline(const char *name);
-static VersionRow *find_version(const PipelineRow *pipeline, int32 version);
+static VersionRow *find_version(const PipelineRow *pipeline, int32 number);
 static void require_valid(const PipelineRow *pipeline,
 						  const Document *document);
 static void refuse_while_running(const PipelineRow *pipeline,

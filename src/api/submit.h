@@ -10,13 +10,13 @@
 
 #include "engine/create.h"
 
-/*
- * Fills what a run of that pipeline is, with the current user's rights, and
- * checks it all.
- */
 #define DEFAULT_VERSION PG_INT32_MIN
 
-extern void submit_prepare(RunRequest *request, const char *pipeline,
-						   int32 version, Jsonb *parameters);
+/*
+ * Fills what a run of that version of a pipeline is, with the current user's
+ * rights, and checks it all.
+ */
+extern void submit_prepare(RunRequest *request, const char *name, int32 number,
+						   Jsonb *parameters);
 
 #endif /* MLPIPE_SUBMIT_H */

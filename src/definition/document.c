@@ -83,8 +83,8 @@ parse_own_keys(DocumentParse *parse)
 	document->description = reader_text(root, "description", false);
 	document->parameters = document_parse_declared(root, "parameters");
 	document->variables = document_parse_declared(root, "variables");
-	document->concurrency = reader_integer(root, "concurrency", 0, 1,
-										   PG_INT32_MAX);
+	document->concurrency = reader_int(root, "concurrency", 0, 1,
+									   PG_INT32_MAX);
 	document->if_running = reader_choice(root, "if_running", if_running,
 										 lengthof(if_running),
 										 IF_RUNNING_QUEUE);

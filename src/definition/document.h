@@ -175,7 +175,7 @@ extern const ActivityList *document_parse_body(
 	const TemplateScope *scope, const char *label, const ActivityKind *check);
 
 /* Parameters, variables; a list of DeclaredValue * from the object at key. */
-extern List *document_parse_declared(JsonReader *reader, const char *key);
+extern List *document_parse_declared(JsonReader *parent, const char *key);
 
 /*
  * The document as it is stored: types of parameters and variables that are not

@@ -144,8 +144,8 @@ parse_common(JsonReader *reader, ActivityDef *def)
 
 	(void) reader_text(reader, "description", false);
 	(void) reader_value(reader, "tags");
-	def->priority = reader_integer(reader, "priority", 0, PG_INT32_MIN,
-								   PG_INT32_MAX);
+	def->priority = reader_int(reader, "priority", 0, PG_INT32_MIN,
+							   PG_INT32_MAX);
 	def->timeout = reader_duration(reader, "timeout", 0);
 	def->rerun_always = reader_choice(reader, "on_rerun", on_rerun,
 									  lengthof(on_rerun), 0) == 1;
@@ -167,8 +167,8 @@ parse_retry(JsonReader *reader, ActivityDef *def)
 	if (!reader_has(retry, "max_retries"))
 		problem_add(retry->problems, PROBLEM_ERROR,
 					reader_path(retry, "max_retries"), NULL, "is missing");
-	def->retry.max_retries = reader_integer(retry, "max_retries", 0, 0,
-											MAX_RETRIES);
+	def->retry.max_retries = reader_int(retry, "max_retries", 0, 0,
+										MAX_RETRIES);
 	def->retry.interval = reader_duration(retry, "interval",
 										  DEFAULT_RETRY_INTERVAL);
 	def->retry.backoff = reader_number(retry, "backoff", 1.0, 1.0,

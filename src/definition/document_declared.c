@@ -62,6 +62,7 @@ parse_declared(JsonReader *section, const char *name, JsonbValue *json)
 	JsonReader *reader = reader_open(section->problems, json,
 									 reader_path(section, name));
 
+	Assert(name != NULL);
 	declared->name = pstrdup(name);
 	declared->type = TEXTOID;
 	declared->typmod = -1;

@@ -74,6 +74,7 @@ problem_raise(const ProblemList *list)
 		appendStringInfoString(&detail, problem_text(problem));
 	}
 
+	Assert(first != NULL);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s", problem_text(first)), errdetail("%s", detail.data),

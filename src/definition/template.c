@@ -147,9 +147,8 @@ cut_filter(char *inside)
 	{
 		if (*c == '"')
 			quoted = !quoted;
-		else if (quoted && *c == '\\' && c[1] != '\0')
-			c++;
-		else if (!quoted && c[0] == '|' && c[1] == '|')
+		else if ((quoted && c[0] == '\\' && c[1] != '\0') ||
+				 (!quoted && c[0] == '|' && c[1] == '|'))
 			c++;
 		else if (!quoted && *c == '|')
 		{

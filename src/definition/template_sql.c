@@ -209,8 +209,7 @@ append_identifier(StringInfo sql, const Placeholder *placeholder,
 
 	for (;;)
 	{
-		char *dot = strchr(part, '.');
-		int length = dot ? dot - part : (int) strlen(part);
+		int length = (int) strcspn(part, ".");
 
 		if (length == 0)
 			ereport(
@@ -223,10 +222,10 @@ append_identifier(StringInfo sql, const Placeholder *placeholder,
 		for (const char *c = part; c < part + length; c++)
 			appendStringInfo(sql, *c == '"' ? "\"\"" : "%c", *c);
 		appendStringInfoChar(sql, '"');
-		if (dot == NULL)
+		if (part[length] == '\0')
 			return;
 		appendStringInfoChar(sql, '.');
-		part = dot + 1;
+		part += length + 1;
 	}
 }
 

@@ -292,10 +292,10 @@ put_edge(StringInfo svg, const Layout *layout, const GraphEdge *edge, double x,
 	appendStringInfo(
 		svg,
 		"<path class=\"e%s\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" marker-end=\"url(#arrow)\"/>\n",
-		condition != NULL ? " d" : "", x1, y1, x1, y1 + ROW_GAP / 2, x2,
-		y2 - ROW_GAP / 2, x2, y2);
+		condition != NULL ? " d" : "", x1, y1, x1, y1 + ROW_GAP / 2.0, x2,
+		y2 - ROW_GAP / 2.0, x2, y2);
 	if (condition != NULL)
-		put_text(svg, (x1 + 3 * x2) / 4, y2 - ROW_GAP / 4, "k", condition);
+		put_text(svg, (x1 + 3 * x2) / 4, y2 - ROW_GAP / 4.0, "k", condition);
 }
 
 static void

@@ -56,7 +56,7 @@ static void process_utility(PlannedStmt *statement, const char *text,
 							QueryCompletion *completion);
 static bool drops_extension(Node *statement);
 static void stop_database(Oid database);
-static int signal_workers(Oid database);
+static int signal_workers(Oid oid);
 static void at_transaction_end(XactEvent event, void *arg);
 static void release_database(bool dropped);
 

@@ -41,7 +41,7 @@ static Hold *add_hold(Oid database, int64 run_id, int32 no,
 					  TransactionId xmin);
 static void wake_keeper(Oid oid);
 static bool wait_until_held(int64 run_id, int32 no);
-static void attach(Oid database);
+static void attach(Oid oid);
 static void detach(int code, Datum arg);
 static bool serve_holds(void);
 static void take_over(const Hold *hold, int index);

@@ -36,8 +36,8 @@
 
 /* What one attempt may leave, so that a loop cannot eat up the memory. */
 #define MAX_LINES         1000
-#define MAX_LINE_BYTES    (1024 * 1024) /* of all lines */
-#define MAX_MESSAGE_BYTES (64 * 1024)
+#define MAX_LINE_BYTES    ((Size) 1024 * 1024) /* of all lines */
+#define MAX_MESSAGE_BYTES ((Size) 64 * 1024)
 #define MAX_METRICS       100000
 
 typedef struct JournalLine

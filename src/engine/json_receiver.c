@@ -131,9 +131,9 @@ row_json(RowReceiver *receiver, TupleTableSlot *slot)
 static void
 keep_row(JsonReceiver *receiver, const text *row)
 {
-	int64 length = VARSIZE_ANY_EXHDR(row);
+	int length = VARSIZE_ANY_EXHDR(row);
 
-	if (receiver->text.len + length > receiver->max_bytes)
+	if ((int64) receiver->text.len + length > receiver->max_bytes)
 	{
 		pass_limit(receiver,
 				   psprintf(INT64_FORMAT " bytes", receiver->max_bytes));

@@ -19,6 +19,6 @@ extern void log_insert(int64 run_id, int32 no, int32 batch, int count,
 /* timestamptz, text, bigint (NULL where no_step), double precision. */
 extern void metric_insert(int64 run_id, int32 no, int count, Datum *at,
 						  Datum *names, Datum *steps, bool *no_step,
-						  Datum *values);
+						  Datum *metrics);
 
 #endif /* MLPIPE_JOURNAL_STORE_H */

@@ -142,12 +142,14 @@ column_text(uint64 row, int column)
 {
 	char *value;
 	char *copy;
+	Size size;
 
 	if (column_is_null(row, column))
 		return NULL;
 	value = TextDatumGetCString(column_datum(row, column));
-	copy = SPI_palloc(strlen(value) + 1);
-	strcpy(copy, value);
+	size = strlen(value) + 1;
+	copy = SPI_palloc(size);
+	memcpy(copy, value, size);
 	return copy;
 }
 

@@ -41,7 +41,7 @@ typedef struct ActivityLook
 } ActivityLook;
 
 /* False where there is no such run. */
-extern bool run_look(int64 run_id, RunLook *look);
+extern bool run_look(int64 run_id, RunLook *result);
 
 /* Its pipeline's name, and its error; NULL: none. */
 extern char *run_pipeline_name(int64 run_id);
