@@ -7,8 +7,8 @@
 #   make bench         everything, from packages to the benchmarks' table
 #   make installcheck  the SQL and isolation tests, on a running server that has
 #                      shared_preload_libraries = 'mlpipe'
-#   make check-cassert the tests, on a server built with assertions
 #   make indent, make lint
+#   make check-compilers, check-cassert, ...   what else is checked: see README.md
 #
 # PG_CONFIG=... names another server than the pg_config in PATH.
 #
@@ -116,14 +116,14 @@ packages-build-install:
 	@$(MAKE) --silent $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) all
 	@scripts/install
 
-check-cassert:
-	@scripts/check-cassert
+check-compilers check-cassert:
+	@scripts/$@
 
 indent:
 	clang-format -i $(SOURCES) $(INCLUDED)
 
 lint:
-	@scripts/lint $(SOURCES)
+	@scripts/lint $(SOURCES) $(INCLUDED)
 
-.PHONY: demo test bench packages-build-install check-cassert indent lint FORCE
+.PHONY: demo test bench packages-build-install check-compilers check-cassert indent lint FORCE
 FORCE:
