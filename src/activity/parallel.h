@@ -8,9 +8,8 @@
  * parallel_keys.c, parallel_scatter.c, parallel_partition.c,
  * parallel_key_table.c and stage_pages.c stage partitions, and
  * parallel_restage.c does it again after a crash;
- * parallel_work.c is a worker's way through it, parallel_group.c one of its
- * transactions, parallel_watch.c its clock, parallel_monitor.c what it uses of
- * the machine; parallel_locate.c,
+ * parallel_work.c is a worker's way through it (parallel_worker.h);
+ * parallel_locate.c,
  * parallel_rewrite.c, parallel_plan.c and parallel_sampler.c run one statement
  * over one part of a table, and parallel_target.c sees to where its rows go;
  * parallel_judge.c and parallel_end.c end it.
@@ -187,6 +186,13 @@ extern void append_target_prepare(const char *text, Oid relation,
 								  const char *append_to);
 
 /*
+ * parallel_locate.c
+ */
+
+/* The text of run for the current mini-batch. */
+extern char *parallel_run_text(ActivityCall *call);
+
+/*
  * parallel_sampler.c
  */
 
@@ -195,32 +201,6 @@ extern bool batch_input_is_intact(const StepRow *split);
 
 /* The items of the current mini-batch, counted; for when it failed. */
 extern int64 batch_count_items(const CurrentBatch *batch);
-
-/*
- * parallel_watch.c
- */
-
-/* Why the watch interrupted us. */
-typedef enum WatchAlarm
-{
-	WATCH_NONE,
-	WATCH_BATCH,  /* the mini-batch's time is over */
-	WATCH_STEP,   /* the activity's time is over */
-	WATCH_STALLED /* the step makes no progress */
-} WatchAlarm;
-
-/* What the next piece of work is bounded by; 0: not at all. */
-typedef struct WatchLimits
-{
-	int64 batch_timeout; /* microseconds from now */
-	TimestampTz step_deadline;
-	int64 progress_timeout;       /* microseconds since the last progress */
-	const struct StepState *step; /* where that is read */
-	TimestampTz joined_at;        /* counts as progress */
-} WatchLimits;
-
-extern void watch_start(const WatchLimits *limits);
-extern WatchAlarm watch_stop(void);
 
 /* What came of the attempt to end a step. */
 typedef enum StepEnd
@@ -231,65 +211,6 @@ typedef enum StepEnd
 	STEP_TRIED_AGAIN, /* another attempt at it begins, after a pause */
 	STEP_UNFINISHED   /* some mini-batches have to be done still */
 } StepEnd;
-
-/*
- * parallel_work.c, parallel_group.c, parallel_locate.c
- */
-
-/* A worker's share in a step: one visit, from joining to leaving. */
-typedef struct ParallelWorker
-{
-	MemoryContext context; /* of the visit */
-	MemoryContext scratch; /* reset for each group */
-	struct StepState *step;
-	WorkOrder order;
-	ActivityCall *call;
-	const ParallelConfig *config;
-	StepRow split;
-	struct SnapshotData *snapshot; /* with which the table is read */
-	BatchKeys *keys;               /* made on first use */
-	TimestampTz joined_at;
-	TimestampTz deadline; /* of the activity; 0: none */
-	bool gone;            /* the activity is not in progress any more */
-
-	char *init_text; /* rendered; NULL: none, like the next two */
-	char *shutdown_text;
-	char *append_to;
-	char *run_text;         /* NULL: rendered for each mini-batch */
-	CachedPlanSource *plan; /* of run_text */
-	InputName input_name;   /* in the plan */
-	bool initialized;       /* init was run, so shutdown is due */
-	bool surplus_logged;    /* "more rows than items" was said */
-
-	/* a window of what mlpipe.step keeps of each mini-batch */
-	bytea *boundaries;
-	int32 first_boundary;
-	int32 nboundaries;
-
-	/* why the step fails: an error, or a threshold was exceeded */
-	Failure *failure; /* in context */
-	bool exceeded;
-	StepEnd end; /* what became of it */
-	int64 pause; /* of STEP_TRIED_AGAIN, in microseconds */
-} ParallelWorker;
-
-/*
- * Takes a group of mini-batches, does and commits them; false where there was
- * none to take.  Sets worker->failure where the step has to fail.
- */
-extern bool parallel_do_group(ParallelWorker *worker);
-
-/* Fills in what a mini-batch reads; in a transaction. */
-extern void parallel_locate_batch(ParallelWorker *worker, int32 number,
-								  CurrentBatch *batch);
-
-/* The text of run for the current mini-batch. */
-extern char *parallel_run_text(ActivityCall *call);
-
-/* What an alarm of the watch says, as an error. */
-extern Failure *parallel_alarm_failure(const ParallelWorker *worker,
-									   WatchAlarm alarm, const char *what,
-									   int64 timeout);
 
 /*
  * parallel_end.c

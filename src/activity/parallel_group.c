@@ -25,10 +25,10 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "activity/parallel.h"
 #include "activity/parallel_columns.h"
 #include "activity/parallel_judge.h"
 #include "activity/parallel_monitor.h"
+#include "activity/parallel_worker.h"
 #include "definition/catch.h"
 #include "engine/horizon.h"
 #include "engine/journal.h"

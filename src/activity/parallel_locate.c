@@ -16,9 +16,9 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "activity/parallel.h"
 #include "activity/parallel_key_table.h"
 #include "activity/parallel_partition.h"
+#include "activity/parallel_worker.h"
 #include "store/engine_mode.h"
 
 /* As many boundaries are read at once. */

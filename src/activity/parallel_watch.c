@@ -18,7 +18,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "activity/parallel.h"
+#include "activity/parallel_worker.h"
 #include "engine/slot.h"
 
 #define LOOK_AGAIN_MS 1000

@@ -351,3 +351,12 @@ executor_should_yield(StepState *step)
 	control_unlock();
 	return yield;
 }
+
+bool
+executor_has_other_work(void)
+{
+	Lane *lane = MySlot->lane;
+
+	return MySlot->retire || !mlpipe_enabled || ready_first(lane) != NULL ||
+		best_step(lane) != NULL;
+}

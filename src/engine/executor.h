@@ -29,6 +29,12 @@ extern void executor_put_back(const WorkOrder *order);
 extern bool executor_should_yield(StepState *step);
 
 /*
+ * Is there anything that this executor could do, or go for?  For one that works
+ * on a step which has nothing to hand out; the caller holds the control lock.
+ */
+extern bool executor_has_other_work(void);
+
+/*
  * Work of a parallel step (activity/parallel_work.c): joins it, runs
  * mini-batches in transactions of its own until there are none, the step ends
  * or executor_should_yield(), and ends the activity where it was the last.

@@ -18,8 +18,10 @@
 #include "utils/timestamp.h"
 
 #include "engine/shmem.h"
+#include "engine/slot.h"
 
 static ExecutorSlot *idle_executor(Lane *lane);
+static ExecutorSlot *lingering_executor(const Lane *lane);
 
 bool
 ready_push(Lane *lane, const WorkOrder *order)
@@ -96,6 +98,12 @@ lane_wake(Lane *lane)
 		SetLatch(&slot->proc->procLatch);
 		return;
 	}
+	slot = lingering_executor(lane);
+	if (slot != NULL)
+	{
+		slot_wake_lingering(slot);
+		return;
+	}
 
 	if (lane->waiting_since == 0)
 		lane->waiting_since = GetCurrentTimestamp();
@@ -125,4 +133,15 @@ idle_executor(Lane *lane)
 			best = slot;
 	}
 	return best;
+}
+
+static ExecutorSlot *
+lingering_executor(const Lane *lane)
+{
+	int i;
+
+	for (i = 0; i < control->nslots; i++)
+		if (control->slots[i].lingering && control->slots[i].lane == lane)
+			return &control->slots[i];
+	return NULL;
 }

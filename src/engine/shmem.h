@@ -107,6 +107,7 @@ typedef struct ExecutorSlot
 	int32 no;
 	int32 attempt;
 	struct StepState *step; /* where it works on mini-batches */
+	bool lingering;         /* in that step, which has none for it now */
 	bool has_hold;          /* on a snapshot, for a step it is splitting */
 	int32 nbatches;         /* in its hands, uncommitted */
 	int32 batches[MAX_BATCH_GROUP];
@@ -249,7 +250,10 @@ extern void ready_clear(Lane *lane);
 /* Can an executor join it now? */
 extern bool step_is_joinable(const StepState *step);
 
-/* Work came into the lane: wakes an idle executor, or asks for one. */
+/*
+ * Work came into the lane: wakes an executor that is idle, or has nothing to do
+ * in its step, or asks for one.
+ */
 extern void lane_wake(Lane *lane);
 
 extern ConditionVariable *run_event(int64 run_id);

@@ -205,6 +205,7 @@ forget_work(ExecutorSlot *slot)
 	slot->no = 0;
 	slot->attempt = 0;
 	slot->step = NULL;
+	slot->lingering = false;
 	slot->nbatches = 0;
 	slot->waiting = false;
 	slot->interrupt = INTERRUPT_NONE;
@@ -233,6 +234,15 @@ slot_work_on_locked(const WorkOrder *order, int32 attempt, StepState *step)
 	MySlot->since = GetCurrentTimestamp();
 	if (attempt > 0)
 		MySlot->lane->failed_starts = 0;
+}
+
+/* Who has been woken counts as busy, so that the next piece wakes another. */
+void
+slot_wake_lingering(ExecutorSlot *slot)
+{
+	slot->lingering = false;
+	if (slot->proc != NULL)
+		SetLatch(&slot->proc->procLatch);
 }
 
 void

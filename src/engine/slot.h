@@ -45,6 +45,9 @@ extern Interrupt slot_work_done(void);
  */
 extern bool slot_wait(bool waiting);
 
+/* Has one that lingers in a step look again; the caller holds the lock. */
+extern void slot_wake_lingering(ExecutorSlot *slot);
+
 /* This executor takes nothing more. */
 extern void slot_retire(void);
 

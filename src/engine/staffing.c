@@ -264,8 +264,8 @@ ask_somebody_to_go(Oid role)
 }
 
 /*
- * An idle executor of another lane; or, where this role has none at all, a busy
- * one that has had its time, of a lane that has more.
+ * An executor of another lane that has nothing to do; or, where this role has
+ * none at all, a busy one that has had its time, of a lane that has more.
  */
 static ExecutorSlot *
 dispensable_slot(Oid role)
@@ -282,7 +282,7 @@ dispensable_slot(Oid role)
 			continue;
 		if (slot->retire)
 			return NULL; /* one is on its way already */
-		if (slot->state == SLOT_IDLE)
+		if (slot->state == SLOT_IDLE || slot->lingering)
 			return slot;
 		if (slot->state == SLOT_BUSY &&
 			(busy == NULL || slot->lane->nexecutors > busy->lane->nexecutors))

@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "engine/executor.h"
 #include "engine/horizon.h"
 #include "engine/shmem.h"
 #include "engine/slot.h"
@@ -42,6 +43,9 @@ static void hold(int32 batch, int32 attempt);
 static void let_go(int32 batch);
 static void push_retry(StepState *step, int32 batch, int32 attempt);
 static bool has_work(const StepState *step);
+static bool should_linger(const StepState *step);
+static bool others_hold_some(const StepState *step);
+static void wake_lingering(const StepState *step);
 static void worker_left(StepState *step);
 static void release(StepState *step);
 static int collect_held(const StepState *step, int32 *numbers);
@@ -238,6 +242,7 @@ step_batch_ended(StepState *step, int32 batch, int32 attempt, BatchEnd end,
 				(seconds - step->batch_seconds) * AVERAGE_WEIGHT;
 	}
 	let_go(batch);
+	wake_lingering(step);
 	control_unlock();
 }
 
@@ -251,6 +256,7 @@ step_put_back(StepState *step)
 		for (i = 0; i < MySlot->nbatches; i++)
 			push_retry(step, MySlot->batches[i], MySlot->batch_attempts[i]);
 	MySlot->nbatches = 0;
+	wake_lingering(step);
 	control_unlock();
 }
 
@@ -261,6 +267,7 @@ step_let_go(StepState *step, int32 batch)
 	if (is_mine(step))
 		step->rescan = true;
 	let_go(batch);
+	wake_lingering(step);
 	control_unlock();
 }
 
@@ -283,6 +290,72 @@ step_give_back(ExecutorSlot *slot)
 	}
 	slot->step = NULL;
 	slot->nbatches = 0;
+	wake_lingering(step);
+}
+
+bool
+step_linger(StepState *step)
+{
+	bool lingers;
+	bool more;
+
+	for (;;)
+	{
+		control_lock();
+		more = is_mine(step) && !step->stopping && !step->suspended &&
+			has_work(step);
+		lingers = should_linger(step);
+		MySlot->lingering = lingers;
+		control_unlock();
+		if (!lingers)
+			return more;
+
+		/* Looks again after a while: a worker that died tells nobody. */
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		control_lock();
+		MySlot->lingering = false;
+		control_unlock();
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static bool
+should_linger(const StepState *step)
+{
+	return is_mine(step) && !step->stopping && !step->suspended &&
+		!has_work(step) && others_hold_some(step) &&
+		!executor_has_other_work();
+}
+
+static bool
+others_hold_some(const StepState *step)
+{
+	int i;
+
+	for (i = 0; i < control->nslots; i++)
+		if (control->slots[i].step == step && control->slots[i].nbatches > 0)
+			return true;
+	return false;
+}
+
+static void
+wake_lingering(const StepState *step)
+{
+	int i;
+
+	/* Until then nobody lingers, and this is called for each mini-batch. */
+	if (step->next_batch <= step->batches)
+		return;
+	for (i = 0; i < control->nslots; i++)
+	{
+		ExecutorSlot *slot = &control->slots[i];
+
+		if (slot->lingering && slot->step == step)
+			slot_wake_lingering(slot);
+	}
 }
 
 bool

@@ -37,6 +37,13 @@ extern bool step_join(StepState *step, const WorkOrder *expected);
  */
 extern int step_take(StepState *step, int max);
 
+/*
+ * Sleeps while nothing can be taken, but others have mini-batches in hand that
+ * may come back, and while there is no other work for this executor.  True
+ * where there is something to take again.
+ */
+extern bool step_linger(StepState *step);
+
 /* What became of one mini-batch in MySlot's hands. */
 typedef enum BatchEnd
 {

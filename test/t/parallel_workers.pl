@@ -1,0 +1,95 @@
+
+# Copyright (c) 2026, the mlpipe authors
+
+# Workers of a parallel step come and go as others' work does, and a process
+# runs init and shutdown of a step once.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Mlpipe;
+
+my $node = new_node('parallel_workers', 'mlpipe.max_executors' => 2);
+$node->safe_psql('postgres', q(
+	CREATE TABLE part AS SELECT i AS id FROM generate_series(1, 400) i;
+	CREATE TABLE many AS SELECT i AS id FROM generate_series(1, 5000) i;
+	CREATE TABLE pace AS SELECT 0.01 AS pause;
+	CREATE TABLE scored (id integer);
+	CREATE TABLE calls (what text, run_id bigint DEFAULT mlpipe_run_id(), pid integer DEFAULT pg_backend_pid());
+	CREATE SEQUENCE tries;
+	CREATE FUNCTION fails(often integer) RETURNS integer LANGUAGE plpgsql AS $$
+	BEGIN
+		IF nextval('tries') <= often THEN
+			RAISE EXCEPTION 'not yet';
+		END IF;
+		RETURN 1;
+	END $$));
+
+sub step
+{
+	my ($run, $workers, $more, $table) = @_;
+
+	$table //= 'part';
+	return submit($node, qq({"activities": [{"name": "p", "type": "parallel", "input": {"table": "$table"}, "mini_batch_size": "1 row",
+		"init": "INSERT INTO calls VALUES ('init'); CREATE TEMP TABLE model AS SELECT 1 AS factor", "run": "$run", "count": "none",
+		"shutdown": "INSERT INTO calls SELECT 'shutdown' FROM model", "append_row_to": "scored", "max_concurrency_per_instance": $workers)
+		. ($more // '') . '}]}');
+}
+
+# Processes that worked on it, and calls of init and shutdown.
+sub calls
+{
+	my ($run) = @_;
+
+	return $node->safe_psql('postgres', qq(
+		SELECT bool_and(n = 1) AS once, bool_and(pid IN (SELECT pid FROM calls WHERE what = 'init' AND run_id = $run)) AS each,
+			count(*) FILTER (WHERE what = 'init') = count(*) FILTER (WHERE what = 'shutdown') AS both,
+			(SELECT bool_and(executor_pid IN (SELECT pid FROM calls WHERE run_id = $run)) FROM mlpipe_batches WHERE run_id = $run) AS workers
+		FROM (SELECT what, pid, count(*) AS n FROM calls WHERE run_id = $run GROUP BY 1, 2) c));
+}
+
+sub scored
+{
+	return $node->safe_psql('postgres', 'WITH gone AS (DELETE FROM scored RETURNING id) SELECT count(*), count(DISTINCT id) FROM gone');
+}
+
+# Other work comes again and again, and takes all workers away from the step.
+my $run = step('SELECT id * factor FROM mini_batch, model, pace, pg_sleep(pause)', 2, undef, 'many');
+for my $visit (1 .. 4)
+{
+	ok(wait_until($node, "(SELECT count(*) >= 40 * $visit FROM mlpipe.mini_batch WHERE run_id = $run)"), "the step is in the middle ($visit)");
+	my $urgent = submit($node, pipeline([ 'a', 'SELECT pg_sleep(0.1)' ], [ 'b', 'SELECT pg_sleep(0.1)' ]), 'priority => 5');
+	is(wait_run($node, $urgent), 'succeeded', 'what is more urgent goes first');
+	is(run_status($node, $run), 'in_progress', 'and the step waits');
+}
+$node->safe_psql('postgres', 'UPDATE pace SET pause = 0');
+is(wait_run($node, $run), 'succeeded', 'the step ends');
+is(calls($run), 't|t|t|t', 'each process has run init and shutdown once');
+cmp_ok($node->safe_psql('postgres', "SELECT count(DISTINCT pid) FROM calls WHERE run_id = $run"), '>=', 5, 'though workers had to leave');
+is(scored(), '5000|5000', 'every row is there once');
+
+# Mini-batches that come back when all have been handed out.
+$node->safe_psql('postgres', q(SELECT setval('tries', 1, false)));
+$run = step('SELECT id * factor * CASE WHEN id > 390 THEN fails(30) ELSE 1 END FROM mini_batch, model, pg_sleep(0.01)', 2, ', "retry_settings": {"max_retries": 30}');
+is(wait_run($node, $run), 'succeeded', 'a step with failures at its end');
+is(calls($run), 't|t|t|t', 'init and shutdown were run once');
+is($node->safe_psql('postgres', "SELECT output->>'retried' FROM mlpipe_activities WHERE run_id = $run"), '30', 'and not for each of them');
+is(scored(), '400|400', 'every row is there once');
+
+# A worker that has nothing to do in the step but wait is there for others.
+$run = step('SELECT id FROM mini_batch, pg_sleep(CASE WHEN id = 400 THEN 60 ELSE 0 END)', 2, ', "retry_settings": {"timeout": 100}');
+ok(wait_until($node, "(SELECT count(*) = 399 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'one mini-batch is left');
+is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]), 'priority => -5')), 'succeeded', 'the other worker does something else');
+$node->safe_psql('postgres', 'CREATE ROLE other LOGIN; GRANT pg_monitor TO other');
+is($node->safe_psql('postgres', "SET SESSION AUTHORIZATION other; SELECT mlpipe_submit('{\"activities\": [{\"name\": \"a\", \"type\": \"sql\", \"sql\": \"SELECT 1\"}]}'::jsonb)") > 0, 1, 'another role has work');
+is(wait_run($node, '(SELECT max(run_id) FROM mlpipe.run)'), 'succeeded', 'and a worker for it');
+$node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
+is(wait_run($node, $run), 'cancelled', 'the step is cancelled');
+is(calls($run), 't|t|t|t', 'and each process has run shutdown');
+
+$node->stop;
+done_testing();
