@@ -207,6 +207,7 @@ CREATE TABLE mlpipe.step (
 						-- each partition also what follows its last one, its rows, and its keys
 	split_seconds double precision NOT NULL,
 	attempts_before integer NOT NULL DEFAULT 0, -- at its mini-batches, in earlier attempts at the activity
+	crashes integer NOT NULL DEFAULT 0,	-- of the server, while a worker was prepared
 	PRIMARY KEY (run_id, no)
 );
 -- Not compressed, so that a worker can read the part that it needs.
@@ -229,6 +230,19 @@ CREATE TABLE mlpipe.mini_batch (
 	error text,
 	PRIMARY KEY (run_id, no, batch, attempt)
 );
+
+-- What a worker is about to do, in a step that a crash has interrupted.
+CREATE TABLE mlpipe.batch_claim (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,
+	slot integer NOT NULL,				-- of the worker; it writes over its last claim
+	executor_pid integer NOT NULL,
+	claimed_at timestamptz NOT NULL,
+	alone boolean NOT NULL,				-- did nobody else work on the step?
+	batches integer[] NOT NULL,			-- none while it prepares
+	attempts integer[] NOT NULL,
+	PRIMARY KEY (run_id, no, slot)
+) WITH (fillfactor = 70);
 
 -- One row for each attempt that failed, at an activity or a mini-batch.
 CREATE TABLE mlpipe.failure (

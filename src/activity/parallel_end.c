@@ -25,6 +25,7 @@
 #include "engine/finish.h"
 #include "engine/guard.h"
 #include "store/activity_store.h"
+#include "store/claim_store.h"
 #include "store/engine_mode.h"
 
 /* What is known of the step that is to be ended. */
@@ -230,6 +231,7 @@ clean_up(const Ending *ending, bool cancel_rest)
 	if (cancel_rest)
 		batch_cancel_rest(ending->run_id, ending->no, ending->split.batches);
 	step_forget_boundaries(ending->run_id, ending->no);
+	claims_forget(ending->run_id, ending->no);
 	engine_mode_leave(&mode);
 	if (ending->split.staged)
 		parallel_drop_stage(ending->run_id, ending->no);

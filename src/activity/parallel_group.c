@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "activity/parallel_columns.h"
+#include "activity/parallel_crash.h"
 #include "activity/parallel_judge.h"
 #include "activity/parallel_monitor.h"
 #include "activity/parallel_worker.h"
@@ -66,6 +67,7 @@ typedef struct BatchResult
 
 static int group_size(const ParallelWorker *worker);
 static int take_group(ParallelWorker *worker, BatchResult *results);
+static void do_group(ParallelWorker *worker, BatchResult *results, int n);
 static Failure *run_group(ParallelWorker *worker, BatchResult *results, int n);
 static void run_one_by_one(ParallelWorker *worker, BatchResult *results,
 						   int n);
@@ -109,17 +111,29 @@ parallel_do_group(ParallelWorker *worker)
 	if (n == 0)
 		return false;
 
-	failure = run_group(worker, results, n);
+	failure = crash_claim(worker);
+	if (failure != NULL)
+		worker->failure = failure->interrupt == INTERRUPT_NONE ? failure :
+																 NULL;
+	else
+		do_group(worker, results, n);
+
+	/* What was not tried, or was interrupted, is for others. */
+	step_put_back(worker->step);
+	return true;
+}
+
+static void
+do_group(ParallelWorker *worker, BatchResult *results, int n)
+{
+	Failure *failure = run_group(worker, results, n);
+
 	if (failure == NULL)
 		count_ends(worker, results, n);
 	else if (failure->interrupt == INTERRUPT_NONE && n > 1)
 		run_one_by_one(worker, results, n);
 	else if (failure->interrupt == INTERRUPT_NONE)
 		record_failure(worker, results, failure);
-
-	/* What was not tried, or was interrupted, is for others. */
-	step_put_back(worker->step);
-	return true;
 }
 
 /* One until it is known how long they last. */

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "activity/parallel_crash.h"
 #include "activity/parallel_monitor.h"
 #include "activity/parallel_worker.h"
 #include "engine/executor.h"
@@ -115,7 +116,9 @@ parallel_prepare(ParallelWorker *worker)
 
 	for (i = 1;; i++)
 	{
-		failure = try_to_prepare(worker);
+		failure = crash_claim(worker);
+		if (failure == NULL)
+			failure = try_to_prepare(worker);
 		if (failure == NULL || failure->interrupt != INTERRUPT_NONE ||
 			is_stopping(worker))
 			return;

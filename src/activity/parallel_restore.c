@@ -7,9 +7,7 @@
  * server found in the middle.  Mini-batches with a final row are done; numbers
  * above the greatest one with any row have not been handed out; those between
  * are tried again.  What workers had in their hands at a crash left no row, and
- * comes back as the same attempt.
- *
- * XXX So a mini-batch that takes the whole server down is never given up.
+ * comes back as the same attempt, but with care (parallel_crash.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -20,42 +18,70 @@
 #include "utils/snapshot.h"
 #include "utils/timestamp.h"
 
-#include "activity/parallel.h"
+#include "activity/parallel_crash.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
 #include "engine/step.h"
 #include "engine/wakeup.h"
+#include "store/claim_store.h"
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 
-static bool load_state(const RunInfo *run, int32 no, StepState *state);
+static int32 take_stock(const RunInfo *run, int32 no, Failure **failure);
+static bool load_state(const RunInfo *run, int32 no, int32 in_hand,
+					   StepState *state);
 static void load_progress(const RunInfo *run, const StepRow *split,
-						  StepState *state);
+						  int32 in_hand, StepState *state);
 static void load_retries(const StepRow *split, int32 highest,
 						 StepState *state);
-static bool end_where_done(int64 run_id, int32 no);
+static bool end_where_done(int64 run_id, int32 no, const Failure *failure);
 
 bool
 parallel_publish(int64 run_id, int32 no)
 {
 	const RunInfo *run = run_info(run_id);
 	StepState state;
+	Failure *failure;
 	EngineMode mode;
+	int32 in_hand;
 	bool found;
 
 	if (run->document->problem != NULL)
-		return end_where_done(run_id, no);
-	if (end_where_done(run_id, no))
+		return end_where_done(run_id, no, NULL);
+	engine_mode_enter(&mode);
+	in_hand = take_stock(run, no, &failure);
+	engine_mode_leave(&mode);
+	if (end_where_done(run_id, no, failure))
 		return true;
 	engine_mode_enter(&mode);
-	found = load_state(run, no, &state);
+	found = load_state(run, no, in_hand, &state);
 	engine_mode_leave(&mode);
 	return !found || step_publish(run->run_as, &state);
 }
 
+/* The highest mini-batch that was in hand when the server crashed. */
+static int32
+take_stock(const RunInfo *run, int32 no, Failure **failure)
+{
+	StepActivity activity;
+	StepRow split;
+
+	*failure = NULL;
+	if (!step_activity(run->run_id, no, false, &activity) ||
+		activity.status != ACTIVITY_IN_PROGRESS ||
+		!step_load(run->run_id, no, &split))
+		return 0;
+	if (!crash_was_after(activity.started_at))
+	{
+		claims_forget(run->run_id, no);
+		return 0;
+	}
+	return crash_take_stock(&split, run_activity(run, no)->config, failure);
+}
+
 /* False where there is nothing to publish. */
 static bool
-load_state(const RunInfo *run, int32 no, StepState *state)
+load_state(const RunInfo *run, int32 no, int32 in_hand, StepState *state)
 {
 	const ActivityDef *def = run_activity(run, no);
 	const ParallelConfig *config = def->config;
@@ -81,15 +107,24 @@ load_state(const RunInfo *run, int32 no, StepState *state)
 	state->started_at = activity.started_at;
 	state->suspended = run_load(run->run_id, false)->status == RUN_SUSPENDED;
 	state->attempts_before = split.attempts_before;
-	load_progress(run, &split, state);
+	load_progress(run, &split, in_hand, state);
+	state->careful = crash_was_lately();
+	if (crash_was_after(activity.started_at))
+	{
+		state->careful = true;
+		state->alone = true;
+		state->nsuspects = state->nretries;
+	}
 	return true;
 }
 
 static void
-load_progress(const RunInfo *run, const StepRow *split, StepState *state)
+load_progress(const RunInfo *run, const StepRow *split, int32 in_hand,
+			  StepState *state)
 {
 	const ParallelConfig *config = run_activity(run, split->no)->config;
 	BatchTotals totals;
+	int32 highest;
 
 	batch_totals(split->run_id, split->no, config->compare_items, &totals);
 	state->succeeded = totals.succeeded;
@@ -97,12 +132,13 @@ load_progress(const RunInfo *run, const StepRow *split, StepState *state)
 	state->retried = totals.retried;
 	state->items = totals.items;
 	state->items_done = totals.items - totals.items_failed;
-	state->next_batch = totals.highest + 1;
-	if (totals.highest > 0)
+	highest = Max(totals.highest, in_hand);
+	state->next_batch = highest + 1;
+	if (highest > 0)
 	{
 		state->first_batch_at = state->started_at;
 		state->last_batch_at = GetCurrentTimestamp();
-		load_retries(split, totals.highest, state);
+		load_retries(split, highest, state);
 	}
 }
 
@@ -131,10 +167,10 @@ load_retries(const StepRow *split, int32 highest, StepState *state)
 
 /* A crash may have come between the last mini-batch and the step's end. */
 static bool
-end_where_done(int64 run_id, int32 no)
+end_where_done(int64 run_id, int32 no, const Failure *failure)
 {
 	int64 pause;
-	StepEnd end = parallel_end(run_id, no, NULL, &pause);
+	StepEnd end = parallel_end(run_id, no, failure, &pause);
 
 	if (end == STEP_ENDED_RUN)
 		ForceSyncCommit();
@@ -152,7 +188,7 @@ parallel_restart(int64 run_id, int32 no)
 	/* Locked, so that who stops the run meanwhile stops the step after this. */
 	engine_mode_enter(&mode);
 	found = step_activity(run_id, no, true, &activity) && !activity.detached &&
-		load_state(run_info(run_id), no, &state);
+		load_state(run_info(run_id), no, 0, &state);
 	engine_mode_leave(&mode);
 	if (found)
 		step_restart(&state);
@@ -161,7 +197,7 @@ parallel_restart(int64 run_id, int32 no)
 void
 parallel_end_idle(int64 run_id, int32 no)
 {
-	if (end_where_done(run_id, no))
+	if (end_where_done(run_id, no, NULL))
 		wakeup_remove_step(run_id, no);
 	else
 		/* Whoever stopped it died before saying why. */

@@ -47,7 +47,6 @@ static void give_up_role(void);
 static void start_run_if_first(const RunInfo *run, int32 activity_no);
 static bool may_be_first(const Document *document, int32 activity_no);
 static bool flushes_each_end(const Document *document);
-static bool must_flush_claims(void);
 static void flush_claim(void);
 static void work(ActivityCall *call, NextActivity *next);
 static ActivityOutcome run_user_part(ActivityCall *call);
@@ -78,7 +77,7 @@ attempt_claim(const WorkOrder *order)
 	}
 	attempt = claim(order);
 	work_commit(false);
-	if (attempt > 0 && must_flush_claims())
+	if (attempt > 0 && crash_was_lately())
 		flush_claim();
 	let_cancels_in();
 	if (attempt == 0)
@@ -224,7 +223,7 @@ work(ActivityCall *call, NextActivity *next)
 		claim_from_queue(next);
 
 	work_commit(run_ended || flushes_each_end(call->document));
-	if (next->claimed && must_flush_claims())
+	if ((next->claimed || outcome == OUTCOME_STEP) && crash_was_lately())
 		flush_claim();
 	if (outcome == OUTCOME_STEP)
 		publish_step(run_id, no);
@@ -236,14 +235,6 @@ flushes_each_end(const Document *document)
 	return document->durability == DURABILITY_ACTIVITY ||
 		(document->durability == DURABILITY_DEFAULT &&
 		 mlpipe_durability == DURABILITY_ACTIVITY);
-}
-
-/* Set once, at the server's start, so this needs no lock. */
-static bool
-must_flush_claims(void)
-{
-	return control->flush_claims_until != 0 &&
-		GetCurrentTimestamp() < control->flush_claims_until;
 }
 
 /* Its effects cannot be rolled back, so its claim must not be either. */
@@ -418,7 +409,7 @@ record_failure(const WorkOrder *order, int32 attempt, const Failure *failure,
 	journal_write(order->run_id, order->no, 0);
 	run_ended = activity_fail(run, order->no, attempt, failure, true, next);
 	work_commit(run_ended || flushes_each_end(run->document));
-	if (next->claimed && must_flush_claims())
+	if (next->claimed && crash_was_lately())
 		flush_claim();
 	let_cancels_in();
 }

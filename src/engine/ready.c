@@ -79,7 +79,7 @@ bool
 step_is_joinable(const StepState *step)
 {
 	return !step->stopping && !step->suspended &&
-		step->nworkers < step->max_workers &&
+		step->nworkers < (step->alone ? 1 : step->max_workers) &&
 		(step->next_batch <= step->batches || step->nretries > 0 ||
 		 step->rescan);
 }

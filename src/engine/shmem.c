@@ -22,8 +22,8 @@
 #include "engine/shmem.h"
 #include "mlpipe.h"
 
-#define TRANCHE_NAME     "mlpipe"
-#define FLUSH_CLAIMS_FOR (1 * USECS_PER_MINUTE)
+#define TRANCHE_NAME "mlpipe"
+#define LATELY       (1 * USECS_PER_MINUTE)
 
 Control *control = NULL;
 
@@ -109,7 +109,7 @@ initialize_control(void)
 	 * soon after each start, so these claims have to be flushed.
 	 */
 	if (server_has_crashed())
-		control->flush_claims_until = GetCurrentTimestamp() + FLUSH_CLAIMS_FOR;
+		control->crashed_at = GetCurrentTimestamp();
 	for (i = 0; i < RUN_EVENT_BUCKETS; i++)
 		ConditionVariableInit(&control->run_events[i]);
 
@@ -135,6 +135,19 @@ server_has_crashed(void)
 
 	pfree(file);
 	return state != DB_SHUTDOWNED && state != DB_SHUTDOWNED_IN_RECOVERY;
+}
+
+bool
+crash_was_lately(void)
+{
+	return control->crashed_at != 0 &&
+		GetCurrentTimestamp() < control->crashed_at + LATELY;
+}
+
+bool
+crash_was_after(TimestampTz time)
+{
+	return control->crashed_at > time;
 }
 
 DatabaseState *

@@ -135,9 +135,12 @@ typedef struct StepState
 	int32 nretries; /* in the two arrays below */
 	int32 retry_batches[MAX_STEP_RETRIES];
 	int32 retry_attempts[MAX_STEP_RETRIES]; /* that will be made */
-	bool rescan;    /* more to retry than the arrays hold */
-	bool stopping;  /* hand out nothing more */
-	bool suspended; /* hand out nothing for now */
+	bool rescan;     /* more to retry than the arrays hold */
+	bool stopping;   /* hand out nothing more */
+	bool suspended;  /* hand out nothing for now */
+	bool careful;    /* after a crash: see parallel_crash.c */
+	bool alone;      /* one worker at a time, for it may crash the server */
+	int32 nsuspects; /* the first ones of the retries, which may, too */
 
 	/* since the step began, with what earlier processes committed */
 	int32 succeeded;
@@ -202,8 +205,8 @@ typedef struct Control
 {
 	LWLock *lock;
 	PGPROC *launcher;
-	TimestampTz flush_claims_until; /* after a crash; 0: not at all */
-	int nready;                     /* entries in all lanes */
+	TimestampTz crashed_at; /* the server's start, if it had crashed; or 0 */
+	int nready;             /* entries in all lanes */
 	ReadyEntry *free_ready;
 	ConditionVariable run_events[RUN_EVENT_BUCKETS]; /* by run_id: anything */
 	DatabaseState databases[MAX_DATABASES];
@@ -230,6 +233,13 @@ extern void shmem_require(void);
 #define control_lock()        LWLockAcquire(control->lock, LW_EXCLUSIVE)
 #define control_lock_shared() LWLockAcquire(control->lock, LW_SHARED)
 #define control_unlock()      LWLockRelease(control->lock)
+
+/*
+ * Has the server crashed, and not long ago, or after that time?  Said once, at
+ * its start, so these need no lock.
+ */
+extern bool crash_was_lately(void);
+extern bool crash_was_after(TimestampTz time);
 
 /* The following want the lock held. */
 extern DatabaseState *database_find(Oid database);

@@ -37,6 +37,7 @@
 
 static StepState *free_step(void);
 static bool is_mine(const StepState *step);
+static void let_others_join(StepState *step);
 static int take_retry(StepState *step);
 static int take_new(StepState *step, int max);
 static void hold(int32 batch, int32 attempt);
@@ -133,6 +134,9 @@ step_take(StepState *step, int max)
 	MySlot->nbatches = 0;
 	if (is_mine(step) && !step->stopping && !step->suspended)
 	{
+		if (step->alone && step->nsuspects == 0)
+			let_others_join(step);
+
 		/* First, so that the list does not overflow and failures tell early. */
 		taken = take_retry(step);
 		if (taken == 0)
@@ -144,6 +148,15 @@ step_take(StepState *step, int max)
 	return taken;
 }
 
+/* The worker has prepared, and done what was under suspicion. */
+static void
+let_others_join(StepState *step)
+{
+	step->alone = false;
+	if (step_is_joinable(step))
+		lane_wake(step->lane);
+}
+
 /* One alone: what failed once may fail again, and take a group with it. */
 static int
 take_retry(StepState *step)
@@ -152,6 +165,7 @@ take_retry(StepState *step)
 		return 0;
 	hold(step->retry_batches[0], step->retry_attempts[0]);
 	step->nretries--;
+	step->nsuspects = Max(step->nsuspects - 1, 0);
 	memmove(&step->retry_batches[0], &step->retry_batches[1],
 			step->nretries * sizeof(step->retry_batches[0]));
 	memmove(&step->retry_attempts[0], &step->retry_attempts[1],
@@ -291,6 +305,24 @@ step_give_back(ExecutorSlot *slot)
 	slot->step = NULL;
 	slot->nbatches = 0;
 	wake_lingering(step);
+}
+
+/* Never changes, so it can be read without the lock. */
+bool
+step_needs_care(const StepState *step)
+{
+	return step->careful;
+}
+
+bool
+step_is_mine_alone(const StepState *step)
+{
+	bool alone;
+
+	control_lock_shared();
+	alone = is_mine(step) && step->alone;
+	control_unlock();
+	return alone;
 }
 
 bool

@@ -44,6 +44,13 @@ extern int step_take(StepState *step, int max);
  */
 extern bool step_linger(StepState *step);
 
+/*
+ * Has what it does to be written down first?  And does nobody else work on it
+ * until it takes something more?
+ */
+extern bool step_needs_care(const StepState *step);
+extern bool step_is_mine_alone(const StepState *step);
+
 /* What became of one mini-batch in MySlot's hands. */
 typedef enum BatchEnd
 {

@@ -731,10 +731,10 @@ runs_purge(TimestampTz finished_before, int limit, Oid only_visible_to)
 		" coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
 		" r.submitted_by::oid), 'USAGE'))"
 		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id)," PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(
-			scope) ", " PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", " PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", " PURGE_TABLE(metric) ","
-																																				" version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
-																																				" WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
-																																				" SELECT count(*) FROM gone",
+			scope) ", " PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", " PURGE_TABLE(batch_claim) ", " PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", " PURGE_TABLE(metric) ","
+																																											  " version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
+																																											  " WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
+																																											  " SELECT count(*) FROM gone",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	purged = column_int64(0, 1);

@@ -165,7 +165,7 @@ step_begin_again(int64 run_id, int32 no)
 			  lengthof(key_types), key_types);
 	(void) plan_execute(reopen, values, NULL, false, SPI_OK_UPDATE);
 	plan_keep(&count,
-			  "UPDATE mlpipe.step SET attempts_before ="
+			  "UPDATE mlpipe.step SET crashes = 0, attempts_before ="
 			  " (SELECT coalesce(max(attempt), 0) FROM mlpipe.mini_batch"
 			  " WHERE run_id = $1 AND no = $2)"
 			  " WHERE run_id = $1 AND no = $2",
@@ -195,6 +195,24 @@ step_move(const StepRow *step, const char *boundaries, Size length)
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
+}
+
+int32
+step_note_crash(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	int32 crashes;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.step SET crashes = crashes + 1"
+			  " WHERE run_id = $1 AND no = $2 RETURNING crashes",
+			  lengthof(key_types), key_types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING);
+	crashes = column_int32(0, 1);
+	store_end();
+	return crashes;
 }
 
 void

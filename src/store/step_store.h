@@ -82,6 +82,9 @@ extern void step_begin_again(int64 run_id, int32 no);
 extern void step_move(const StepRow *step, const char *boundaries,
 					  Size length);
 
+/* Counts a crash of the server; returns how many this attempt has seen. */
+extern int32 step_note_crash(int64 run_id, int32 no);
+
 /* The step has ended: its boundaries are of no more use. */
 extern void step_forget_boundaries(int64 run_id, int32 no);
 

@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_crash.c
+ *	  Mini-batches that take the whole server down.
+ *
+ * What workers had in hand when the server crashed is not known afterwards, and
+ * would be done again for ever if it is the cause.  So a step that a crash has
+ * interrupted, or that starts soon after one, goes on with care:
+ *
+ * A worker writes down, and has flushed, which mini-batches it is about to do.
+ * That costs a flush a transaction.
+ *
+ * After the next crash all that had been handed out and is not done is under
+ * suspicion.  The step has a single worker then, which does these one by one,
+ * alone.  If the server crashes in the middle of one, that counts as an attempt
+ * at it, which has failed.  So does a crash while that worker prepares, which
+ * fails the step when it has come to too many.
+ *
+ * As with activities a crash is held against nobody before the third time,
+ * whatever the retries: it may have been somebody else's.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "activity/parallel_crash.h"
+#include "engine/slot.h"
+#include "engine/step.h"
+#include "store/claim_store.h"
+#include "store/engine_mode.h"
+
+#define MIN_RETRIES   2
+
+#define CRASH_MESSAGE "the server crashed or was stopped during this attempt"
+#define CRASH_STATE   "57P02"
+
+static void count_attempt(const StepRow *split, const ParallelConfig *config,
+						  const ClaimsLeft *left);
+static int64 items_of(const StepRow *split, int32 batch);
+static int64 items_of_partition(const StepRow *split, int32 batch);
+static Failure *count_preparation(const StepRow *split,
+								  const ParallelConfig *config);
+static bool write_claim(ParallelWorker *worker);
+
+int32
+crash_take_stock(const StepRow *split, const ParallelConfig *config,
+				 Failure **failure)
+{
+	ClaimsLeft left;
+
+	*failure = NULL;
+	claims_left(split->run_id, split->no, &left);
+	claims_forget(split->run_id, split->no);
+	if (left.alone && left.batch > 0)
+		count_attempt(split, config, &left);
+	else if (left.alone)
+		*failure = count_preparation(split, config);
+	return left.highest;
+}
+
+static void
+count_attempt(const StepRow *split, const ParallelConfig *config,
+			  const ClaimsLeft *left)
+{
+	int32 tries = left->attempt - split->attempts_before;
+	BatchRow row = {.run_id = split->run_id,
+					.no = split->no,
+					.batch = left->batch,
+					.attempt = left->attempt,
+					.succeeded = false,
+					.final = tries > Max(config->max_retries, MIN_RETRIES),
+					.executor_pid = left->executor_pid,
+					.started_at = left->claimed_at,
+					.finished_at = GetCurrentTimestamp(),
+					.items_in = items_of(split, left->batch),
+					.error = CRASH_MESSAGE};
+	BatchFailure failed = {.run_id = split->run_id,
+						   .no = split->no,
+						   .batch = left->batch,
+						   .attempt = left->attempt,
+						   .sqlstate = CRASH_STATE,
+						   .message = CRASH_MESSAGE};
+
+	batch_insert(&row);
+	batch_failure_insert(&failed);
+}
+
+/* -1 where nobody has counted them. */
+static int64
+items_of(const StepRow *split, int32 batch)
+{
+	if (split->partitioned)
+		return items_of_partition(split, batch);
+	if (split->rows_per_batch == 0)
+		return -1;
+	return Min(split->rows_per_batch,
+			   split->items - (batch - 1) * split->rows_per_batch);
+}
+
+static int64
+items_of_partition(const StepRow *split, int32 batch)
+{
+	bytea *entry = step_boundaries(split->run_id, split->no,
+								   (batch - 1) * PARTITION_SIZE,
+								   PARTITION_SIZE);
+	Partition partition;
+
+	partition_read(VARDATA_ANY(entry), &partition);
+	return partition.items;
+}
+
+/* NULL where it may be tried again. */
+static Failure *
+count_preparation(const StepRow *split, const ParallelConfig *config)
+{
+	int32 crashes = step_note_crash(split->run_id, split->no);
+
+	if (crashes <= Max(config->max_retries, MIN_RETRIES))
+		return NULL;
+	return failure_create(
+		CurrentMemoryContext, CRASH_STATE,
+		psprintf(
+			"the server crashed or was stopped %d times while a worker was prepared",
+			crashes),
+		NULL, NULL);
+}
+
+Failure *
+crash_claim(ParallelWorker *worker)
+{
+	if (!step_needs_care(worker->step))
+		return NULL;
+	return parallel_in_transaction(worker, write_claim);
+}
+
+static bool
+write_claim(ParallelWorker *worker)
+{
+	BatchClaim claim = {.run_id = worker->order.run_id,
+						.no = worker->order.no,
+						.slot = MySlot - control->slots,
+						.executor_pid = MyProcPid,
+						.alone = step_is_mine_alone(worker->step),
+						.nbatches = MySlot->nbatches,
+						.batches = MySlot->batches,
+						.attempts = MySlot->batch_attempts};
+	EngineMode mode;
+
+	engine_mode_enter(&mode);
+	claim_write(&claim);
+	engine_mode_leave(&mode);
+	return true;
+}
