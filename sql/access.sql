@@ -84,6 +84,7 @@ GRANT SELECT ON mlpipe.metric TO PUBLIC;
 ALTER TABLE mlpipe.run_variable ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mlpipe.scope ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mlpipe.step ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mlpipe.batch_claim ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mlpipe.source_change ENABLE ROW LEVEL SECURITY;
 
 SET LOCAL search_path = @extschema@, pg_temp;
