@@ -129,9 +129,8 @@ sub sql
 sub try_sql
 {
 	my ($self, $query) = @_;
-	my ($status, $out) = $self->{node}->psql('postgres', $query, timeout => 60);
 
-	return defined $status && $status == 0 ? $out : undef;
+	return ask($self->{node}, $query, timeout => 60);
 }
 
 sub wait_for_server

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node submit wait_run run_status wait_until ends all_executors_work log_has pipeline);
+our @EXPORT = qw(new_node submit wait_run run_status wait_until ask ends all_executors_work log_has pipeline);
 
 # A server with the extension in its database postgres.
 sub new_node
@@ -63,6 +63,17 @@ sub run_status
 	my ($node, $run) = @_;
 
 	return $node->safe_psql('postgres', "SELECT status FROM mlpipe_runs WHERE run_id = $run");
+}
+
+# The answer to a query that may fail, or undef.  Where the server takes no
+# connection, psql may have gone before it is told what to ask, which raises.
+sub ask
+{
+	my ($node, $query, %options) = @_;
+	my $answer = '';
+	my $status = eval { $node->psql('postgres', $query, %options, stdout => \$answer, stderr => \my $errors) };
+
+	return defined $status && $status == 0 ? $answer : undef;
 }
 
 # A condition that comes true within twenty seconds.

@@ -36,13 +36,12 @@ sub step
 sub wait_through_crashes
 {
 	my ($run) = @_;
-	my ($stdout, $stderr);
 
 	for (1 .. 900)
 	{
-		my $status = $node->psql('postgres', "SELECT status FROM mlpipe_runs WHERE run_id = $run AND finished_at IS NOT NULL", stdout => \$stdout);
+		my $status = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run AND finished_at IS NOT NULL");
 
-		return $stdout if $status == 0 && $stdout ne '';
+		return $status if $status;
 		select(undef, undef, undef, 0.1);
 	}
 	return 'unfinished';
@@ -85,11 +84,8 @@ $run = submit($node, '{"activities": [{"name": "p", "type": "parallel", "input":
 my $kills = 0;
 for (1 .. 100)
 {
-	my ($pids, $stderr);
-
 	select(undef, undef, undef, 0.3 * rand());
-	$node->psql('postgres', "SELECT string_agg(pid::text, ' ') FROM mlpipe_executors WHERE run_id = $run", stdout => \$pids, stderr => \$stderr);
-	my @pids = split ' ', $pids // '';
+	my @pids = split ' ', ask($node, "SELECT string_agg(pid::text, ' ') FROM mlpipe_executors WHERE run_id = $run") // '';
 	next if !@pids;
 	$kills += kill 'KILL', $pids[ rand @pids ];
 	last if $kills == 8;
