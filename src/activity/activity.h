@@ -105,8 +105,14 @@ extern const ActivityType pipeline_activity;
 /* The attempt that this process is making; NULL outside one. */
 extern ActivityCall *MyCall;
 
-/* The object that ${{ }} looks into; built on first use, in call->context. */
+/*
+ * The object that ${{ }} looks into, with the activities that the texts of this
+ * one name; built on first use, in call->context.
+ */
 extern Jsonb *call_context(ActivityCall *call);
+
+/* The same with all activities that have ended, as it is now. */
+extern Jsonb *call_whole_context(ActivityCall *call);
 
 /* The path that views show. */
 extern const char *call_name(ActivityCall *call);

@@ -77,7 +77,7 @@ mlpipe_parameter(PG_FUNCTION_ARGS)
 Datum
 mlpipe_context(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(call_context(require_call()));
+	PG_RETURN_JSONB_P(call_whole_context(require_call()));
 }
 
 /* NULL takes back what was set before. */

@@ -130,6 +130,8 @@ parse_output(DocumentParse *parse, TemplateScope *scope)
 	if (value == NULL || reader_open(parse->problems, value, "output") == NULL)
 		return;
 	scope->search->node = -1;
+	scope->needs = parse->document->output_needs = palloc0(
+		sizeof(ContextNeeds));
 	template_check_json(value, scope, parse->problems, "output");
 	parse->document->output = JsonbValueToJsonb(value);
 }

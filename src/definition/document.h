@@ -126,6 +126,7 @@ typedef struct ActivityDef
 	bool secure_output;      /* or one inside has it */
 	bool rerun_always;       /* on_rerun: run */
 	Jsonb *definition;       /* its object in the document */
+	ContextNeeds *needs;     /* of all texts in it */
 } ActivityDef;
 
 /*
@@ -144,8 +145,9 @@ typedef struct Document
 	IfRunning if_running;
 	bool fail_fast;
 	Durability durability;
-	int64 timeout;            /* microseconds; 0: none */
-	Jsonb *output;            /* object of templates, or NULL */
+	int64 timeout; /* microseconds; 0: none */
+	Jsonb *output; /* object of templates, or NULL */
+	ContextNeeds *output_needs;
 	int nactivities;          /* at all levels */
 	ActivityDef *activities;  /* by number */
 	const ActivityList *list; /* of the document itself */

@@ -80,6 +80,7 @@ parse_one(ListParse *parse, int position)
 	def.name = parse->names[position] ? parse->names[position] : pstrdup("");
 	def.list = parse->list;
 	def.definition = JsonbValueToJsonb(&json);
+	def.needs = parse->scope.needs = palloc0(sizeof(ContextNeeds));
 	parse->scope.search->node = parse->places[position];
 	document_parse_activity(parse, reader, &def);
 	document->activities[def.no] = def;
@@ -101,6 +102,7 @@ add_check(ListParse *parse, JsonReader *reader)
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	def.definition = JsonbValueToJsonb(
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	def.needs = parse->scope.needs = palloc0(sizeof(ContextNeeds));
 	parse->scope.search->node = -1;
 	def.config = parse->check->check(reader, &def, &parse->scope);
 	parse->parse->document->activities[def.no] = def;

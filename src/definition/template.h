@@ -23,6 +23,16 @@ typedef enum TemplateUse
 	TEMPLATE_TEXT /* values become text */
 } TemplateUse;
 
+/*
+ * Which activities the paths of one activity look at: for its own list, and
+ * each list around that from the inside out, a Bitmapset * of places.
+ */
+typedef struct ContextNeeds
+{
+	List *places;
+	bool all_upstream; /* a path does not say which */
+} ContextNeeds;
+
 /* What a path may name at one place of a document. */
 typedef struct TemplateScope
 {
@@ -30,8 +40,8 @@ typedef struct TemplateScope
 	const struct TemplateScope *outer; /* around the container; or NULL */
 	List *parameters;                  /* of DeclaredValue * (document.h) */
 	List *variables;               /* of DeclaredValue *, inner ones first */
-	List *upstream;                /* of char *: names of activities */
-	struct UpstreamSearch *search; /* or this instead, where not NULL */
+	struct UpstreamSearch *search; /* activities */
+	ContextNeeds *needs;           /* where what paths look at is noted */
 	bool in_batch;                 /* is the root "batch" there? */
 	bool in_loop;                  /* are "item", "index" and "loops" there? */
 	List *loops;                   /* of char *: names of the loops around */

@@ -57,13 +57,17 @@ static void check_declared(PathCheck *check, const RootKeys *keys,
 						   const char *kind, List *declared);
 static void check_activity(PathCheck *check, const RootKeys *keys);
 static void check_loop(PathCheck *check, const RootKeys *keys);
-static bool is_upstream(const TemplateScope *scope, const char *name);
+static bool find_upstream(const TemplateScope *scope, const char *name,
+						  bool *exists);
+static void note_need(ContextNeeds *needs, int level, int place);
 static List *upstream_list(const PathCheck *check);
 static void check_word(PathCheck *check, const char *owner, const char *word,
 					   List *words);
 static bool name_listed(List *names, const char *name);
 static void report(PathCheck *check, const char *word, List *names,
 				   const char *message);
+static void report_with(PathCheck *check, const char *hint,
+						const char *message);
 static char *list_hint(List *names);
 static void raise_not_found(const TemplatePath *path, Jsonb *context);
 static char *names_below(JsonbContainer *object);
@@ -292,13 +296,25 @@ check_declared(PathCheck *check, const RootKeys *keys, const char *kind,
 static void
 check_activity(PathCheck *check, const RootKeys *keys)
 {
+	bool exists;
+
 	if (keys->name == NULL)
-		return;
-	if (!is_upstream(check->scope, keys->name))
 	{
-		report(check, keys->name, upstream_list(check),
-			   psprintf("no activity upstream of this one is named \"%s\"",
-						keys->name));
+		check->scope->needs->all_upstream = true;
+		return;
+	}
+	if (!find_upstream(check->scope, keys->name, &exists))
+	{
+		if (exists)
+			report_with(check,
+						"An activity sees those that \"depends_on\" leads to, "
+						"and those upstream of the containers around it.",
+						psprintf("activity \"%s\" is not upstream of this one",
+								 keys->name));
+		else
+			report(check, keys->name, upstream_list(check),
+				   psprintf("no activity upstream of this one is named \"%s\"",
+							keys->name));
 		return;
 	}
 	if (keys->field != NULL)
@@ -319,17 +335,36 @@ check_loop(PathCheck *check, const RootKeys *keys)
 		check_word(check, "a loop", keys->field, list_make2("item", "index"));
 }
 
-/* Also of each container around. */
+/* Also of each container around.  A name hides the same one further out. */
 static bool
-is_upstream(const TemplateScope *scope, const char *name)
+find_upstream(const TemplateScope *scope, const char *name, bool *exists)
 {
-	for (; scope != NULL; scope = scope->outer)
+	ContextNeeds *needs = scope->needs;
+	int level = 0;
+	int place = names_find(scope->search->names, name);
+
+	while (place < 0 && scope->outer != NULL)
 	{
-		if (scope->search != NULL ? upstream_has(scope->search, name) :
-									name_listed(scope->upstream, name))
-			return true;
+		scope = scope->outer;
+		level++;
+		place = names_find(scope->search->names, name);
 	}
-	return false;
+	*exists = place >= 0;
+	if (place < 0 || !upstream_has(scope->search, place))
+		return false;
+	note_need(needs, level, place);
+	return true;
+}
+
+static void
+note_need(ContextNeeds *needs, int level, int place)
+{
+	ListCell *cell;
+
+	while (list_length(needs->places) <= level)
+		needs->places = lappend(needs->places, NULL);
+	cell = list_nth_cell(needs->places, level);
+	lfirst(cell) = bms_add_member(lfirst(cell), place);
 }
 
 /* For hints; in a document full of errors the later ones go without. */
@@ -343,10 +378,7 @@ upstream_list(const PathCheck *check)
 	if (check->problems->nerrors >= MAX_HINTED)
 		return NIL;
 	for (; scope != NULL; scope = scope->outer)
-		names = list_concat(names,
-							scope->search != NULL ?
-								upstream_names(scope->search) :
-								scope->upstream);
+		names = list_concat(names, upstream_names(scope->search));
 	return names;
 }
 
@@ -386,6 +418,12 @@ report(PathCheck *check, const char *word, List *names, const char *message)
 		hint = problem_nearest_hint(word, candidates, n);
 	if (hint == NULL && n > 0)
 		hint = list_hint(names);
+	report_with(check, hint, message);
+}
+
+static void
+report_with(PathCheck *check, const char *hint, const char *message)
+{
 	problem_add(check->problems, PROBLEM_ERROR, check->where, hint,
 				"${{ %s }}: %s", check->path->text, message);
 	check->fine = false;

@@ -75,13 +75,9 @@ upstream_create(const Graph *graph, NameIndex *names,
 }
 
 bool
-upstream_has(UpstreamSearch *search, const char *name)
+upstream_has(UpstreamSearch *search, int node)
 {
-	int target = names_find(search->names, name);
-
-	if (target < 0)
-		return false;
-	return search->node < 0 || reach(search, target);
+	return search->node < 0 || reach(search, node);
 }
 
 /*
@@ -116,6 +112,30 @@ reach(UpstreamSearch *search, int target)
 		}
 	}
 	return false;
+}
+
+Bitmapset *
+upstream_places(const Graph *graph, int node)
+{
+	Bitmapset *found = NULL;
+	List *pending = list_make1_int(node);
+
+	while (pending != NIL)
+	{
+		int to = llast_int(pending);
+
+		pending = list_delete_last(pending);
+		for (int i = graph->first_in[to]; i < graph->first_in[to + 1]; i++)
+		{
+			int from = graph->edges[graph->in_edges[i]].from;
+
+			if (bms_is_member(from, found))
+				continue;
+			found = bms_add_member(found, from);
+			pending = lappend_int(pending, from);
+		}
+	}
+	return found;
 }
 
 List *

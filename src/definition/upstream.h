@@ -8,6 +8,7 @@
 #ifndef MLPIPE_UPSTREAM_H
 #define MLPIPE_UPSTREAM_H
 
+#include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
 #include "utils/hsearch.h"
 #include "definition/graph.h"
@@ -43,9 +44,12 @@ typedef struct UpstreamSearch
 extern UpstreamSearch *upstream_create(const Graph *graph, NameIndex *names,
 									   const char *const *name_of,
 									   bool ordered);
-extern bool upstream_has(UpstreamSearch *search, const char *name);
+extern bool upstream_has(UpstreamSearch *search, int node);
 
 /* All of them, for messages; a list of char *. */
 extern List *upstream_names(UpstreamSearch *search);
+
+/* The nodes that a node waits for, directly or not. */
+extern Bitmapset *upstream_places(const Graph *graph, int node);
 
 #endif /* MLPIPE_UPSTREAM_H */

@@ -11,14 +11,15 @@
 #include "utils/memutils.h"
 
 #include "activity/activity.h"
+#include "engine/context.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
 #include "engine/session.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
-#include "store/scope_store.h"
 
 static List *scopes_around(ActivityCall *call);
+static int place_of(const ActivityCall *call);
 static List *call_rows(ActivityCall *call);
 
 #define MAX_OUTPUT_BYTES (64 * 1024 * 1024)
@@ -62,15 +63,36 @@ call_context(ActivityCall *call)
 		EngineMode mode;
 
 		engine_mode_enter(&mode);
-		call->run_context = run_context_load(call->run_id, call->document,
-											 scopes_around(call));
+		call->run_context = context_load(call->run_id, call->document,
+										 scopes_around(call), place_of(call),
+										 call->def->needs);
 		engine_mode_leave(&mode);
 		MemoryContextSwitchTo(previous);
 	}
 	return call->run_context;
 }
 
-/* The run's own scope first. */
+Jsonb *
+call_whole_context(ActivityCall *call)
+{
+	EngineMode mode;
+	Jsonb *context;
+
+	engine_mode_enter(&mode);
+	context = context_load_all(call->run_id, call->document,
+							   scopes_around(call));
+	engine_mode_leave(&mode);
+	return context;
+}
+
+/* All of its list is upstream of a loop's look at its condition. */
+static int
+place_of(const ActivityCall *call)
+{
+	return call->def->internal ? -1 : activity_place(call->def);
+}
+
+/* The run's own scope last. */
 static List *
 scopes_around(ActivityCall *call)
 {
@@ -88,7 +110,7 @@ scopes_around(ActivityCall *call)
 	}
 	rows = call_rows(call);
 	foreach(cell, rows)
-		scopes = lcons(scope_of(call->document, lfirst(cell)), scopes);
+		scopes = lappend(scopes, scope_of(call->document, lfirst(cell)));
 	return scopes;
 }
 

@@ -19,6 +19,7 @@
 
 #include "activity/activity.h"
 #include "engine/child.h"
+#include "engine/context.h"
 #include "engine/run_cache.h"
 #include "engine/run_end.h"
 #include "engine/wakeup.h"
@@ -26,7 +27,6 @@
 #include "store/activity_store.h"
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
-#include "store/scope_store.h"
 
 static bool succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends);
 static ActivityEnd *ends_of_run(const RunInfo *run);
@@ -172,9 +172,10 @@ work_out_output(const RunInfo *run, char **error)
 	PG_TRY();
 	{
 		output = template_render_json(run->document->output,
-									  run_context_load(run->run_id,
-													   run->document,
-													   list_make1(&scope)));
+									  context_load(run->run_id, run->document,
+												   list_make1(&scope), -1,
+												   run->document
+													   ->output_needs));
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

@@ -31,6 +31,7 @@ static Datum integers(const int32 *numbers, int count);
 static Datum texts(const Datum *values, int count);
 static ActivityEnd end_of(ActivityStatus status, const ActivityDef *def);
 static void put_scopes(List *scopes, const Document *document, Datum *values);
+static void put_shown(List *shown, Datum *values);
 
 void
 activities_insert(int64 run_id, const Document *document, const Scope *scope,
@@ -558,35 +559,36 @@ activity_count_down(int64 run_id, int32 no, char **error)
  * Of things of one name the innermost wins, being the last: jsonb keeps that.
  */
 Jsonb *
-run_context_load(int64 run_id, const Document *document, List *scopes)
+run_context_load(int64 run_id, const Document *document, List *scopes,
+				 List *shown, bool only_ended)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,      INT4ARRAYOID, INT4ARRAYOID,
-				   INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
-	Datum values[6];
+	Oid types[] = {INT8OID,      INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
+				   INT4ARRAYOID, TEXTARRAYOID, BOOLOID};
+	Datum values[7];
 	Jsonb *context = NULL;
 
 	values[0] = Int64GetDatum(run_id);
 	put_scopes(scopes, document, &values[1]);
+	put_shown(shown, &values[4]);
+	values[6] = BoolGetDatum(only_ended);
 	store_begin();
 	plan_keep(
 		&plan,
-		"WITH place AS MATERIALIZED (SELECT * FROM ROWS FROM"
-		" (unnest($2), unnest($3), unnest($4), unnest($5), unnest($6)) WITH ORDINALITY"
-		" AS p (first_no, last_no, parent_no, iteration, loop, i))"
+		"WITH place AS MATERIALIZED (SELECT * FROM ROWS FROM (unnest($2), unnest($3), unnest($4))"
+		" WITH ORDINALITY AS p (parent_no, iteration, loop, i))"
 		" SELECT jsonb_build_object("
 		"'parameters', r.parameters,"
 		"'variables', coalesce((SELECT jsonb_object_agg(v.name, v.value ORDER BY p.i)"
 		" FROM place p JOIN mlpipe.run_variable v"
 		" ON v.run_id = $1 AND v.no = p.parent_no AND v.iteration = p.iteration), '{}'),"
-		"'activities', coalesce((SELECT jsonb_object_agg(a.name, jsonb_build_object("
-		"'output', a.output, 'status', a.status, 'error', a.error) ORDER BY p.i)"
-		" FROM place p CROSS JOIN LATERAL (SELECT a.status, a.error,"
-		" CASE WHEN a.parent_no IS NULL THEN a.name ELSE " LOCAL_NAME
-		" END AS name,"
+		"'activities', coalesce((SELECT jsonb_object_agg(s.name, jsonb_build_object("
+		"'output', a.output, 'status', a.status, 'error', a.error) ORDER BY s.i)"
+		" FROM ROWS FROM (unnest($5), unnest($6)) WITH ORDINALITY AS s (no, name, i)"
+		" CROSS JOIN LATERAL (SELECT a.status, a.error,"
 		" CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no BETWEEN p.first_no AND p.last_no"
-		" AND a.finished_at IS NOT NULL AND NOT a.internal OFFSET 0) a), '{}'),"
+		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.no"
+		" AND (a.finished_at IS NOT NULL OR NOT $7) OFFSET 0) a), '{}'),"
 		"'run', jsonb_build_object('id', r.run_id, 'pipeline', p.name, 'version', v.version,"
 		"'submitted_at', r.submitted_at, 'submitted_by', r.submitted_by::regrole::text),"
 		"'trigger', r.trigger)"
@@ -606,40 +608,57 @@ run_context_load(int64 run_id, const Document *document, List *scopes)
 	return context;
 }
 
-/* Five arrays with an element for each scope. */
+/* Three arrays with an element for each scope. */
 static void
 put_scopes(List *scopes, const Document *document, Datum *values)
 {
 	int count = list_length(scopes);
-	int32 *numbers[4];
+	int32 *parents = palloc(count * sizeof(int32));
+	int32 *iterations = palloc(count * sizeof(int32));
 	Datum *loops = palloc(count * sizeof(Datum));
 	bool *no_loop = palloc(count * sizeof(bool));
 	int bounds[] = {1};
 	int lengths[] = {count};
 	ListCell *cell;
 
-	for (int i = 0; i < lengthof(numbers); i++)
-		numbers[i] = palloc(count * sizeof(int32));
 	foreach(cell, scopes)
 	{
 		const Scope *scope = lfirst(cell);
 		int i = foreach_current_index(cell);
 
-		numbers[0][i] = scope->first_no;
-		numbers[1][i] = scope->first_no + scope->list->count - 1;
-		numbers[2][i] = scope->parent_no;
-		numbers[3][i] = scope->iteration;
+		parents[i] = scope->parent_no;
+		iterations[i] = scope->iteration;
 		no_loop[i] = !scope->list->has_items;
 		loops[i] = no_loop[i] ?
 			(Datum) 0 :
 			CStringGetTextDatum(
 				document->activities[scope->list->container].name);
 	}
-	for (int i = 0; i < lengthof(numbers); i++)
-		values[i] = integers(numbers[i], count);
-	values[4] = PointerGetDatum(construct_md_array(loops, no_loop, 1, lengths,
+	values[0] = integers(parents, count);
+	values[1] = integers(iterations, count);
+	values[2] = PointerGetDatum(construct_md_array(loops, no_loop, 1, lengths,
 												   bounds, TEXTOID, -1, false,
 												   TYPALIGN_INT));
+}
+
+static void
+put_shown(List *shown, Datum *values)
+{
+	int count = list_length(shown);
+	int32 *numbers = palloc(Max(count, 1) * sizeof(int32));
+	Datum *names = palloc(Max(count, 1) * sizeof(Datum));
+	ListCell *cell;
+
+	foreach(cell, shown)
+	{
+		const ShownActivity *activity = lfirst(cell);
+
+		numbers[foreach_current_index(cell)] = activity->no;
+		names[foreach_current_index(cell)] = CStringGetTextDatum(
+			activity->name);
+	}
+	values[0] = integers(numbers, count);
+	values[1] = texts(names, count);
 }
 
 static Datum

@@ -106,11 +106,19 @@ extern void activity_stopping(int64 run_id, int32 no, int32 detached,
 /* What is left of that; at 0, *error is what was said. */
 extern int32 activity_count_down(int64 run_id, int32 no, char **error);
 
+/* An activity as the object that ${{ }} looks into shows it. */
+typedef struct ShownActivity
+{
+	int32 no;
+	const char *name;
+} ShownActivity;
+
 /*
  * The object that ${{ }} looks into.  scopes: where it looks from, and what is
- * around that, from the outside in; a list of Scope *.
+ * around that, from the outside in; a list of Scope *.  shown: the activities
+ * in it, in the same order; a list of ShownActivity *.
  */
 extern Jsonb *run_context_load(int64 run_id, const Document *document,
-							   List *scopes);
+							   List *scopes, List *shown, bool only_ended);
 
 #endif /* MLPIPE_SCOPE_STORE_H */
