@@ -456,14 +456,15 @@ take_failure(ParallelWorker *worker, BatchResult *result, ErrorData *error,
 	QueryCancelPending = false;
 	if (alarm == WATCH_STEP || alarm == WATCH_STALLED)
 	{
-		worker->failure = parallel_alarm_failure(worker, alarm, NULL, 0);
+		worker->failure = timeout_failure(worker->context, worker->call->def,
+										  alarm, NULL, 0);
 		return;
 	}
 	result->tried = true;
 	if (alarm == WATCH_BATCH && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		result
-			->failure = parallel_alarm_failure(worker, alarm, "the mini-batch",
-											   worker->config->batch_timeout);
+		result->failure = timeout_failure(worker->context, worker->call->def,
+										  alarm, "the mini-batch",
+										  worker->config->batch_timeout);
 	else
 		result->failure = failure_from_error(error, INTERRUPT_NONE);
 
@@ -604,32 +605,4 @@ count_ends(ParallelWorker *worker, const BatchResult *results, int n)
 						 (result->finished_at - result->started_at) /
 							 1000000.0);
 	}
-}
-
-Failure *
-parallel_alarm_failure(const ParallelWorker *worker, WatchAlarm alarm,
-					   const char *what, int64 timeout)
-{
-	char *message = NULL;
-
-	switch (alarm)
-	{
-		case WATCH_NONE:
-			break;
-		case WATCH_BATCH:
-			message = psprintf("timeout: %s took longer than %g s", what,
-							   timeout / 1000000.0);
-			break;
-		case WATCH_STEP:
-			message = psprintf("timeout: the attempt took longer than %g s",
-							   worker->call->def->timeout / 1000000.0);
-			break;
-		case WATCH_STALLED:
-			message = psprintf(
-				"no mini-batch was finished and no progress reported for %g s, and \"progress_update_timeout\" is %g",
-				worker->config->progress_timeout / 1000000.0,
-				worker->config->progress_timeout / 1000000.0);
-			break;
-	}
-	return failure_create(worker->context, "57014", message, NULL, NULL);
 }

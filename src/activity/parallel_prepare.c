@@ -229,8 +229,9 @@ in_limited_transaction(ParallelWorker *worker, WorkerTransaction transaction,
 		failure->interrupt != INTERRUPT_NONE)
 		return failure;
 	if (alarm == WATCH_BATCH && first_left < timeout)
-		return parallel_first_batch_failure(worker);
-	return parallel_alarm_failure(worker, alarm, what, timeout);
+		alarm = WATCH_UNSTARTED;
+	return timeout_failure(worker->context, worker->call->def, alarm, what,
+						   timeout);
 }
 
 /* What is left of first_task_creation_timeout, while that counts. */
@@ -246,19 +247,6 @@ time_to_first_batch(const ParallelWorker *worker)
 	left = worker->config->first_batch_timeout -
 		(GetCurrentTimestamp() - counts.started_at);
 	return Max(left, 1);
-}
-
-Failure *
-parallel_first_batch_failure(const ParallelWorker *worker)
-{
-	double seconds = worker->config->first_batch_timeout / 1000000.0;
-
-	return failure_create(
-		worker->context, "57014",
-		psprintf(
-			"no mini-batch was started in %g s, and \"first_task_creation_timeout\" is %g",
-			seconds, seconds),
-		NULL, NULL);
 }
 
 static bool

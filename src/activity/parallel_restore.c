@@ -34,6 +34,7 @@ static void load_progress(const RunInfo *run, const StepRow *split,
 						  int32 in_hand, StepState *state);
 static void load_retries(const StepRow *split, int32 highest,
 						 StepState *state);
+static void end_idle(int64 run_id, int32 no, const Failure *failure);
 static bool end_where_done(int64 run_id, int32 no, const Failure *failure);
 
 bool
@@ -105,6 +106,11 @@ load_state(const RunInfo *run, int32 no, int32 in_hand, StepState *state)
 	state->snapshot_xmin = snapshot != NULL ? snapshot->xmin :
 											  InvalidTransactionId;
 	state->started_at = activity.started_at;
+	state->last_batch_at = GetCurrentTimestamp();
+	if (def->timeout > 0)
+		state->deadline = activity.started_at + def->timeout;
+	state->first_batch_timeout = config->first_batch_timeout;
+	state->progress_timeout = config->progress_timeout;
 	state->suspended = run_load(run->run_id, false)->status == RUN_SUSPENDED;
 	state->attempts_before = split.attempts_before;
 	load_progress(run, &split, in_hand, state);
@@ -137,7 +143,6 @@ load_progress(const RunInfo *run, const StepRow *split, int32 in_hand,
 	if (highest > 0)
 	{
 		state->first_batch_at = state->started_at;
-		state->last_batch_at = GetCurrentTimestamp();
 		load_retries(split, highest, state);
 	}
 }
@@ -195,9 +200,31 @@ parallel_restart(int64 run_id, int32 no)
 }
 
 void
+parallel_time_out(int64 run_id, int32 no, StepOverdue why)
+{
+	static const WatchAlarm alarms[] = {[STEP_IN_TIME] = WATCH_NONE,
+										[STEP_TIMED_OUT] = WATCH_STEP,
+										[STEP_STALLED] = WATCH_STALLED,
+										[STEP_NOT_STARTED] = WATCH_UNSTARTED};
+	const RunInfo *run = run_info(run_id);
+	Failure *failure = NULL;
+
+	if (run->document->problem == NULL)
+		failure = timeout_failure(CurrentMemoryContext, run_activity(run, no),
+								  alarms[why], NULL, 0);
+	end_idle(run_id, no, failure);
+}
+
+void
 parallel_end_idle(int64 run_id, int32 no)
 {
-	if (end_where_done(run_id, no, NULL))
+	end_idle(run_id, no, NULL);
+}
+
+static void
+end_idle(int64 run_id, int32 no, const Failure *failure)
+{
+	if (end_where_done(run_id, no, failure))
 		wakeup_remove_step(run_id, no);
 	else
 		/* Whoever stopped it died before saying why. */

@@ -123,3 +123,38 @@ sooner(TimestampTz a, TimestampTz b)
 		return Max(a, b);
 	return Min(a, b);
 }
+
+Failure *
+timeout_failure(MemoryContext context, const ActivityDef *def,
+				WatchAlarm alarm, const char *what, int64 timeout)
+{
+	const ParallelConfig *config = def->config;
+	double progress = config->progress_timeout / 1000000.0;
+	double first = config->first_batch_timeout / 1000000.0;
+	char *message = NULL;
+
+	switch (alarm)
+	{
+		case WATCH_NONE:
+			break;
+		case WATCH_BATCH:
+			message = psprintf("timeout: %s took longer than %g s", what,
+							   timeout / 1000000.0);
+			break;
+		case WATCH_STEP:
+			message = psprintf("timeout: the attempt took longer than %g s",
+							   def->timeout / 1000000.0);
+			break;
+		case WATCH_STALLED:
+			message = psprintf(
+				"no mini-batch was finished and no progress reported for %g s, and \"progress_update_timeout\" is %g",
+				progress, progress);
+			break;
+		case WATCH_UNSTARTED:
+			message = psprintf(
+				"no mini-batch was started in %g s, and \"first_task_creation_timeout\" is %g",
+				first, first);
+			break;
+	}
+	return failure_create(context, "57014", message, NULL, NULL);
+}

@@ -198,10 +198,12 @@ step_goes_on(ParallelWorker *worker)
 		VERDICT_TOLERABLE;
 	if (worker->failure == NULL && worker->deadline != 0 &&
 		now >= worker->deadline)
-		worker->failure = parallel_alarm_failure(worker, WATCH_STEP, NULL, 0);
+		worker->failure = timeout_failure(worker->context, worker->call->def,
+										  WATCH_STEP, NULL, 0);
 	if (worker->failure == NULL && counts.first_batch_at == 0 &&
 		now - counts.started_at > config->first_batch_timeout)
-		worker->failure = parallel_first_batch_failure(worker);
+		worker->failure = timeout_failure(worker->context, worker->call->def,
+										  WATCH_UNSTARTED, NULL, 0);
 	return worker->failure == NULL && !worker->exceeded && !counts.stopping &&
 		!counts.suspended;
 }

@@ -24,9 +24,10 @@
 typedef enum WatchAlarm
 {
 	WATCH_NONE,
-	WATCH_BATCH,  /* the mini-batch's time is over */
-	WATCH_STEP,   /* the activity's time is over */
-	WATCH_STALLED /* the step makes no progress */
+	WATCH_BATCH,    /* the mini-batch's time is over */
+	WATCH_STEP,     /* the activity's time is over */
+	WATCH_STALLED,  /* the step makes no progress */
+	WATCH_UNSTARTED /* it has not begun with its first mini-batch in time */
 } WatchAlarm;
 
 /* What the next piece of work is bounded by; 0: not at all. */
@@ -41,6 +42,11 @@ typedef struct WatchLimits
 
 extern void watch_start(const WatchLimits *limits);
 extern WatchAlarm watch_stop(void);
+
+/* What an alarm says, as an error; what and its timeout: of WATCH_BATCH. */
+extern Failure *timeout_failure(MemoryContext context, const ActivityDef *def,
+								WatchAlarm alarm, const char *what,
+								int64 timeout);
 
 /* A worker's share in a step: one visit, from joining to leaving. */
 typedef struct ParallelWorker
@@ -103,9 +109,6 @@ extern bool parallel_load(ParallelWorker *worker);
  */
 extern void parallel_prepare(ParallelWorker *worker);
 
-/* What first_task_creation_timeout says. */
-extern Failure *parallel_first_batch_failure(const ParallelWorker *worker);
-
 /*
  * parallel_leave.c
  */
@@ -129,10 +132,5 @@ extern bool parallel_do_group(ParallelWorker *worker);
 /* Fills in what a mini-batch reads; in a transaction. */
 extern void parallel_locate_batch(ParallelWorker *worker, int32 number,
 								  CurrentBatch *batch);
-
-/* What an alarm of the watch says, as an error. */
-extern Failure *parallel_alarm_failure(const ParallelWorker *worker,
-									   WatchAlarm alarm, const char *what,
-									   int64 timeout);
 
 #endif /* MLPIPE_PARALLEL_WORKER_H */

@@ -10,6 +10,7 @@
 
 #include "activity/activity.h"
 #include "engine/shmem.h"
+#include "engine/step.h"
 
 extern PGDLLEXPORT void mlpipe_executor_main(Datum arg);
 
@@ -54,6 +55,9 @@ extern bool parallel_publish(int64 run_id, int32 no);
  * in an open transaction, by the scheduler.
  */
 extern void parallel_end_idle(int64 run_id, int32 no);
+
+/* Fails one for which time is over and that has no worker; the same way. */
+extern void parallel_time_out(int64 run_id, int32 no, StepOverdue why);
 
 /* Sets MyCall up for an attempt, in WorkContext; and clears it. */
 extern ActivityCall *call_begin(int64 run_id, int32 no, int32 activity_no,

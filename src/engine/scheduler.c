@@ -35,6 +35,7 @@
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/slot.h"
+#include "engine/step.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
@@ -125,6 +126,7 @@ work_once(void)
 	if (errands.changes)
 		changes_to_runs();
 	handle_due();
+	end_overdue_steps();
 	if (errands.admit)
 		admit_runs();
 	if (mlpipe_retention > 0 && GetCurrentTimestamp() >= next_purge_at)
@@ -200,6 +202,9 @@ renew_next_due(void)
 
 	control_lock();
 	database = database_find(my_database);
+	if (due != 0 && (database->next_due == 0 || due < database->next_due))
+		database->next_due = due;
+	due = steps_next_due(my_database);
 	if (due != 0 && (database->next_due == 0 || due < database->next_due))
 		database->next_due = due;
 	control_unlock();

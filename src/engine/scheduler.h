@@ -41,8 +41,9 @@ extern void admit_runs(void);
 /* child.c: runs that were asked to stop, or that nobody waits for any more. */
 extern void stop_runs(void);
 
-/* sweep.c: dead executors, steps that nobody works on. */
+/* sweep.c: dead executors, steps that nobody works on, or not in time. */
 extern void sweep(void);
+extern void end_overdue_steps(void);
 
 /*
  * staffing.c: starts executors for lanes whose work waits.  Milliseconds after

@@ -150,8 +150,13 @@ typedef struct StepState
 	int64 items_done;
 	TimestampTz started_at;
 	TimestampTz first_batch_at;
-	TimestampTz last_batch_at; /* or mlpipe_progress() call */
+	TimestampTz last_batch_at; /* or mlpipe_progress() call, or published */
 	double batch_seconds;      /* a moving average, to size groups */
+
+	/* its time limits */
+	TimestampTz deadline; /* 0: none */
+	int64 first_batch_timeout;
+	int64 progress_timeout; /* 0: none */
 } StepState;
 
 typedef enum HoldState

@@ -80,6 +80,7 @@ step_publish(Oid role, const StepState *initial)
 		/* None is idle: asks the scheduler for more. */
 		if (wanted > 0)
 			lane_wake(lane);
+		step_note_due(step);
 	}
 	control_unlock();
 	return lane != NULL;
@@ -412,6 +413,7 @@ step_reopen(StepState *step)
 	{
 		step->stopping = false;
 		step->rescan = true;
+		step_note_due(step);
 		lane_wake(step->lane);
 	}
 	control_unlock();
@@ -432,6 +434,7 @@ step_restart(const StepState *fresh)
 		step->node = before.node;
 		step->lane = before.lane;
 		step->batch_seconds = before.batch_seconds;
+		step_note_due(step);
 		lane_wake(step->lane);
 	}
 	control_unlock();
@@ -560,8 +563,12 @@ static void
 worker_left(StepState *step)
 {
 	step->nworkers--;
-	if (step->order.run_id == 0 && step->nworkers == 0)
+	if (step->nworkers > 0)
+		return;
+	if (step->order.run_id == 0)
 		release(step);
+	else
+		step_note_due(step);
 }
 
 void

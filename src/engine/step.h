@@ -100,6 +100,25 @@ extern void step_reopen(StepState *step);
 /* Sleeps until the caller is the only worker. */
 extern void step_wait_for_others(StepState *step);
 
+/* Why a step without a worker has to end (step_due.c). */
+typedef enum StepOverdue
+{
+	STEP_IN_TIME,
+	STEP_TIMED_OUT,
+	STEP_STALLED,
+	STEP_NOT_STARTED
+} StepOverdue;
+
+/*
+ * Has the scheduler look when the step will be overdue; when any one of a
+ * database will be, 0 being never.  The lock is held.
+ */
+extern void step_note_due(const StepState *step);
+extern TimestampTz steps_next_due(Oid database);
+
+/* Scheduler: an overdue step of its database, which is stopping from now on. */
+extern bool step_take_overdue(WorkOrder *order, StepOverdue *why);
+
 /* The counters, as they are at one moment. */
 typedef struct StepCounts
 {

@@ -35,6 +35,12 @@ typedef struct Remains
 	bool of_step;
 } Remains;
 
+typedef struct OverdueStep
+{
+	WorkOrder order;
+	StepOverdue why;
+} OverdueStep;
+
 static void bury_dead(void);
 static bool find_dead(int index, Remains *remains);
 static void lose_attempt(void *arg);
@@ -42,6 +48,7 @@ static bool run_is_there(int64 run_id);
 static void sweep_again(void);
 static void end_idle_steps(void);
 static bool find_idle_step(int index, WorkOrder *order);
+static void end_overdue_step(void *arg);
 static void end_step(void *arg);
 
 void
@@ -160,6 +167,25 @@ find_idle_step(int index, WorkOrder *order)
 		*order = step->order;
 	control_unlock();
 	return found;
+}
+
+/* A step that could not be ended is stopping: the next sweep goes on with it. */
+void
+end_overdue_steps(void)
+{
+	OverdueStep overdue;
+
+	while (step_take_overdue(&overdue.order, &overdue.why))
+		if (!try_in_transaction(end_overdue_step, &overdue))
+			sweep_again();
+}
+
+static void
+end_overdue_step(void *arg)
+{
+	OverdueStep *overdue = arg;
+
+	parallel_time_out(overdue->order.run_id, overdue->order.no, overdue->why);
 }
 
 static void

@@ -276,8 +276,11 @@ set_steps_suspended(int64 run_id, bool suspended)
 			step->order.run_id != run_id)
 			continue;
 		step->suspended = suspended;
-		if (!suspended)
-			lane_wake(step->lane);
+		if (suspended)
+			continue;
+		step->last_batch_at = GetCurrentTimestamp();
+		step_note_due(step);
+		lane_wake(step->lane);
 	}
 }
 

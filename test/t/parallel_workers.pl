@@ -91,5 +91,38 @@ $node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
 is(wait_run($node, $run), 'cancelled', 'the step is cancelled');
 is(calls($run), 't|t|t|t', 'and each process has run shutdown');
 
+# Time limits hold while no worker serves the step, as all do something better.
+sub left_alone
+{
+	my ($limit, $retry) = @_;
+	my $step = submit($node, qq({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT 1 FROM pg_sleep(0.3), generate_series(1, 100)"}, "mini_batch_size": "1 row",
+		"run": "SELECT pg_sleep(0.1) FROM mini_batch", "max_concurrency_per_instance": 2, $limit}]}));
+	my $urgent;
+
+	ok(wait_until($node, "(SELECT count(*) > 0 FROM mlpipe.mini_batch WHERE run_id = $step)"), 'a step has begun') if $limit !~ /first/;
+	$urgent = submit($node, pipeline(map { [ "a$_", 'SELECT pg_sleep(30)' ] } 1 .. 2), 'priority => 5');
+	is(wait_run($node, $step), 'failed', "a step that is left alone fails ($limit)");
+	is(run_status($node, $urgent), 'in_progress', 'while the executors do something else');
+	$node->safe_psql('postgres', "SELECT mlpipe_cancel($urgent)");
+	wait_run($node, $urgent);
+	return $node->safe_psql('postgres', "SELECT attempt, error FROM mlpipe_activities WHERE run_id = $step");
+}
+
+is(left_alone('"timeout": "1 s"'), '1|timeout: the attempt took longer than 1 s', 'timeout');
+is(left_alone('"progress_update_timeout": 1'), '1|no mini-batch was finished and no progress reported for 1 s, and "progress_update_timeout" is 1', 'progress_update_timeout');
+is(left_alone('"first_task_creation_timeout": 1'), '1|no mini-batch was started in 1 s, and "first_task_creation_timeout" is 1', 'first_task_creation_timeout');
+is(left_alone('"timeout": "1 s", "retry": {"max_retries": 1, "interval": 0}'), '2|timeout: the attempt took longer than 1 s', 'a further attempt');
+
+# but a suspended one need not make progress
+$run = step('SELECT id FROM mini_batch, pg_sleep(0.05)', 2, ', "progress_update_timeout": 1');
+ok(wait_until($node, "(SELECT count(*) > 0 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'a step has begun');
+$node->safe_psql('postgres', "SELECT mlpipe_suspend($run)");
+is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '2.5 s')"), 'suspended', 'and is suspended');
+$node->safe_psql('postgres', "SELECT mlpipe_resume($run)");
+my $before = $node->safe_psql('postgres', "SELECT count(*) FROM mlpipe.mini_batch WHERE run_id = $run");
+ok(wait_until($node, "(SELECT count(*) > $before + 5 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'goes on later');
+$node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
+is(wait_run($node, $run), 'cancelled', 'and did not fail');
+
 $node->stop;
 done_testing();
