@@ -22,12 +22,14 @@ CREATE FUNCTION mlpipe.work_of_run(
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'mlpipe_work_of_run' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 2;
 
+-- Not safe in parallel queries, so that nobody who watches takes worker processes
+-- away from the executors.
 CREATE FUNCTION mlpipe.facts(
 	OUT loaded boolean, OUT in_recovery boolean, OUT enabled boolean, OUT scheduler_pid integer,
 	OUT schedulers integer, OUT executors integer, OUT idle integer, OUT max_executors integer,
 	OUT starved_since timestamptz, OUT home bigint, OUT looked_at timestamptz)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'mlpipe_facts' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+	AS 'MODULE_PATHNAME', 'mlpipe_facts' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 
 CREATE FUNCTION mlpipe.queue_position(run_id bigint, no integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'mlpipe_queue_position' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;

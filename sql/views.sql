@@ -6,9 +6,9 @@
 -- choosing an index inside, which is why the views have an order of their own:
 -- newest runs first.
 --
--- What costs something to find out is in a LATERAL subquery for one run or one
--- activity, with its condition inside, and OFFSET 0 where its result is used
--- more than once: the planner would copy it to each place.
+-- What costs something to find out is in a subquery for one run or one activity,
+-- with its condition inside, and OFFSET 0 where its result is used more than
+-- once: the planner would copy it to each place.
 
 -- Names below mean the server's and ours, whatever else is in the schema.
 SET LOCAL search_path = pg_catalog, pg_temp;
@@ -28,8 +28,11 @@ SELECT p.name AS pipeline,
 		WHERE g.pipeline_id = p.pipeline_id) AS granted_to
 FROM mlpipe.pipeline p
 LEFT JOIN LATERAL (
+	-- Compared as rows, for an order that run_by_pipeline alone has: run_pkey
+	-- would be walked through all the other pipelines' runs.
 	SELECT r.run_id, r.status, r.finished_at FROM mlpipe.run r
-	WHERE r.pipeline_id = p.pipeline_id ORDER BY r.run_id DESC LIMIT 1
+	WHERE (r.pipeline_id, r.run_id) >= (p.pipeline_id, 0) AND (r.pipeline_id, r.run_id) < (p.pipeline_id + 1, 0)
+	ORDER BY r.pipeline_id DESC, r.run_id DESC LIMIT 1
 ) last ON true
 CROSS JOIN LATERAL (
 	SELECT count(*) FILTER (WHERE r.status = 'queued') AS queued,
@@ -49,10 +52,10 @@ SELECT r.run_id,
 	p.name AS pipeline,
 	(SELECT v.version FROM mlpipe.pipeline_version v WHERE v.version_id = r.version_id AND v.pipeline_id IS NOT NULL) AS version,
 	mlpipe.status_text(r.status) AS status,
-	mlpipe.bar(done.share) AS progress,
-	trunc((100 * done.share)::numeric, 1) AS percent,
-	CASE WHEN r.status = 'in_progress' AND done.share > 0
-		THEN date_trunc('second', greatest(f.looked_at - r.started_at, '0') * ((1 - done.share) / done.share))
+	mlpipe.bar(r.share) AS progress,
+	trunc((100 * r.share)::numeric, 1) AS percent,
+	CASE WHEN r.status = 'in_progress' AND r.share > 0
+		THEN date_trunc('second', greatest(f.looked_at - r.started_at, '0') * ((1 - r.share) / r.share))
 	END AS eta,
 	r.submitted_at,
 	r.started_at,
@@ -67,13 +70,13 @@ SELECT r.run_id,
 	r.parameters,
 	r.tags,
 	r.output,
-	coalesce(r.error, failure.error,
+	coalesce(r.error, (
+		SELECT a.error FROM mlpipe.activity_run a
+		WHERE a.run_id = r.run_id AND a.status = 'failed' AND r.status = 'failed'
+		ORDER BY a.finished_at, a.no LIMIT 1),
 		CASE WHEN r.status IN ('cancelling', 'cancelled', 'failed') THEN r.stop_reason END) AS error
-FROM mlpipe.run r
-CROSS JOIN mlpipe.facts() f
-LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id
-CROSS JOIN LATERAL (
-	SELECT CASE
+FROM (
+	SELECT r.*, CASE
 		WHEN r.status = 'succeeded' THEN 1
 		WHEN r.status = 'skipped' OR r.started_at IS NULL THEN 0
 		ELSE (SELECT coalesce(avg(CASE
@@ -84,14 +87,12 @@ CROSS JOIN LATERAL (
 				FROM mlpipe.activity_run a LEFT JOIN mlpipe.work_of_run(r.run_id) w ON w.no = a.no
 				WHERE a.run_id = r.run_id AND a.parent_no IS NULL)
 		END AS share
-	OFFSET 0
-) done
-LEFT JOIN LATERAL (
-	SELECT a.error FROM mlpipe.activity_run a
-	WHERE a.run_id = r.run_id AND a.status = 'failed' AND r.status = 'failed' AND r.error IS NULL
-	ORDER BY a.finished_at, a.no LIMIT 1
-) failure ON true
-WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
+	FROM mlpipe.run r
+	WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
+	ORDER BY r.run_id DESC
+) r
+CROSS JOIN mlpipe.facts() f
+LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id
 ORDER BY r.run_id DESC;
 COMMENT ON VIEW @extschema@.mlpipe_runs IS 'runs, newest first, with their progress';
 
