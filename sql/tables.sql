@@ -11,6 +11,7 @@
 --   * rows of several activities of a run are locked from the inner ones out, at
 --     one depth in ascending order of their number; after those of a scope the
 --     row of the scope, then that of its container; the row of the run is last.
+--     Parts of a tally are locked right before the row that they count for.
 
 CREATE SCHEMA mlpipe;
 GRANT USAGE ON SCHEMA mlpipe TO PUBLIC;
@@ -186,6 +187,19 @@ CREATE TABLE mlpipe.scope (
 	PRIMARY KEY (run_id, no, iteration)
 ) WITH (fillfactor = 70);
 
+-- Ends that a join of very many activities, or a list with very many leaves,
+-- waits for, counted in parts: a row that thousands of ends write would be
+-- thousands of versions.  Rows of a run go when it ends.
+CREATE TABLE mlpipe.tally (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,				-- the activity that waits; of a list its container, of the run -1
+	iteration integer NOT NULL,			-- of the list; 0: an activity, or the run
+	part integer NOT NULL,
+	ended integer NOT NULL,
+	unmet integer NOT NULL,				-- of these
+	PRIMARY KEY (run_id, no, iteration, part)
+) WITH (fillfactor = 50);
+
 -- A parallel activity that has been split into mini-batches.  Not dumped: it
 -- speaks of blocks and tuples of one database's files; a restored step is split
 -- again, which it can be only as long as none of its mini-batches has run.
@@ -305,6 +319,7 @@ SELECT pg_catalog.pg_extension_config_dump('mlpipe.run_run_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.run_variable', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.activity_run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.scope', '');
+SELECT pg_catalog.pg_extension_config_dump('mlpipe.tally', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.mini_batch', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.failure', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.failure_failure_id_seq', '');

@@ -67,6 +67,9 @@ typedef struct RetryPolicy
 #define TAKES_ITS_TIME (1 << 4)
 #define STARTS_RUNS    (1 << 5) /* child runs */
 
+/* Where as many ends are waited for, they are counted apart (engine/tally.h). */
+#define SPREAD_FROM 64
+
 struct ActivityDef;
 
 /*
@@ -113,8 +116,9 @@ typedef struct ActivityDef
 	const ActivityList *list; /* that it stands in */
 	List *bodies;             /* of ActivityList *: a container's */
 	bool join_any;
-	bool awaited;  /* does the end of its list wait for it? */
-	bool internal; /* a loop's look at its condition */
+	bool awaited;   /* does the end of its list wait for it? */
+	int awaited_as; /* its place among those */
+	bool internal;  /* a loop's look at its condition */
 	const ActivityKind *kind;
 	void *config; /* what kind->check() returned */
 	int priority;
@@ -153,6 +157,7 @@ typedef struct Document
 	const ActivityList *list; /* of the document itself */
 	bool nested;              /* are there containers? */
 	bool has_children;        /* can its runs have child runs? */
+	bool spread;              /* is anything counted apart? */
 } Document;
 
 /*

@@ -20,6 +20,7 @@ static void parse_one(ListParse *parse, int position);
 static void add_check(ListParse *parse, JsonReader *reader);
 static void finish_list(Document *document, ActivityList *list);
 static void await_activities(Document *document, ActivityList *list);
+static bool needs_spreading(const ActivityList *list);
 static bool leads_to_any_join(const Document *document,
 							  const ActivityList *list, int place);
 static void lay_out_rows(const Document *document, ActivityList *list);
@@ -112,6 +113,7 @@ static void
 finish_list(Document *document, ActivityList *list)
 {
 	await_activities(document, list);
+	document->spread |= needs_spreading(list);
 	lay_out_rows(document, list);
 	for (int place = 0; place < list->count; place++)
 	{
@@ -134,8 +136,20 @@ await_activities(Document *document, ActivityList *list)
 
 		def->awaited = graph_is_leaf(list->graph, place) ||
 			leads_to_any_join(document, list, place);
+		def->awaited_as = list->nawaited;
 		list->nawaited += def->awaited ? 1 : 0;
 	}
+}
+
+static bool
+needs_spreading(const ActivityList *list)
+{
+	const Graph *graph = list->graph;
+
+	for (int place = 0; place < graph->nnodes; place++)
+		if (graph->first_in[place + 1] - graph->first_in[place] >= SPREAD_FROM)
+			return true;
+	return list->nawaited >= SPREAD_FROM;
 }
 
 static bool

@@ -239,6 +239,25 @@ cycle_forward(const int *trail, int from, int to, int *length)
 	return cycle;
 }
 
+int
+graph_place_among_in(const Graph *graph, int edge)
+{
+	int first = graph->first_in[graph->edges[edge].to];
+	int low = first;
+	int high = graph->first_in[graph->edges[edge].to + 1] - 1;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (graph->in_edges[middle] < edge)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low - first;
+}
+
 bool
 graph_is_leaf(const Graph *graph, int node)
 {

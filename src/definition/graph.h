@@ -59,6 +59,9 @@ extern void graph_finish(Graph *graph);
 extern bool graph_topological_order(const Graph *graph, int *order,
 									int **cycle, int *cycle_length);
 
+/* The place of an edge, by its index, among those that enter its node. */
+extern int graph_place_among_in(const Graph *graph, int edge);
+
 extern bool graph_is_leaf(const Graph *graph, int node);
 
 /* Is a dependency with these conditions met by an activity that ended so? */

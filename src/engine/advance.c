@@ -28,6 +28,7 @@
 #include "engine/run_end.h"
 #include "engine/slot.h"
 #include "engine/stop.h"
+#include "engine/tally.h"
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
@@ -54,7 +55,8 @@ typedef struct Level
 	const Scope *scope;
 	ActivityEnd *ends;   /* by place; what ended in this transaction */
 	binaryheap *pending; /* edges into dependents, packed by pack_edge() */
-	int awaited;         /* that have ended */
+	int awaited;         /* ends that its own end waits for */
+	Tally *tally;        /* of these, where they are very many; or NULL */
 	int candidate;       /* the dependent to claim, or -1 */
 } Level;
 
@@ -63,7 +65,9 @@ static void level_begin(Level *level, Advance *advance, const Scope *scope);
 static void level_finish(Level *level);
 static void scope_ended(Level *level, ActivityEnd verdict);
 static void follow(Level *level, int place, ActivityEnd end);
+static void note_awaited(Level *level, int place);
 static void decide_dependent(Level *level, int place);
+static Tally *dependent_tally(Level *level, int place);
 static void apply_status(Level *level, int place, ActivityStatus status);
 static ActivityStatus status_when_ready(Level *level, int place);
 static int best_dependent(Level *level, int place);
@@ -247,6 +251,7 @@ level_begin(Level *level, Advance *advance, const Scope *scope)
 	level->pending = binaryheap_allocate(graph->nedges + 1, compare_edges,
 										 NULL);
 	level->awaited = 0;
+	level->tally = NULL;
 	level->candidate = -1;
 }
 
@@ -255,6 +260,7 @@ level_finish(Level *level)
 {
 	const Scope *scope = level->scope;
 	ActivityEnd verdict = END_NONE;
+	int unmet;
 
 	while (!binaryheap_empty(level->pending))
 	{
@@ -262,6 +268,8 @@ level_finish(Level *level)
 
 		decide_dependent(level, (int32) (first >> 32));
 	}
+	if (level->tally != NULL)
+		level->awaited = tally_finish(level->tally, &unmet);
 	if (scope->list->container < 0)
 	{
 		level->advance->awaited += level->awaited;
@@ -321,7 +329,7 @@ follow(Level *level, int place, ActivityEnd end)
 
 	level->ends[place] = end;
 	if (level_def(level, place)->awaited)
-		level->awaited++;
+		note_awaited(level, place);
 	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{
 		int edge = graph->out_edges[i];
@@ -330,11 +338,27 @@ follow(Level *level, int place, ActivityEnd end)
 	}
 }
 
+static void
+note_awaited(Level *level, int place)
+{
+	const Scope *scope = level->scope;
+
+	if (level->tally == NULL)
+		level->tally = tally_begin(level->advance->run->run_id,
+								   scope->parent_no, scope->iteration,
+								   scope->list->nawaited);
+	if (level->tally != NULL)
+		tally_note(level->tally, level_def(level, place)->awaited_as, true);
+	else
+		level->awaited++;
+}
+
 /* Takes all that has ended before this dependent together: one update. */
 static void
 decide_dependent(Level *level, int place)
 {
 	const Graph *graph = level->scope->list->graph;
+	Tally *tally = dependent_tally(level, place);
 	int ended = 0;
 	int unmet = 0;
 	ActivityStatus status;
@@ -342,15 +366,23 @@ decide_dependent(Level *level, int place)
 	while (!binaryheap_empty(level->pending))
 	{
 		int64 packed = DatumGetInt64(binaryheap_first(level->pending));
-		const GraphEdge *edge = &graph->edges[(int32) (packed & PG_INT32_MAX)];
+		int index = (int32) (packed & PG_INT32_MAX);
+		const GraphEdge *edge = &graph->edges[index];
+		bool met;
 
 		if (edge->to != place)
 			break;
 		(void) binaryheap_remove_first(level->pending);
+		met = graph_condition_met(edge->conditions, level->ends[edge->from]);
+		if (tally != NULL)
+			tally_note(tally, graph_place_among_in(graph, index), met);
 		ended++;
-		if (!graph_condition_met(edge->conditions, level->ends[edge->from]))
-			unmet++;
+		unmet += met ? 0 : 1;
 	}
+	if (tally != NULL)
+		ended = tally_finish(tally, &unmet);
+	if (ended == 0)
+		return;
 	status = activity_dependencies_ended(level->advance->run->run_id,
 										 level->scope->first_no + place, ended,
 										 unmet,
@@ -358,6 +390,19 @@ decide_dependent(Level *level, int place)
 										 level_def(level, place)->join_any,
 										 MyProcPid);
 	apply_status(level, place, status);
+}
+
+/* The first that is met starts a join "any", and counting ends with that. */
+static Tally *
+dependent_tally(Level *level, int place)
+{
+	const Graph *graph = level->scope->list->graph;
+
+	if (level_def(level, place)->join_any)
+		return NULL;
+	return tally_begin(level->advance->run->run_id,
+					   level->scope->first_no + place, 0,
+					   graph->first_in[place + 1] - graph->first_in[place]);
 }
 
 static void

@@ -27,6 +27,7 @@
 #include "store/activity_store.h"
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
+#include "store/tally_store.h"
 
 static bool succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends);
 static ActivityEnd *ends_of_run(const RunInfo *run);
@@ -127,6 +128,8 @@ static void
 run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
 		  Jsonb *output, const char *error)
 {
+	if (info->document->spread)
+		tally_clear(info->run_id);
 	wakeup_run_event(info->run_id);
 	if (info->document->concurrency > 0)
 		wakeup_scheduler(ERRAND_ADMIT);
