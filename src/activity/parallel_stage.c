@@ -30,6 +30,7 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
@@ -103,6 +104,7 @@ static void stage_finish_inserts(StageReceiver *stage);
 static void stage_destroy(DestReceiver *self);
 static Relation create_stage(const StageReceiver *stage, const char *kind,
 							 TupleDesc rows, char persistence);
+static void keep_statistics_from_users_code(Oid table, TupleDesc rows);
 static List *stage_columns(TupleDesc rows);
 static void grant_select(const char *name, Oid reader);
 static void drop_stage(const char *name);
@@ -414,6 +416,7 @@ create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
 						   NULL);
 	CommandCounterIncrement();
 	NewRelationCreateToastTable(table.objectId, (Datum) 0);
+	keep_statistics_from_users_code(table.objectId, rows);
 
 	ObjectAddressSet(extension, ExtensionRelationId,
 					 get_extension_oid(EXTENSION_NAME, false));
@@ -422,6 +425,35 @@ create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
 	CommandCounterIncrement();
 	engine_mode_leave(&mode);
 	return table_open(table.objectId, AccessExclusiveLock);
+}
+
+/*
+ * ANALYZE, autovacuum's too, works with the rights of the table's owner, and
+ * calls what somebody has put into a type: the subtype_diff of a range.
+ */
+static void
+keep_statistics_from_users_code(Oid table, TupleDesc rows)
+{
+	List *commands = NIL;
+	int i;
+
+	for (i = 0; i < rows->natts; i++)
+	{
+		Form_pg_attribute row = TupleDescAttr(rows, i);
+		AlterTableCmd *command = makeNode(AlterTableCmd);
+
+		if (row->atttypid < FirstNormalObjectId)
+			continue;
+		command->subtype = AT_SetStatistics;
+		command->name = pstrdup(NameStr(row->attname));
+		command->def = (Node *) makeInteger(0);
+		command->behavior = DROP_RESTRICT;
+		commands = lappend(commands, command);
+	}
+	if (commands == NIL)
+		return;
+	CommandCounterIncrement();
+	AlterTableInternal(table, commands, false);
 }
 
 static List *
