@@ -16,7 +16,6 @@
 #include "access/xlog.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
@@ -259,10 +258,11 @@ run_user_part(ActivityCall *call)
 	outcome = activity_type(call->def)->run(call);
 
 	/*
-	 * Deferred constraints belong to the user's part, and to its time.  So
-	 * would what is left in cursors WITH HOLD, which the commit would run.
+	 * Deferred constraints belong to the user's part, and to its time, even
+	 * where a trigger defers them again; so do cursors WITH HOLD, which the
+	 * commit would read to their end.
 	 */
-	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	AfterTriggerFireDeferred();
 	PortalHashTableDeleteAll();
 	attempt_check_interrupt();
 	attempt_timeout_stop();
