@@ -8,8 +8,9 @@
  * would be a PANIC.  So the notes are an array that has been allocated before,
  * and all that is done with them is loads, stores and latches.
  *
- * Notes of a subtransaction that was rolled back stay: they lead to a claim
- * that finds no row, or to a look for nothing.
+ * What a subtransaction has noted goes when it is rolled back, or else a cancel
+ * that was taken back would interrupt a run all the same.  Events, errands and
+ * times stay: they lead to a look for nothing.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,6 +43,7 @@ typedef struct Note
 	WorkOrder order; /* of others run_id and no alone */
 	Interrupt why;   /* of NOTE_INTERRUPT */
 	int32 attempt;   /* of NOTE_MY_WORK */
+	SubTransactionId subtransaction;
 } Note;
 
 #define FEW_NOTES 256
@@ -57,6 +59,8 @@ static void note_about(NoteKind kind, int64 run_id, int32 no, Interrupt why);
 static void note_add(NoteKind kind, Oid role, const WorkOrder *order,
 					 Interrupt why);
 static void watch_transaction(void);
+static void at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+								  SubTransactionId parent, void *arg);
 static void at_transaction_end(XactEvent event, void *arg);
 static void forget_notes(void);
 static void deliver_notes(void);
@@ -142,7 +146,8 @@ note_add(NoteKind kind, Oid role, const WorkOrder *order, Interrupt why)
 			notes = repalloc_huge(notes, more * sizeof(Note));
 		max_notes = more;
 	}
-	notes[nnotes++] = (Note){kind, role, *order, why, 0};
+	notes[nnotes++] = (Note){kind, role, *order,
+							 why,  0,    GetCurrentSubTransactionId()};
 }
 
 /* Has at_transaction_end() called, from this transaction on. */
@@ -154,7 +159,22 @@ watch_transaction(void)
 	if (registered)
 		return;
 	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
 	registered = true;
+}
+
+/*
+ * Its number is lower than those of the subtransactions in it, and higher than
+ * those of all that was noted before it began.
+ */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (nnotes > 0 && notes[nnotes - 1].subtransaction >= mine)
+		nnotes--;
 }
 
 static void
