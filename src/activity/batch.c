@@ -16,8 +16,9 @@
 
 #include "activity/batch.h"
 
-/* Longer keys and messages are cut: there may be one for each item. */
-#define MAX_ITEM_TEXT 8192 /* bytes */
+/* There may be one for each item: all are counted, and not all are kept. */
+#define MAX_ITEM_TEXT  8192 /* bytes of a key or a message */
+#define MAX_ITEMS_KEPT 10000
 
 CurrentBatch *MyBatch = NULL;
 
@@ -65,7 +66,7 @@ void
 batch_item_failed(const char *key, const char *message)
 {
 	MemoryContext previous;
-	FailedItem *item;
+	FailedItem *item = NULL;
 
 	if (MyBatch == NULL)
 		ereport(
@@ -76,11 +77,15 @@ batch_item_failed(const char *key, const char *message)
 				 "An item can be reported as failed by the statement \"run\" of a parallel activity.")));
 
 	previous = MemoryContextSwitchTo(MyBatch->context);
-	item = palloc(sizeof(FailedItem));
-	item->key = pnstrdup(key, pg_mbcliplen(key, strlen(key), MAX_ITEM_TEXT));
-	item->message = pnstrdup(message,
-							 pg_mbcliplen(message, strlen(message),
-										  MAX_ITEM_TEXT));
+	if (list_length(MyBatch->failed_items) < MAX_ITEMS_KEPT)
+	{
+		item = palloc(sizeof(FailedItem));
+		item->key = pnstrdup(key,
+							 pg_mbcliplen(key, strlen(key), MAX_ITEM_TEXT));
+		item->message = pnstrdup(message,
+								 pg_mbcliplen(message, strlen(message),
+											  MAX_ITEM_TEXT));
+	}
 	MyBatch->failed_items = lappend(MyBatch->failed_items, item);
 	MemoryContextSwitchTo(previous);
 }

@@ -563,20 +563,26 @@ record_attempt(const ParallelWorker *worker, const BatchResult *result)
 static void
 record_failed_items(const ParallelWorker *worker, const BatchResult *result)
 {
+	BatchFailure failed = {.run_id = worker->order.run_id,
+						   .no = worker->order.no,
+						   .batch = result->batch,
+						   .attempt = result->attempt,
+						   .sqlstate = "22000"};
 	ListCell *cell;
 
 	foreach(cell, result->failed_items)
 	{
 		FailedItem *item = lfirst(cell);
-		BatchFailure failed = {.run_id = worker->order.run_id,
-							   .no = worker->order.no,
-							   .batch = result->batch,
-							   .attempt = result->attempt,
-							   .sqlstate = "22000",
-							   .message = item->message,
-							   .context = item->key};
 
+		failed.context = item != NULL ? item->key : NULL;
+		failed.message = item != NULL ?
+			item->message :
+			psprintf("%d more failed items were not kept",
+					 list_length(result->failed_items) -
+						 foreach_current_index(cell));
 		batch_failure_insert(&failed);
+		if (item == NULL)
+			break;
 	}
 }
 

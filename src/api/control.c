@@ -23,8 +23,10 @@
 #include "store/run_store.h"
 
 #define PURGE_AT_ONCE 10000
+#define MAX_REASON    8192 /* bytes */
 
 static RunRow *run_argument(FunctionCallInfo fcinfo);
+static char *reason_argument(const text *argument);
 static bool is_negative(Interval *interval);
 static Oid purge_scope(void);
 
@@ -46,9 +48,24 @@ mlpipe_cancel(PG_FUNCTION_ARGS)
 	const char *reason = "the run was cancelled";
 
 	if (!PG_ARGISNULL(1))
-		reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
+		reason = reason_argument(PG_GETARG_TEXT_PP(1));
 	PG_RETURN_BOOL(run_stop(run->run_id, STOP_CANCELLED, reason, NULL) ||
 				   run->status == RUN_CANCELLING);
+}
+
+/* The error of the run, and of each activity that is interrupted. */
+static char *
+reason_argument(const text *argument)
+{
+	char *reason = text_to_cstring(argument);
+
+	if (strlen(reason) > MAX_REASON)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("reason is too long"),
+				 errdetail("It has %zu bytes; %d is the limit.",
+						   strlen(reason), MAX_REASON)));
+	return reason;
 }
 
 /* mlpipe_suspend(run_id bigint) returns boolean */

@@ -38,6 +38,8 @@ PG_FUNCTION_INFO_V1(mlpipe_item_failed);
 PG_FUNCTION_INFO_V1(mlpipe_progress);
 PG_FUNCTION_INFO_V1(mlpipe_batch);
 
+#define MAX_METRIC_NAME 1000 /* bytes: up to 100,000 of them are in memory */
+
 static ActivityCall *require_call(void);
 static void require_no_batch(const char *what, const char *hint);
 static void require_not_null(FunctionCallInfo fcinfo, int argument,
@@ -143,11 +145,19 @@ mlpipe_log_metric(PG_FUNCTION_ARGS)
 {
 	int64 step = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
 
+	char *name;
+
 	(void) require_call();
 	require_not_null(fcinfo, 0, "name");
 	require_not_null(fcinfo, 1, "value");
-	journal_metric(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-				   PG_ARGISNULL(2) ? NULL : &step, PG_GETARG_FLOAT8(1));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (strlen(name) > MAX_METRIC_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name of metric is too long"),
+				 errdetail("It has %zu bytes; %d is the limit.", strlen(name),
+						   MAX_METRIC_NAME)));
+	journal_metric(name, PG_ARGISNULL(2) ? NULL : &step, PG_GETARG_FLOAT8(1));
 	PG_RETURN_VOID();
 }
 

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/elog.h"
@@ -23,6 +24,7 @@
 #include "engine/slot.h"
 
 #define INTERRUPT_AGAIN_MS 1000
+#define MAX_TEXT_BYTES     (64 * 1024)
 
 static TimeoutId attempt_timeout_id = MAX_TIMEOUTS;
 static int64 timeout_running = 0; /* microseconds; 0: no limit is set */
@@ -63,9 +65,10 @@ failure_from_error(const ErrorData *error, Interrupt interrupt)
 	strlcpy(failure->sqlstate, unpack_sql_state(error->sqlerrcode),
 			sizeof(failure->sqlstate));
 	failure->interrupt = interrupted ? interrupt : INTERRUPT_NONE;
-	failure->message = pstrdup(interrupted ? interrupt_message(interrupt) :
-								   error->message ? error->message :
-													"missing error text");
+	failure->message = copy_or_null(interrupted ?
+										interrupt_message(interrupt) :
+										error->message ? error->message :
+														 "missing error text");
 	failure->detail = copy_or_null(error->detail);
 	failure->hint = copy_or_null(error->hint);
 	failure->context = copy_or_null(error->context);
@@ -80,17 +83,23 @@ failure_create(MemoryContext context, const char *sqlstate,
 	Failure *failure = palloc0(sizeof(Failure));
 
 	strlcpy(failure->sqlstate, sqlstate, sizeof(failure->sqlstate));
-	failure->message = pstrdup(message);
+	failure->message = copy_or_null(message);
 	failure->detail = copy_or_null(detail);
 	failure->hint = copy_or_null(hint);
 	MemoryContextSwitchTo(previous);
 	return failure;
 }
 
+/* No more than one can read: it is kept, and sent about, several times. */
 static char *
 copy_or_null(const char *text)
 {
-	return text == NULL ? NULL : pstrdup(text);
+	Size length = text == NULL ? 0 : strlen(text);
+
+	if (text == NULL || length <= MAX_TEXT_BYTES)
+		return text == NULL ? NULL : pstrdup(text);
+	return psprintf("%.*s...", pg_mbcliplen(text, length, MAX_TEXT_BYTES),
+					text);
 }
 
 /* What was pending is for the work that has just failed, not for the next. */
