@@ -138,6 +138,12 @@ extern int64 call_submit_child(ActivityCall *call, const char *pipeline,
 /* A template's text with its values, palloc'd in the current context. */
 extern char *call_render(ActivityCall *call, const Template *tmpl);
 
+/* The same with another context than the call's. */
+extern char *call_render_in(const Template *tmpl, Jsonb *context);
+
+/* A text as others may see it: without the values that have been put in. */
+extern const char *call_shown(const char *text);
+
 /* Keeps a copy of the output in call->context; at most 64 MB. */
 extern void call_set_output(ActivityCall *call, Jsonb *output);
 

@@ -143,12 +143,13 @@ static char *
 render(ActivityCall *call, const Template *expression, Jsonb *context)
 {
 	char *text = context == NULL ? call_render(call, expression) :
-								   template_render(expression, context);
+								   call_render_in(expression, context);
 
 	if (!is_one_expression(parse_in_parentheses(text)))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("\"%s\" is not one SQL expression", text)));
+				 errmsg("\"%s\" is not one SQL expression",
+						template_source(expression))));
 	return text;
 }
 

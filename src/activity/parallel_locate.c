@@ -163,5 +163,5 @@ parallel_run_text(ActivityCall *call)
 	root = DatumGetJsonbP(
 		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(call_context(call)),
 							JsonbPGetDatum(root)));
-	return template_render(config->run, root);
+	return call_render_in(config->run, root);
 }

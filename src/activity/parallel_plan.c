@@ -63,6 +63,9 @@ make_source(const char *text, Oid relation, RangeVar *append_to)
 	CachedPlanSource *source;
 	List *queries;
 
+	/* The one statement of its text, which is shown without the values. */
+	raw->stmt_location = -1;
+	raw->stmt_len = 0;
 	if (OidIsValid(relation))
 		read_from(raw, relation);
 	if (append_to != NULL)
@@ -124,8 +127,8 @@ batch_plan_run(CachedPlanSource *source)
 	portal->visible = false;
 	/* A saved plan's reference is the portal's, and goes when that goes. */
 	plan = GetCachedPlan(source, NULL, NULL, NULL);
-	PortalDefineQuery(portal, NULL, source->query_string, source->commandTag,
-					  plan->stmt_list, plan);
+	PortalDefineQuery(portal, NULL, call_shown(source->query_string),
+					  source->commandTag, plan->stmt_list, plan);
 	PortalStart(portal, NULL, 0, InvalidSnapshot);
 	InitializeQueryCompletion(&completion);
 	(void) portal_run(portal, false, None_Receiver, &completion);

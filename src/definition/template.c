@@ -210,6 +210,12 @@ template_is_lone(const Template *tmpl)
 char *
 template_render(const Template *tmpl, Jsonb *context)
 {
+	return template_render_noting(tmpl, context, NULL);
+}
+
+char *
+template_render_noting(const Template *tmpl, Jsonb *context, TemplateNote note)
+{
 	StringInfoData text;
 
 	if (template_is_constant(tmpl))
@@ -221,8 +227,14 @@ template_render(const Template *tmpl, Jsonb *context)
 	initStringInfo(&text);
 	for (int i = 0; i < tmpl->nplaceholders; i++)
 	{
+		int start;
+
 		appendStringInfoString(&text, tmpl->texts[i]);
+		start = text.len;
 		append_value(&text, tmpl, &tmpl->placeholders[i], context);
+		if (note != NULL && tmpl->use == TEMPLATE_SQL)
+			note(tmpl->placeholders[i].path.text, text.data + start,
+				 text.len - start);
 	}
 	appendStringInfoString(&text, tmpl->texts[tmpl->nplaceholders]);
 	return text.data;

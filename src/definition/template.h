@@ -74,6 +74,12 @@ extern bool template_uses_root(const Template *tmpl, const char *root);
  */
 extern char *template_render(const Template *tmpl, Jsonb *context);
 
+/* The same, and tells of each literal that a value has become. */
+typedef void (*TemplateNote)(const char *path, const char *literal,
+							 int length);
+extern char *template_render_noting(const Template *tmpl, Jsonb *context,
+									TemplateNote note);
+
 /*
  * For texts that may be any JSON value: a lone placeholder keeps the type of
  * what it finds, other text becomes a JSON string.

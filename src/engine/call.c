@@ -14,6 +14,7 @@
 #include "engine/context.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
+#include "engine/placed.h"
 #include "engine/session.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
@@ -44,6 +45,7 @@ call_begin(int64 run_id, int32 no, int32 activity_no, int32 attempt)
 	call->items_in = -1;
 	call->items_out = -1;
 	journal_reset();
+	placed_begin(call->context);
 	MyCall = call;
 	return call;
 }
@@ -52,6 +54,7 @@ void
 call_end(void)
 {
 	MyCall = NULL;
+	placed_begin(NULL);
 }
 
 Jsonb *
@@ -184,7 +187,19 @@ call_render(ActivityCall *call, const Template *tmpl)
 {
 	if (template_is_constant(tmpl))
 		return pstrdup(template_source(tmpl));
-	return template_render(tmpl, call_context(call));
+	return call_render_in(tmpl, call_context(call));
+}
+
+char *
+call_render_in(const Template *tmpl, Jsonb *context)
+{
+	return template_render_noting(tmpl, context, placed_note);
+}
+
+const char *
+call_shown(const char *text)
+{
+	return placed_hide(text);
 }
 
 void

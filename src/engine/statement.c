@@ -40,6 +40,7 @@
 
 #include "activity/activity.h"
 #include "compat.h"
+#include "engine/placed.h"
 #include "engine/session.h"
 
 /* How much of a statement messages show. */
@@ -58,9 +59,10 @@ typedef struct Batch
 typedef struct Statement
 {
 	const Batch *batch;
-	const char *text; /* the whole text that it stands in */
-	RawStmt *raw;     /* NULL while the text is being parsed */
-	int number;       /* from 1, over all texts */
+	const char *text;  /* the whole text that it stands in */
+	const char *shown; /* the same as others may see it */
+	RawStmt *raw;      /* NULL while the text is being parsed */
+	int number;        /* from 1, over all texts */
 } Statement;
 
 static void run_texts(Batch *batch, List *texts, DestReceiver *dest,
@@ -80,6 +82,7 @@ static void run_and_commit(const Statement *statement, DestReceiver *dest,
 static void run_portal(const Statement *statement, DestReceiver *dest,
 					   StatementResult *result);
 static List *plan_statement(const Statement *statement);
+static void forget_places(List *plans);
 static void start_statement_timeout(void);
 static void stop_statement_timeout(void);
 static void statement_context(void *arg);
@@ -145,7 +148,9 @@ parse_texts(Batch *batch, List *texts)
 static void
 parse_text(Batch *batch, const char *text)
 {
-	Statement place = {.batch = batch, .text = text};
+	Statement place = {.batch = batch,
+					   .text = text,
+					   .shown = placed_hide(text)};
 	ErrorContextCallback callback = {.previous = error_context_stack,
 									 .callback = statement_context,
 									 .arg = &place};
@@ -162,6 +167,7 @@ parse_text(Batch *batch, const char *text)
 
 		statement->batch = batch;
 		statement->text = text;
+		statement->shown = place.shown;
 		statement->raw = lfirst_node(RawStmt, cell);
 		batch->statements = lappend(batch->statements, statement);
 		statement->number = list_length(batch->statements);
@@ -254,8 +260,8 @@ run_statement(const Statement *statement, DestReceiver *dest,
 
 	error_context_stack = &callback;
 	SetCurrentStatementStartTimestamp();
-	debug_query_string = statement->text;
-	pgstat_report_activity(STATE_RUNNING, statement->text);
+	debug_query_string = statement->shown;
+	pgstat_report_activity(STATE_RUNNING, statement->shown);
 	pgstat_report_query_id(0, true);
 	PG_TRY();
 	{
@@ -303,7 +309,7 @@ run_portal(const Statement *statement, DestReceiver *dest,
 
 	portal = CreatePortal("", true, true);
 	portal->visible = false;
-	PortalDefineQuery(portal, NULL, statement->text,
+	PortalDefineQuery(portal, NULL, statement->shown,
 					  CreateCommandTag(statement->raw->stmt), plans, NULL);
 	PortalStart(portal, NULL, 0, InvalidSnapshot);
 	result->has_rows = portal->tupDesc != NULL;
@@ -330,10 +336,25 @@ plan_statement(const Statement *statement)
 												 NULL);
 	plans = pg_plan_queries(queries, statement->text, CURSOR_OPT_PARALLEL_OK,
 							NULL);
+	if (statement->shown != statement->text)
+		forget_places(plans);
 	if (needs_snapshot)
 		PopActiveSnapshot();
 	CHECK_FOR_INTERRUPTS();
 	return plans;
+}
+
+/* They are places of the text with its values. */
+static void
+forget_places(List *plans)
+{
+	ListCell *cell;
+
+	foreach(cell, plans)
+	{
+		lfirst_node(PlannedStmt, cell)->stmt_location = -1;
+		lfirst_node(PlannedStmt, cell)->stmt_len = 0;
+	}
 }
 
 static void
@@ -418,6 +439,11 @@ statement_excerpt(const Statement *statement)
 		start += Max(statement->raw->stmt_location, 0);
 		length = statement->raw->stmt_len > 0 ? statement->raw->stmt_len :
 												strlen(start);
+	}
+	if (statement->shown != statement->text)
+	{
+		start = placed_hide(pnstrdup(start, length));
+		length = strlen(start);
 	}
 	for (; length > 0 && isspace((unsigned char) *start); length--)
 		start++;
