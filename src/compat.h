@@ -48,6 +48,14 @@
 #define database_aclcheck(db, role, mode) pg_database_aclcheck(db, role, mode)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define tablespace_aclcheck(tablespace, role, mode) \
+	object_aclcheck(TableSpaceRelationId, tablespace, role, mode)
+#else
+#define tablespace_aclcheck(tablespace, role, mode) \
+	pg_tablespace_aclcheck(tablespace, role, mode)
+#endif
+
 /* 16 unified the checks of ownership, too. */
 #if PG_VERSION_NUM >= 160000
 #define owns_extension(extension, role) \

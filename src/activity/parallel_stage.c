@@ -38,9 +38,11 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_tablespace.h"
 #include "catalog/toasting.h"
 #include "commands/extension.h"
 #include "commands/tablecmds.h"
+#include "commands/tablespace.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/bufmgr.h"
@@ -55,6 +57,7 @@
 #include "activity/parallel_scatter.h"
 #include "activity/select.h"
 #include "activity/sql_name.h"
+#include "compat.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
 
@@ -104,6 +107,7 @@ static void stage_finish_inserts(StageReceiver *stage);
 static void stage_destroy(DestReceiver *self);
 static Relation create_stage(const StageReceiver *stage, const char *kind,
 							 TupleDesc rows, char persistence);
+static void check_tablespace(char persistence);
 static void keep_statistics_from_users_code(Oid table, TupleDesc rows);
 static List *stage_columns(TupleDesc rows);
 static void grant_select(const char *name, Oid reader);
@@ -406,6 +410,7 @@ create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
 	ObjectAddress table;
 	ObjectAddress extension;
 
+	check_tablespace(persistence);
 	engine_mode_enter(&mode);
 	create->relation = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
 	create->relation->relpersistence = persistence;
@@ -425,6 +430,19 @@ create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
 	CommandCounterIncrement();
 	engine_mode_leave(&mode);
 	return table_open(table.objectId, AccessExclusiveLock);
+}
+
+/* It is the user's default_tablespace, so the user's rights to it count. */
+static void
+check_tablespace(char persistence)
+{
+	Oid tablespace = GetDefaultTablespace(persistence, false);
+
+	if (OidIsValid(tablespace) &&
+		tablespace_aclcheck(tablespace, GetUserId(), ACL_CREATE) !=
+			ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLESPACE,
+					   get_tablespace_name(tablespace));
 }
 
 /*
