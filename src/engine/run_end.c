@@ -14,8 +14,11 @@
 
 #include "access/xact.h"
 #include "commands/async.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timeout.h"
 
 #include "activity/activity.h"
 #include "engine/child.h"
@@ -29,12 +32,20 @@
 #include "store/run_store.h"
 #include "store/tally_store.h"
 
+#define OUTPUT_LIMIT_S 5
+
+static TimeoutId output_limit = MAX_TIMEOUTS;
+static volatile sig_atomic_t past_limit = false;
+
 static bool succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends);
 static ActivityEnd *ends_of_run(const RunInfo *run);
 static void run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
 					  Jsonb *output, const char *error);
 static int count_failures(const RunInfo *run, const ActivityEnd *ends);
 static Jsonb *work_out_output(const RunInfo *run, char **error);
+static void start_limit(void);
+static void limit_passed(void);
+static bool stop_limit(void);
 static void announce_end(int64 run_id, const char *status);
 
 /*
@@ -161,7 +172,10 @@ count_failures(const RunInfo *run, const ActivityEnd *ends)
 							  failures;
 }
 
-/* A path that finds nothing fails the run, and not whoever ends it. */
+/*
+ * A path that finds nothing fails the run, and not whoever ends it.  Nor does
+ * one that looks for ever: that may be the scheduler, which others wait for.
+ */
 static Jsonb *
 work_out_output(const RunInfo *run, char **error)
 {
@@ -172,6 +186,7 @@ work_out_output(const RunInfo *run, char **error)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	start_limit();
 	PG_TRY();
 	{
 		output = template_render_json(run->document->output,
@@ -180,6 +195,7 @@ work_out_output(const RunInfo *run, char **error)
 												   run->document
 													   ->output_needs));
 		ReleaseCurrentSubTransaction();
+		(void) stop_limit();
 	}
 	PG_CATCH();
 	{
@@ -189,12 +205,43 @@ work_out_output(const RunInfo *run, char **error)
 		data = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		*error = psprintf("output: %s", data->message);
+		*error = stop_limit() ?
+			psprintf("output: it took longer than %d s", OUTPUT_LIMIT_S) :
+			psprintf("output: %s", data->message);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return output;
+}
+
+static void
+start_limit(void)
+{
+	if (output_limit == MAX_TIMEOUTS)
+		output_limit = RegisterTimeout(USER_TIMEOUT, limit_passed);
+	past_limit = false;
+	enable_timeout_after(output_limit, OUTPUT_LIMIT_S * 1000);
+}
+
+/* A signal handler. */
+static void
+limit_passed(void)
+{
+	past_limit = true;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+/* Has it passed?  Then what is pending was meant for the output alone. */
+static bool
+stop_limit(void)
+{
+	disable_timeout(output_limit, false);
+	if (past_limit)
+		QueryCancelPending = false;
+	return past_limit;
 }
 
 static void

@@ -1,0 +1,148 @@
+
+# Copyright (c) 2026, the mlpipe authors
+
+# What others get to know of values, and what they can do to the processes: in
+# the server's log, in pg_stat_activity, in what other extensions gather.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Mlpipe;
+
+# What else is installed of what looks at statements
+my ($stdout) = run_command([ 'pg_config', '--pkglibdir' ]);
+my %has = map { $_ => -e "$stdout/$_.so" } 'auto_explain', 'pg_stat_statements';
+my $node = new_node('hostile',
+	'shared_preload_libraries' => "'" . join(',', 'mlpipe', grep { $has{$_} } sort keys %has) . "'",
+	'pg_stat_statements.track' => 'all',
+	'auto_explain.log_nested_statements' => 'on');
+my $plain = 'never-to-be-shown';
+my $place = quotemeta('${{ parameters.word }}');
+my $secret_place = quotemeta('${{ activities.secret.output.first_row.word }}');
+
+sub value
+{
+	return $node->safe_psql('postgres', shift);
+}
+
+sub error_of
+{
+	my ($role, $sql) = @_;
+	my ($status, undef, $stderr) = $node->psql('postgres', "SET ROLE $role; $sql");
+
+	return $status == 0 ? 'none' : $stderr =~ /ERROR:  (.*)/ ? $1 : $stderr;
+}
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE job LOGIN;
+	CREATE ROLE owner LOGIN IN ROLE job;
+	CREATE ROLE colleague LOGIN IN ROLE job;
+	CREATE ROLE signaller LOGIN IN ROLE pg_signal_backend;
+	CREATE SCHEMA work AUTHORIZATION job;
+	SET ROLE owner;
+	SELECT mlpipe_create_pipeline('p', '{"parameters": {"word": {"type": "text"}, "file": {"type": "text", "default": "x"}}, "activities": [
+		{"name": "secret", "type": "lookup", "secure_output": true, "query": "SELECT ${{ parameters.word }} AS word"},
+		{"name": "run", "type": "sql", "depends_on": ["secret"], "sql": ["CREATE TABLE work.t AS SELECT ${{ parameters.word }} AS w", "DO $$ BEGIN PERFORM 1; END $$",
+			"INSERT INTO work.t VALUES (${{ parameters.word }}), (${{ activities.secret.output.first_row.word }})", "SELECT pg_advisory_xact_lock_shared(4711), ${{ parameters.word }}"]},
+		{"name": "step", "type": "parallel", "depends_on": ["secret"], "input": {"query": "SELECT ${{ parameters.word }} AS w"}, "mini_batch_size": "1 row",
+			"init": "SELECT ${{ parameters.word }}", "run": "SELECT w, pg_advisory_xact_lock_shared(4711), ${{ activities.secret.output.first_row.word }} FROM mini_batch", "shutdown": "SELECT ${{ parameters.word }}"},
+		{"name": "copy", "type": "copy", "depends_on": ["run"], "source": {"query": "SELECT ${{ parameters.word }} || pg_advisory_xact_lock_shared(4711) AS w"}, "sink": {"table": "work.c", "mode": "create"}},
+		{"name": "bad", "type": "sql", "depends_on": ["run"], "sql": "SELECT ${{ parameters.word }} || ${{ activities.secret.output.first_row.word }}, 1/0"},
+		{"name": "syntax", "type": "sql", "depends_on": ["run"], "sql": "SELECT ${{ parameters.word }} FROM FROM"}]}');
+	SELECT mlpipe_alter_pipeline('p', run_as => 'job');});
+
+$node->safe_psql('postgres', 'CREATE EXTENSION pg_stat_statements') if $has{pg_stat_statements};
+$node->safe_psql('postgres', 'ALTER ROLE job SET auto_explain.log_min_duration = 0') if $has{auto_explain};
+
+# Statements are looked at while they run, by one who has the rights of their role
+my $blocker = $node->background_psql('postgres');
+$blocker->query_safe('SELECT pg_advisory_lock(4711)');
+my $run = value(qq(SET ROLE owner; SELECT mlpipe_submit('p', '{"word": "$plain"}')));
+ok(wait_until($node, "(SELECT count(*) = 2 FROM pg_stat_activity WHERE usename = 'job' AND wait_event = 'advisory')"), 'two activities are running');
+my $seen = value(q(SET ROLE colleague; SELECT string_agg(query, E'\n' ORDER BY query) FROM pg_stat_activity WHERE usename = 'job'));
+like($seen, qr/$secret_place FROM mini_batch/, 'a mini-batch shows as it was written');
+like($seen, qr/SELECT pg_advisory_xact_lock_shared\(4711\), $place$/m, 'so does a statement');
+unlike($seen, qr/$plain/, 'nobody sees the values');
+is(value("SET ROLE colleague; SELECT count(*) FROM mlpipe_runs"), '0', 'to whom the run does not exist');
+$blocker->query_safe('SELECT pg_advisory_unlock(4711)');
+$blocker->quit;
+
+is(wait_run($node, $run), 'failed', 'the run ends');
+is(value("SELECT string_agg(activity || ' ' || sqlstate, ', ' ORDER BY activity) FROM mlpipe_errors WHERE run_id = $run"), 'bad 22012, syntax 42601', 'as it should');
+like(value("SELECT context FROM mlpipe_errors WHERE run_id = $run AND activity = 'bad'"), qr/$place/, 'errors quote statements as they were written');
+is(value("SELECT count(*) FROM mlpipe_errors e WHERE e::text LIKE '%$plain%'"), '0', 'without values');
+is(value("SELECT count(*) FROM mlpipe_activities a WHERE activity = 'secret' AND status = 'succeeded' AND a.output IS NULL"), '1', 'a secure output is in no view');
+is(value("SELECT count(*) FROM mlpipe_logs l WHERE l::text LIKE '%$plain%'"), '0', 'nor in the log of the run');
+is(value("SELECT count(*) FROM work.t WHERE w = '$plain'"), '3', 'yet the values have been there');
+ok(!log_has($node, qr/(STATEMENT|CONTEXT):.*$plain/), 'nor in the server\'s log');
+SKIP:
+{
+	skip 'auto_explain is not installed', 2 unless $has{auto_explain};
+	ok(log_has($node, qr/Query Text:.*$place/), 'auto_explain logs what is executed');
+	ok(!log_has($node, qr/Query Text:.*$plain/), 'without values');
+}
+SKIP:
+{
+	skip 'pg_stat_statements is not installed', 2 unless $has{pg_stat_statements};
+	is(value("SELECT count(*) > 3 FROM pg_stat_statements WHERE query LIKE '%pg_advisory_xact_lock_shared%' OR query LIKE '%work.t%'"), 't', 'pg_stat_statements has what was executed');
+	is(value("SELECT string_agg(query, ' | ') FROM pg_stat_statements WHERE query LIKE '%$plain%' AND query NOT LIKE '%mlpipe_submit%' AND query NOT LIKE '%pg_stat_statements%'"), '', 'without values');
+}
+
+# Signals: executors belong to their role, the others to nobody
+$run = submit($node, pipeline([ 'a', 'SELECT pg_sleep(60)' ]));
+$node->safe_psql('postgres', 'SET ROLE job; CREATE SEQUENCE work.s');
+my $sleeps = value(q(SET ROLE job; SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(CASE WHEN nextval(''work.s'') = 1 THEN 60 ELSE 0 END)"}]}'::jsonb)));
+ok(wait_until($node, "(SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'mlpipe executor' AND wait_event = 'PgSleep')"), 'two executors sleep');
+my $job = value("SELECT pid FROM pg_stat_activity WHERE usename = 'job' AND wait_event = 'PgSleep'");
+my $super = value("SELECT pid FROM mlpipe_executors WHERE run_id = $run");
+like(error_of('owner', "SELECT pg_terminate_backend($super)"), qr/superuser|permission denied/, 'a role cannot end another\'s executor');
+like(error_of('signaller', "SELECT pg_terminate_backend($super)"), qr/superuser|permission denied/, 'nor a superuser\'s with pg_signal_backend');
+for my $type ('scheduler', 'launcher')
+{
+	my $pid = value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'mlpipe $type'");
+
+	like(error_of('signaller', "SELECT pg_terminate_backend($pid)"), qr/superuser|permission denied/, "nor the $type");
+}
+is(error_of('colleague', "SELECT pg_terminate_backend($job, 10000)"), 'none', 'one\'s own role\'s one can be ended');
+is(wait_run($node, $sleeps), 'succeeded', 'and the activity is done again');
+value("SELECT mlpipe_cancel($run)");
+is(wait_run($node, $run), 'cancelled', 'a cancel is another thing');
+
+# An administrator's event triggers are not for the engine's own tables
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no DDL, % %', tg_event, tg_tag; END $$;
+	CREATE EVENT TRIGGER a ON ddl_command_start EXECUTE FUNCTION no_ddl();
+	CREATE EVENT TRIGGER b ON ddl_command_end EXECUTE FUNCTION no_ddl();
+	CREATE EVENT TRIGGER c ON sql_drop EXECUTE FUNCTION no_ddl();});
+$run = submit($node, '{"activities": [{"name": "a", "type": "parallel", "input": {"query": "SELECT generate_series(1, 10) AS n"}, "mini_batch_size": "5 rows", "run": "SELECT n FROM mini_batch"},
+	{"name": "b", "type": "parallel", "input": {"query": "SELECT n, n % 2 AS k FROM generate_series(1, 10) n"}, "partition_keys": ["k"], "run": "SELECT n FROM mini_batch"}]}');
+is(wait_run($node, $run), 'succeeded', 'rows are kept for steps whatever event triggers say');
+is(value("SELECT count(*) FROM pg_class WHERE relname ~ '^(stage|keys)_$run'"), '0', 'and are gone');
+$node->safe_psql('postgres', 'DROP EVENT TRIGGER a; DROP EVENT TRIGGER b; DROP EVENT TRIGGER c');
+
+# A tablespace that the role may not use is not one for the rows of its steps
+my $space = $node->basedir . '/space';
+mkdir $space;
+$node->safe_psql('postgres', "CREATE TABLESPACE private LOCATION '$space'");
+$node->safe_psql('postgres', "ALTER ROLE job SET default_tablespace = 'private'");
+$node->safe_psql('postgres', q(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'job'));
+$run = value(q(SET ROLE job; SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "parallel", "input": {"query": "SELECT 1 AS n"}, "mini_batch_size": "5 rows", "run": "SELECT n FROM mini_batch"}]}'::jsonb)));
+is(wait_run($node, $run), 'failed', 'rows are not kept where the role may not write');
+is(value("SELECT error FROM mlpipe_activities WHERE run_id = $run"), 'permission denied for tablespace private', 'and it hears why');
+$node->safe_psql('postgres', 'ALTER ROLE job RESET default_tablespace');
+
+# The scheduler works out no output for ever
+$run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "wait", "duration": 0.2}],
+	"output": {"x": "${{ parameters.a[*] ? (exists($.parameters.a[*] ? (@ < 0))) }}"}}',
+	q(parameters => (SELECT jsonb_build_object('a', jsonb_agg(n)) FROM generate_series(1, 100000) n)));
+my $other = submit($node, '{"activities": [{"name": "w", "type": "wait", "duration": 0.5}]}');
+is(wait_run($node, $run), 'failed', 'an output that takes too long fails its run');
+is(value("SELECT error FROM mlpipe_runs WHERE run_id = $run"), 'output: it took longer than 5 s', 'and says so');
+is(wait_run($node, $other), 'succeeded', 'others go on');
+ok(!log_has($node, qr/(PANIC|TRAP|exited with exit code [^01])/), 'nothing has crashed');
+
+done_testing();
