@@ -69,6 +69,8 @@ static int group_size(const ParallelWorker *worker);
 static int take_group(ParallelWorker *worker, BatchResult *results);
 static void do_group(ParallelWorker *worker, BatchResult *results, int n);
 static Failure *run_group(ParallelWorker *worker, BatchResult *results, int n);
+static void fire_deferred_triggers(ParallelWorker *worker);
+static void set_limits(const ParallelWorker *worker, WatchLimits *limits);
 static void run_one_by_one(ParallelWorker *worker, BatchResult *results,
 						   int n);
 static void run_alone(ParallelWorker *worker, BatchResult *result);
@@ -169,6 +171,7 @@ static Failure *
 run_group(ParallelWorker *worker, BatchResult *results, int n)
 {
 	Failure *volatile failure = NULL;
+	WatchAlarm alarm;
 
 	PG_TRY();
 	{
@@ -178,20 +181,41 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 		MemoryContextSwitchTo(worker->scratch);
 		journal_capture_start();
 		try_all(worker, results, n);
+		fire_deferred_triggers(worker);
 		journal_capture_stop();
 		record(worker, results, n);
 		work_commit(worker->call->document->durability == DURABILITY_ACTIVITY);
 	}
 	PG_CATCH();
 	{
-		(void) watch_stop();
+		alarm = watch_stop();
 		MyBatch = NULL;
 		journal_capture_stop();
 		failure = failure_catch(worker->scratch);
+		if (alarm == WATCH_BATCH && strcmp(failure->sqlstate, "57014") == 0)
+			failure = parallel_alarm_failure(worker, alarm, "the mini-batch",
+											 worker->config->batch_timeout);
+		else if (alarm == WATCH_STEP || alarm == WATCH_STALLED)
+			worker->failure = parallel_alarm_failure(worker, alarm, NULL, 0);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(worker->scratch);
 	return failure;
+}
+
+/*
+ * Each mini-batch has run its own; a trigger that defers itself again would
+ * leave the rest to the commit, where nobody looks at the time.
+ */
+static void
+fire_deferred_triggers(ParallelWorker *worker)
+{
+	WatchLimits limits;
+
+	set_limits(worker, &limits);
+	watch_start(&limits);
+	AfterTriggerFireDeferred();
+	(void) watch_stop();
 }
 
 static void
@@ -361,16 +385,23 @@ run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 }
 
 static void
+set_limits(const ParallelWorker *worker, WatchLimits *limits)
+{
+	memset(limits, 0, sizeof(*limits));
+	limits->batch_timeout = worker->config->batch_timeout;
+	limits->step_deadline = worker->deadline;
+	limits->progress_timeout = worker->config->progress_timeout;
+	limits->step = worker->step;
+	limits->joined_at = worker->joined_at;
+}
+
+static void
 run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 {
-	WatchLimits limits = {.batch_timeout = worker->config->batch_timeout,
-						  .step_deadline = worker->deadline,
-						  .progress_timeout = worker->config->progress_timeout,
-						  .step = worker->step,
-						  .joined_at = worker->joined_at};
-
+	WatchLimits limits;
 	int64 rows;
 
+	set_limits(worker, &limits);
 	watch_start(&limits);
 	if (worker->plan != NULL)
 	{

@@ -145,6 +145,13 @@ SELECT sess.until(format('last_value > %s FROM sess.s', last_value + 3)) FROM se
 SELECT mlpipe_cancel(:run);
 SELECT mlpipe_wait(:run, '20 s');
 
+-- in a mini-batch, too
+SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "parallel", "input": {"query": "SELECT n FROM generate_series(1, 3) n"}, "mini_batch_size": "1 row", "retry_settings": {"max_retries": 0, "timeout": 1},
+	"mini_batch_error_threshold": 0, "run": "INSERT INTO sess.again SELECT n FROM mini_batch RETURNING n"}]}'::jsonb) AS run \gset
+SELECT mlpipe_wait(:run, '20 s');
+SELECT DISTINCT message FROM mlpipe_errors WHERE run_id = :run AND batch IS NOT NULL;
+SELECT count(*) FROM sess.again;
+
 -- A cancel or a suspend that is taken back has not happened
 CREATE TABLE sess.items AS SELECT generate_series(1, 40) AS n;
 SELECT mlpipe_submit('{"activities": [{"name": "long", "type": "sql", "sql": "SELECT pg_advisory_lock_shared(4714)"},
