@@ -33,6 +33,7 @@ MemoryContext WorkContext = NULL;
 static int default_synchronous_commit;
 static Oid session_role;
 
+static void discard_all(void);
 static void reset_role(void);
 
 void
@@ -82,11 +83,37 @@ work_abort(void)
 }
 
 /*
- * Runs in a transaction, the next activity's.  Prepared plans of ours stay;
- * otherwise it is DISCARD ALL.
+ * Runs in a transaction, the next activity's.  What cannot be removed, say
+ * because there are more temporary tables than locks, must not reach that one:
+ * it is taken from us, and done by a process that has nothing of this kind.
  */
 void
 session_reset(void)
+{
+	PG_TRY();
+	{
+		discard_all();
+	}
+	PG_CATCH();
+	{
+		char *message;
+
+		if (geterrcode() == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(WorkContext);
+		message = CopyErrorData()->message;
+		FlushErrorState();
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not reset the session of an executor: %s",
+						message)));
+	}
+	PG_END_TRY();
+}
+
+/* Prepared plans of ours stay; otherwise it is DISCARD ALL. */
+static void
+discard_all(void)
 {
 	PortalHashTableDeleteAll();
 	reset_role();

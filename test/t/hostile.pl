@@ -19,7 +19,9 @@ my %has = map { $_ => -e "$stdout/$_.so" } 'auto_explain', 'pg_stat_statements';
 my $node = new_node('hostile',
 	'shared_preload_libraries' => "'" . join(',', 'mlpipe', grep { $has{$_} } sort keys %has) . "'",
 	'pg_stat_statements.track' => 'all',
-	'auto_explain.log_nested_statements' => 'on');
+	'auto_explain.log_nested_statements' => 'on',
+	'max_connections' => 20,
+	'max_locks_per_transaction' => 10);
 my $plain = 'never-to-be-shown';
 my $place = quotemeta('${{ parameters.word }}');
 my $secret_place = quotemeta('${{ activities.secret.output.first_row.word }}');
@@ -134,6 +136,21 @@ $run = value(q(SET ROLE job; SELECT mlpipe_submit('{"activities": [{"name": "a",
 is(wait_run($node, $run), 'failed', 'rows are not kept where the role may not write');
 is(value("SELECT error FROM mlpipe_activities WHERE run_id = $run"), 'permission denied for tablespace private', 'and it hears why');
 $node->safe_psql('postgres', 'ALTER ROLE job RESET default_tablespace');
+
+# What an activity leaves and nobody can remove does not reach the next one
+$node->safe_psql('postgres', q{
+	SET ROLE job;
+	CREATE PROCEDURE work.fill() LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. 3000 LOOP
+			EXECUTE format('CREATE TEMP TABLE left_%s ()', i);
+			IF i % 100 = 0 THEN COMMIT; END IF;
+		END LOOP;
+	END $$;});
+$run = value(q(SET ROLE job; SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "sql", "transaction": "none", "sql": "CALL work.fill()"},
+	{"name": "b", "type": "sql", "sql": "SELECT 1 / (1 - count(*)) FROM pg_class WHERE relname = ''left_1'' AND relnamespace = pg_my_temp_schema()", "depends_on": ["a"]}, {"name": "c", "type": "sql", "sql": "SELECT 1", "depends_on": ["b"]}]}'::jsonb)));
+is(wait_run($node, $run), 'succeeded', 'others have another session');
+is(ends($node, $run), 'a succeeded 1, b succeeded 2, c succeeded 1', 'and are not to blame');
 
 # The scheduler works out no output for ever
 $run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "wait", "duration": 0.2}],
