@@ -13,6 +13,10 @@ use Test::More;
 
 our @EXPORT = qw(new_node submit wait_run run_status wait_until ask ends all_executors_work log_has pipeline);
 
+# Seconds that anything is waited for: 60, or more where the server is one that
+# a check has made slow.
+my $patience = $PostgreSQL::Test::Utils::timeout_default / 3;
+
 # A server with the extension in its database postgres.
 sub new_node
 {
@@ -55,7 +59,7 @@ sub wait_run
 {
 	my ($node, $run, $database) = @_;
 
-	return $node->safe_psql($database // 'postgres', "SELECT mlpipe_wait($run, '20 s')");
+	return $node->safe_psql($database // 'postgres', "SELECT mlpipe_wait($run, '$patience s')");
 }
 
 sub run_status
@@ -76,12 +80,12 @@ sub ask
 	return defined $status && $status == 0 ? $answer : undef;
 }
 
-# A condition that comes true within twenty seconds.
+# A condition that comes true in time.
 sub wait_until
 {
 	my ($node, $condition, $database) = @_;
 
-	for (1 .. 400)
+	for (my $deadline = time + $patience; time < $deadline;)
 	{
 		return 1 if $node->safe_psql($database // 'postgres', "SELECT $condition") eq 't';
 		select(undef, undef, undef, 0.05);

@@ -60,13 +60,15 @@ SELECT count(*) FROM wait_lock;
 SELECT mlpipe_wait(:run, '1 min');
 COMMIT;
 
--- A run that waits for this session's lock is noticed
+-- A run that waits for this session's lock is noticed; it asks for it when the
+-- session has it, and another one to say so
 RESET ROLE;
 SET deadlock_timeout = '10 ms';
 SET ROLE regress_mlpipe_wait;
-SELECT mlpipe_submit('wait_row', not_before => now() + interval '50 ms') AS run \gset
+SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "sql", "sql": "DO $$BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = ''advisory'' AND objid = 5432) LOOP PERFORM pg_sleep(0.01); END LOOP; END$$; UPDATE wait_lock SET i = i + 1"}]}'::jsonb) AS run \gset
 BEGIN;
 SELECT i FROM wait_lock FOR UPDATE;
+SELECT pg_advisory_xact_lock(5432);
 SELECT raises('SELECT mlpipe_wait(' || :run || ')');
 ROLLBACK;
 SELECT mlpipe_wait(:run, '1 min');

@@ -61,9 +61,13 @@ is($killed, 3, 'after three attempts');
 is($node->safe_psql('postgres', "SELECT error FROM mlpipe_runs WHERE run_id = $run"),
 	'killer: the server crashed or was stopped during this attempt', 'the run says so');
 
+# Lasts until it is cut short; the next attempt takes no time.
+my $cut_short = 'SELECT pg_sleep(60) FROM mlpipe_activities WHERE run_id = mlpipe_run_id()'
+  . ' AND activity = mlpipe_activity_name() AND attempt = 1';
+
 # An immediate stop; the run goes on with the next start.
 $run = submit($node, pipeline(
-	[ 'a', "INSERT INTO done VALUES ('a')" ], [ 'b', 'SELECT pg_sleep(1)', 'a' ], [ 'c', "INSERT INTO done VALUES ('c')", 'b' ]));
+	[ 'a', "INSERT INTO done VALUES ('a')" ], [ 'b', $cut_short, 'a' ], [ 'c', "INSERT INTO done VALUES ('c')", 'b' ]));
 my $parked = submit($node, '{"activities": [{"name": "w", "type": "wait", "duration": 1}]}');
 my $later = submit($node, pipeline([ 'a', 'SELECT 1' ]), "not_before => clock_timestamp() + '1 s'");
 my $retry = submit($node, '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1/(SELECT attempt - 1 FROM mlpipe_activities WHERE run_id = mlpipe_run_id())", "retry": {"max_retries": 1, "interval": 1}}]}');
@@ -82,7 +86,7 @@ is(wait_run($node, $retry), 'succeeded', 'a retry is made');
 is(wait_run($node, $cancelled), 'cancelled', 'a cancel that was committed holds');
 
 # A fast stop, too.
-$run = submit($node, pipeline([ 'a', 'SELECT pg_sleep(0.5)' ], [ 'b', "INSERT INTO done VALUES ('b')", 'a' ]));
+$run = submit($node, pipeline([ 'a', $cut_short ], [ 'b', "INSERT INTO done VALUES ('b')", 'a' ]));
 ok(wait_until($node, "(SELECT status = 'in_progress' FROM mlpipe_activities WHERE run_id = $run AND activity = 'a')"), 'a run is in the middle');
 $node->restart;
 is(wait_run($node, $run), 'succeeded', 'a run goes on after a restart');

@@ -27,10 +27,10 @@ $node->safe_psql('old', q{
 	SELECT mlpipe_alter_pipeline('finished', default_version => 1);});
 my %run = map { $_ => $node->safe_psql('old', "SELECT mlpipe_submit('p')") } 'resumed', 'cancelled', 'stays';
 $run{later} = $node->safe_psql('old', q(SELECT mlpipe_submit('p', not_before => now() + '1 h')));
-$run{past} = $node->safe_psql('old', q(SELECT mlpipe_submit('p', not_before => clock_timestamp() + '1 s')));
 $run{finished} = $node->safe_psql('old', q(SELECT mlpipe_submit('finished')));
 is(wait_run($node, $run{finished}, 'old'), 'failed', 'a run ends');
 ok(wait_until($node, "(SELECT count(*) = 3 FROM mlpipe_activities WHERE activity = 'b' AND status = 'in_progress')", 'old'), 'others are in the middle');
+$run{past} = $node->safe_psql('old', q(SELECT mlpipe_submit('p', not_before => clock_timestamp() + '3 s')));
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('old') ], 'a dump is made');
 $node->safe_psql('postgres', 'CREATE DATABASE new');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('new'), $dump ], 'and restored');
@@ -54,7 +54,7 @@ ok(wait_until($node, '(SELECT scheduler_pid IS NOT NULL FROM mlpipe.facts())', '
 my $other = $node->safe_psql('new', q(SELECT mlpipe_submit('finished', version => 2)));
 is(wait_run($node, $other, 'new'), 'succeeded', 'new runs run');
 cmp_ok($other, '>', $run{finished}, 'with numbers of their own');
-is($node->safe_psql('new', "SELECT mlpipe_wait($run{past}, '1.5 s')"), 'queued', 'what was unfinished does not start, not even when its time comes');
+is($node->safe_psql('new', "SELECT mlpipe_wait($run{past}, '3.5 s')"), 'queued', 'what was unfinished does not start, not even when its time comes');
 is($node->safe_psql('new', "SELECT DISTINCT split_part(wait_reason, ':', 1) FROM mlpipe_activities WHERE wait_reason IS NOT NULL"), 'came with a dump', 'and says why');
 is($node->safe_psql('new', 'SELECT count(*) FROM mlpipe_health WHERE hint LIKE $$%mlpipe_resume%$$'), '1', 'so does mlpipe_health');
 

@@ -57,11 +57,14 @@ is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]))), 'succeeded', '
 
 # mlpipe.enabled
 $node->append_conf('postgresql.conf', 'mlpipe.enabled = off');
-my $long = submit($node, pipeline([ 'a', 'SELECT pg_sleep(0.5)' ], [ 'b', 'SELECT 1', 'a' ]));
+$node->safe_psql('postgres', 'CREATE TABLE gate ()');
+my $long = submit($node, pipeline(
+	[ 'a', 'DO $$BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.02); END LOOP; END$$' ], [ 'b', 'SELECT 1', 'a' ]));
 ok(wait_until($node, "EXISTS (SELECT FROM mlpipe_executors WHERE run_id = $long)"), 'a run is in progress');
 $node->reload;
 ok(wait_until($node, "(SELECT NOT enabled FROM mlpipe.facts())"), 'it is switched off');
 my $off = submit($node, pipeline([ 'a', 'SELECT 1' ]));
+$node->safe_psql('postgres', 'INSERT INTO gate DEFAULT VALUES');
 ok(wait_until($node, "(SELECT status = 'succeeded' FROM mlpipe_activities WHERE run_id = $long AND activity = 'a')"), 'what runs goes on');
 is($node->safe_psql('postgres', "SELECT mlpipe_wait($off, '0.3 s')"), 'queued', 'nothing new starts');
 is(ends($node, $long), 'a succeeded 1, b queued 0', 'also of runs in progress');
@@ -74,7 +77,7 @@ is(wait_run($node, $long), 'succeeded', 'with all of it');
 
 # No worker to be had: of four, logical replication's launcher, ours and the
 # scheduler take three.
-$node->append_conf('postgresql.conf', qq(max_worker_processes = 4\nmlpipe.max_executors = 4\nmax_parallel_workers_per_gather = 1\nforce_parallel_mode = off));
+$node->append_conf('postgresql.conf', qq(max_worker_processes = 4\nmlpipe.max_executors = 4\nmax_parallel_workers_per_gather = 1));
 $node->restart;
 $node->safe_psql('postgres', 'CREATE DATABASE taker');
 $node->safe_psql('taker', 'CREATE EXTENSION mlpipe');
