@@ -43,7 +43,8 @@ unprivileged_user()
 
 # Runs a command as the unprivileged user, with an environment of its own: the
 # caller's PATH may lead to another Python than the server's, and the caller's
-# PG* variables to another server.
+# PG* variables to another server.  TEST_ENVIRONMENT has what a check wants the
+# servers to find there, as NAME=VALUE without blanks.
 as_user()
 {
 	local switch=()
@@ -59,6 +60,7 @@ as_user()
 		LANG=C.UTF-8 ${server_libdir:+LD_LIBRARY_PATH="$server_libdir"} \
 		PGHOST="$workspace/socket" PGPORT=5432 PGUSER=postgres PGDATABASE=postgres \
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+		${TEST_ENVIRONMENT:-} \
 		"$@"
 }
 
