@@ -38,16 +38,20 @@ static ActivityOutcome take_branch(ActivityCall *call, const char *label,
 static void branch_ended(BodyEnd *body);
 static Jsonb *make_output(const char *label, Jsonb *activities);
 
+static const char *const branch_words[] = {"branch", "activities", NULL};
+
 const ActivityType if_activity = {.kind = {.name = "if",
 										   .takes = TAKES_ITS_TIME,
-										   .check = check_if},
+										   .check = check_if,
+										   .output_words = branch_words},
 								  .run = run_if,
 								  .when_due = DUE_TIMES_OUT,
 								  .body_ended = branch_ended};
 
 const ActivityType switch_activity = {.kind = {.name = "switch",
 											   .takes = TAKES_ITS_TIME,
-											   .check = check_switch},
+											   .check = check_switch,
+											   .output_words = branch_words},
 									  .run = run_switch,
 									  .when_due = DUE_TIMES_OUT,
 									  .body_ended = branch_ended};

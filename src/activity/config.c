@@ -68,6 +68,21 @@ config_value_template(JsonReader *reader, const JsonbValue *value,
 						  use, scope, reader->problems, path);
 }
 
+int
+config_check_statements(const Template *tmpl, const TemplateScope *scope,
+						ProblemList *problems, const char *path)
+{
+	List *statements;
+	char *fault;
+
+	if (tmpl == NULL || scope->stored)
+		return -1;
+	statements = template_statements(tmpl, &fault);
+	if (fault != NULL)
+		problem_add(problems, PROBLEM_WARNING, path, NULL, "%s", fault);
+	return statements == NIL ? -1 : list_length(statements);
+}
+
 List *
 config_render(ActivityCall *call, List *templates)
 {

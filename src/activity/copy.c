@@ -60,10 +60,14 @@ static void upsert_file(ActivityCall *call, const CopyFile *file,
 						SinkTarget *target, CopyCounts *counts);
 static Jsonb *make_output(const CopyCounts *counts);
 
+static const char *const copy_words[] = {"rows_read", "rows_written", "bytes",
+										 NULL};
+
 const ActivityType copy_activity = {.kind = {.name = "copy",
 											 .takes = TAKES_RETRY |
 												 TAKES_REUSE,
-											 .check = check_copy},
+											 .check = check_copy,
+											 .output_words = copy_words},
 									.run = run_copy};
 
 static void *

@@ -45,7 +45,7 @@ expression_check(JsonReader *reader, const char *key,
 	ParseTrial trial = {0};
 	char *fault;
 
-	if (template == NULL || !template_is_constant(template))
+	if (template == NULL || scope->stored || !template_is_constant(template))
 		return template;
 	trial.text = template_source(template);
 	if (!catch_errors(try_parse, &trial, &fault))

@@ -29,9 +29,12 @@ static void *check_filter(JsonReader *reader, ActivityDef *def,
 static ActivityOutcome run_filter(ActivityCall *call);
 static Jsonb *item_context(Jsonb *around, JsonbValue *item, int64 index);
 
+static const char *const filter_words[] = {"items", "count", "total", NULL};
+
 const ActivityType filter_activity = {.kind = {.name = "filter",
 											   .takes = 0,
-											   .check = check_filter},
+											   .check = check_filter,
+											   .output_words = filter_words},
 									  .run = run_filter};
 
 static void *

@@ -42,9 +42,13 @@ static void loop_ended(BodyEnd *body, const ForEachConfig *config);
 static Jsonb *make_output(int64 count, int64 succeeded, int64 failed,
 						  Jsonb *outputs);
 
+static const char *const loop_words[] = {"count", "succeeded", "failed",
+										 "outputs", NULL};
+
 const ActivityType for_each_activity = {.kind = {.name = "for_each",
 												 .takes = TAKES_ITS_TIME,
-												 .check = check_for_each},
+												 .check = check_for_each,
+												 .output_words = loop_words},
 										.run = run_for_each,
 										.when_due = DUE_TIMES_OUT,
 										.body_ended = iteration_ended};

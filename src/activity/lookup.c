@@ -29,18 +29,31 @@ static ActivityOutcome run_lookup(ActivityCall *call);
 static Jsonb *first_row_output(JsonReceiver *receiver);
 static Jsonb *rows_output(JsonReceiver *receiver);
 
+static const char *const lookup_words[] = {"first_row", "row_count", "rows",
+										   NULL};
+
 const ActivityType lookup_activity = {.kind = {.name = "lookup",
 											   .takes = TAKES_RETRY,
-											   .check = check_lookup},
+											   .check = check_lookup,
+											   .output_words = lookup_words},
 									  .run = run_lookup};
 
 static void *
 check_lookup(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 {
 	LookupConfig *config = palloc0(sizeof(LookupConfig));
+	char *path = reader_path(reader, "query");
+	int statements;
 
 	config->query = config_template(reader, "query", TEMPLATE_SQL, scope,
 									true);
+	statements = config_check_statements(config->query, scope,
+										 reader->problems, path);
+	if (statements > 1)
+		problem_add(
+			reader->problems, PROBLEM_ERROR, path,
+			"What has to run before it is for an activity of type \"sql\".",
+			"must be one statement, not %d", statements);
 	config->first_row_only = reader_bool(reader, "first_row_only", true);
 	return config;
 }

@@ -185,7 +185,8 @@ read_statements(ParallelConfig *config, const Place *place)
 	JsonReader *reader = place->reader;
 	TemplateScope in_batch = *place->scope;
 
-	in_batch.in_batch = true;
+	in_batch.batch = list_concat_copy(list_make2("number", "items"),
+									  config->partition_keys);
 	config->init = config_template(reader, "init", TEMPLATE_SQL, place->scope,
 								   false);
 	config->run = config_template(reader, "run", TEMPLATE_SQL, &in_batch,

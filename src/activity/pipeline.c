@@ -29,11 +29,14 @@ static void *check_pipeline(JsonReader *reader, ActivityDef *def,
 static void check_child(JsonReader *reader, const Template *name);
 static ActivityOutcome run_pipeline(ActivityCall *call);
 
+static const char *const child_words[] = {"run_id", "status", "output", NULL};
+
 const ActivityType pipeline_activity = {.kind = {.name = "pipeline",
 												 .takes = TAKES_RETRY |
 													 TAKES_ITS_TIME |
 													 STARTS_RUNS,
-												 .check = check_pipeline},
+												 .check = check_pipeline,
+												 .output_words = child_words},
 										.run = run_pipeline,
 										.when_due = DUE_TIMES_OUT};
 

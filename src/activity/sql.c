@@ -4,8 +4,8 @@
  *	  The activity "sql": runs statements.
  *
  * Its config is the list of its texts, as Template *.  A text may hold several
- * statements.  They are not checked when the pipeline is created: what they
- * name may not be there yet, and an extension may bring a syntax of its own.
+ * statements.  What they name may not be there yet when the pipeline is created,
+ * so only their syntax is looked at.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +37,19 @@ const ActivityType sql_activity = {.kind = {.name = "sql",
 static void *
 check_sql(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 {
-	return config_templates(reader, "sql", TEMPLATE_SQL, scope, true);
+	List *templates = config_templates(reader, "sql", TEMPLATE_SQL, scope,
+									   true);
+	char *path = reader_path(reader, "sql");
+	ListCell *cell;
+
+	foreach(cell, templates)
+		(void) config_check_statements(lfirst(cell), scope, reader->problems,
+									   list_length(templates) == 1 ?
+										   path :
+										   psprintf("%s[%d]", path,
+													foreach_current_index(
+														cell)));
+	return templates;
 }
 
 /* The call's context is used throughout, since statements may commit. */

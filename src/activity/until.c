@@ -32,9 +32,12 @@ static void round_ended(BodyEnd *body);
 static void succeed(BodyEnd *body);
 static Failure *too_many_rounds(const UntilConfig *config);
 
+static const char *const round_words[] = {"rounds", "activities", NULL};
+
 const ActivityType until_activity = {.kind = {.name = "until",
 											  .takes = TAKES_ITS_TIME,
-											  .check = check_until},
+											  .check = check_until,
+											  .output_words = round_words},
 									 .run = run_until,
 									 .when_due = DUE_TIMES_OUT,
 									 .body_ended = round_ended};

@@ -19,6 +19,7 @@
 #include "activity/expression.h"
 #include "activity/output.h"
 #include "activity/variable.h"
+#include "definition/value.h"
 
 typedef struct VariableConfig
 {
@@ -31,6 +32,9 @@ static void *check_set(JsonReader *reader, ActivityDef *def,
 					   const TemplateScope *scope);
 static void *check_append(JsonReader *reader, ActivityDef *def,
 						  const TemplateScope *scope);
+static void check_constant(JsonReader *reader, const TemplateScope *scope,
+						   const VariableConfig *config,
+						   const DeclaredValue *type);
 static VariableConfig *check_common(JsonReader *reader,
 									const TemplateScope *scope,
 									const DeclaredValue **variable);
@@ -43,21 +47,31 @@ static Jsonb *work_out(ActivityCall *call, const VariableConfig *config);
 static void keep(ActivityCall *call, const VariableKey *key, Jsonb *value,
 				 bool append);
 
-const ActivityType set_variable_activity = {.kind = {.name = "set_variable",
-													 .takes = 0,
-													 .check = check_set},
-											.run = run_set};
+static const char *const variable_words[] = {"value", NULL};
+
+const ActivityType set_variable_activity =
+	{.kind = {.name = "set_variable",
+			  .takes = 0,
+			  .check = check_set,
+			  .output_words = variable_words},
+	 .run = run_set};
 
 const ActivityType append_variable_activity =
-	{.kind = {.name = "append_variable", .takes = 0, .check = check_append},
+	{.kind = {.name = "append_variable",
+			  .takes = 0,
+			  .check = check_append,
+			  .output_words = variable_words},
 	 .run = run_append};
 
 static void *
 check_set(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 {
 	const DeclaredValue *variable;
+	VariableConfig *config = check_common(reader, scope, &variable);
 
-	return check_common(reader, scope, &variable);
+	if (variable != NULL)
+		check_constant(reader, scope, config, variable);
+	return config;
 }
 
 static void *
@@ -73,7 +87,30 @@ check_append(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 			NULL,
 			"variable \"%s\" must be of type jsonb or an array to append to it, not %s",
 			variable->name, variable->type_name);
+	if (variable != NULL && OidIsValid(get_element_type(base)))
+	{
+		DeclaredValue element = {.type = get_element_type(base), .typmod = -1};
+
+		check_constant(reader, scope, config, &element);
+	}
 	return config;
+}
+
+/* The activity will fail, and perhaps that is what it is for. */
+static void
+check_constant(JsonReader *reader, const TemplateScope *scope,
+			   const VariableConfig *config, const DeclaredValue *type)
+{
+	JsonbValue value;
+	char *message;
+
+	if (config->value == NULL || scope->stored ||
+		template_in_json(config->value))
+		return;
+	value_of_jsonb(config->value, &value);
+	if (!value_fits(type, &value, &message))
+		problem_add(reader->problems, PROBLEM_WARNING,
+					reader_path(reader, "value"), NULL, "%s", message);
 }
 
 static VariableConfig *

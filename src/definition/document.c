@@ -15,7 +15,7 @@
 #include "definition/value.h"
 
 static Document *parse_all(Jsonb *json, const ActivityKind *const *kinds,
-						   ProblemList *problems);
+						   ProblemList *problems, bool stored);
 static void parse_own_keys(DocumentParse *parse);
 static TemplateScope parse_activities(DocumentParse *parse);
 static void parse_output(DocumentParse *parse, TemplateScope *scope);
@@ -25,7 +25,7 @@ document_parse(Jsonb *json, const ActivityKind *const *kinds,
 			   ProblemList *problems)
 {
 	int errors_before = problems->nerrors;
-	Document *document = parse_all(json, kinds, problems);
+	Document *document = parse_all(json, kinds, problems, false);
 
 	return problems->nerrors > errors_before ? NULL : document;
 }
@@ -34,7 +34,7 @@ Document *
 document_parse_stored(Jsonb *json, const ActivityKind *const *kinds)
 {
 	ProblemList problems = {NIL, 0};
-	Document *document = parse_all(json, kinds, &problems);
+	Document *document = parse_all(json, kinds, &problems, true);
 	ListCell *cell;
 
 	foreach(cell, problems.problems)
@@ -50,7 +50,8 @@ document_parse_stored(Jsonb *json, const ActivityKind *const *kinds)
 
 /* Whatever the problems are; NULL where it is no object. */
 static Document *
-parse_all(Jsonb *json, const ActivityKind *const *kinds, ProblemList *problems)
+parse_all(Jsonb *json, const ActivityKind *const *kinds, ProblemList *problems,
+		  bool stored)
 {
 	DocumentParse parse = {0};
 	JsonbValue value;
@@ -60,6 +61,7 @@ parse_all(Jsonb *json, const ActivityKind *const *kinds, ProblemList *problems)
 	parse.document = palloc0(sizeof(Document));
 	parse.problems = problems;
 	parse.kinds = kinds;
+	parse.stored = stored;
 	parse.root = reader_open(problems, &value, "");
 	if (parse.root == NULL)
 		return NULL;
@@ -107,6 +109,7 @@ parse_activities(DocumentParse *parse)
 					  .problems = parse->problems,
 					  .list = list,
 					  .scope = {.parse = parse,
+								.stored = parse->stored,
 								.parameters = document->parameters,
 								.variables = document->variables}};
 

@@ -83,6 +83,8 @@ typedef struct ActivityKind
 	int takes;
 	void *(*check)(JsonReader *reader, struct ActivityDef *def,
 				   const TemplateScope *scope);
+	const char *const *output_words; /* all that its output can have, and a
+									  * NULL; NULL: anything */
 } ActivityKind;
 
 /*

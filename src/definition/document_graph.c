@@ -43,6 +43,7 @@ static void report_unknown_activity(ListParse *parse, const char *path,
 static void order_activities(ListParse *parse, const Graph *by_position);
 static void report_cycle(ListParse *parse, const int *cycle, int length);
 static void finish_graph(ListParse *parse, const Graph *by_position);
+static const ActivityKind *kind_at(ListParse *parse, int position);
 static void add_edges_to_check(ListParse *parse, const Graph *by_position);
 
 void
@@ -299,6 +300,8 @@ finish_graph(ListParse *parse, const Graph *by_position)
 {
 	ActivityList *list = parse->list;
 	const char **name_of = palloc0(sizeof(char *) * Max(list->count, 1));
+	const ActivityKind **kind_of = palloc0(sizeof(ActivityKind *) *
+										   Max(list->count, 1));
 
 	list->graph = graph_create(list->count);
 	for (int i = 0; i < by_position->nedges; i++)
@@ -318,10 +321,30 @@ finish_graph(ListParse *parse, const Graph *by_position)
 		if (parse->names[i] == NULL)
 			continue;
 		name_of[parse->places[i]] = parse->names[i];
+		kind_of[parse->places[i]] = kind_at(parse, i);
 		(void) names_add(list->names, parse->names[i], parse->places[i]);
 	}
 	parse->scope.search = upstream_create(list->graph, list->names, name_of,
-										  parse->ordered);
+										  kind_of, parse->ordered);
+}
+
+/* Whatever is wrong with it is said when its turn comes. */
+static const ActivityKind *
+kind_at(ListParse *parse, int position)
+{
+	const ActivityKind *const *kind = parse->parse->kinds;
+	JsonbValue
+		*type = getKeyJsonValueFromContainer(parse->readers[position]->object,
+											 "type", strlen("type"), NULL);
+
+	if (type == NULL || type->type != jbvString)
+		return NULL;
+	while (*kind != NULL &&
+		   (strlen((*kind)->name) != type->val.string.len ||
+			memcmp((*kind)->name, type->val.string.val,
+				   type->val.string.len) != 0))
+		kind++;
+	return *kind;
 }
 
 /* The internal activity follows whatever nothing else waits for. */

@@ -24,6 +24,7 @@ typedef struct DocumentParse
 	const ActivityKind *const *kinds;
 	JsonReader *root;
 	int max_activities; /* room in document->activities */
+	bool stored;        /* it was checked when it was stored */
 } DocumentParse;
 
 /* A list of activities that is being read. */

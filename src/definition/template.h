@@ -42,9 +42,10 @@ typedef struct TemplateScope
 	List *variables;               /* of DeclaredValue *, inner ones first */
 	struct UpstreamSearch *search; /* activities */
 	ContextNeeds *needs;           /* where what paths look at is noted */
-	bool in_batch;                 /* is the root "batch" there? */
-	bool in_loop;                  /* are "item", "index" and "loops" there? */
-	List *loops;                   /* of char *: names of the loops around */
+	List *batch;  /* of char *: what "batch" has; NIL: it is not there */
+	bool in_loop; /* are "item", "index" and "loops" there? */
+	List *loops;  /* of char *: names of the loops around */
+	bool stored;  /* was all that can be looked at once, when it was stored? */
 } TemplateScope;
 
 typedef struct Template Template;
@@ -87,11 +88,21 @@ extern char *template_render_noting(const Template *tmpl, Jsonb *context,
 extern Jsonb *template_render_value(const Template *tmpl, Jsonb *context);
 
 /*
+ * The raw parse trees of its statements, which run-time values do not change.
+ * NIL where the grammar refuses them, and then *fault says why, or where there
+ * are none, or where that depends on the values: then it is NULL.
+ */
+extern List *template_statements(const Template *tmpl, char **fault);
+
+/*
  * A JSON value any of whose texts may hold placeholders (parameters of a child
  * run, output of a run): checked once, rendered at run time.
  */
 extern void template_check_json(JsonbValue *value, const TemplateScope *scope,
 								ProblemList *problems, const char *path);
 extern Jsonb *template_render_json(Jsonb *value, Jsonb *context);
+
+/* Is there a placeholder in any of its texts? */
+extern bool template_in_json(Jsonb *value);
 
 #endif /* MLPIPE_TEMPLATE_H */

@@ -4,8 +4,10 @@
  *	  What the files of the template family share.
  *
  * template.c		finds placeholders in a text, and fills them
- * template_path.c	what a placeholder's path may name, and what it finds
+ * template_path.c	a placeholder's path, and what it finds
+ * template_names.c	what a path may name
  * template_sql.c	values as literals, and where in SQL they may stand
+ * template_syntax.c	statements as the server's grammar sees them
  * template_json.c	JSON values with placeholders in their texts
  *
  *-------------------------------------------------------------------------
@@ -45,6 +47,9 @@ struct Template
 #define LEXED_STANDARD (1 << 0)
 #define LEXED_ESCAPES  (1 << 1)
 
+/* In messages: more names than this are not listed. */
+#define MAX_NAMES 20
+
 /* What marks the beginning and the end of a placeholder. */
 #define PLACEHOLDER_OPEN  "${{"
 #define PLACEHOLDER_CLOSE "}}"
@@ -56,6 +61,14 @@ struct Template
 extern bool template_path_parse(TemplatePath *path, const char *text,
 								const TemplateScope *scope,
 								ProblemList *problems, const char *where);
+
+/* Reports what a parsed path names that cannot be; false after a problem. */
+extern bool template_names_check(TemplatePath *path,
+								 const TemplateScope *scope,
+								 ProblemList *problems, const char *where);
+
+/* Moves on to the next item; NULL where that is not a key. */
+extern char *template_next_key(JsonPathItem *item);
 
 /* What the path finds; raises 22023 where that is nothing. */
 extern void template_path_find(const TemplatePath *path, Jsonb *context,

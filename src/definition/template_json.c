@@ -70,6 +70,20 @@ placeholder_text(const JsonbValue *value)
 	return strstr(text, PLACEHOLDER_OPEN) != NULL ? text : NULL;
 }
 
+bool
+template_in_json(Jsonb *value)
+{
+	JsonbIterator *it = JsonbIteratorInit(&value->root);
+	JsonbIteratorToken token;
+	JsonbValue item;
+
+	while ((token = JsonbIteratorNext(&it, &item, false)) != WJB_DONE)
+		if ((token == WJB_ELEM || token == WJB_VALUE) &&
+			placeholder_text(&item) != NULL)
+			return true;
+	return false;
+}
+
 Jsonb *
 template_render_json(Jsonb *value, Jsonb *context)
 {

@@ -59,7 +59,8 @@ names_find(NameIndex *names, const char *name)
 
 UpstreamSearch *
 upstream_create(const Graph *graph, NameIndex *names,
-				const char *const *name_of, bool ordered)
+				const char *const *name_of,
+				const struct ActivityKind *const *kind_of, bool ordered)
 {
 	UpstreamSearch *search = palloc0(sizeof(UpstreamSearch));
 	int size = Max(graph->nnodes, 1) * sizeof(int);
@@ -67,6 +68,7 @@ upstream_create(const Graph *graph, NameIndex *names,
 	search->graph = graph;
 	search->names = names;
 	search->name_of = name_of;
+	search->kind_of = kind_of;
 	search->ordered = ordered;
 	search->node = -1;
 	search->seen = palloc0(size);

@@ -33,17 +33,18 @@ typedef struct UpstreamSearch
 {
 	const Graph *graph;
 	NameIndex *names;
-	const char *const *name_of; /* by node */
-	bool ordered;               /* are nodes numbered in topological order? */
-	int node;                   /* whose; -1: all nodes are upstream */
-	int *seen;                  /* by node: the last search that came by */
+	const char *const *name_of;                /* by node */
+	const struct ActivityKind *const *kind_of; /* NULL where not known */
+	bool ordered; /* are nodes numbered in topological order? */
+	int node;     /* whose; -1: all nodes are upstream */
+	int *seen;    /* by node: the last search that came by */
 	int search;
 	int *pending;
 } UpstreamSearch;
 
-extern UpstreamSearch *upstream_create(const Graph *graph, NameIndex *names,
-									   const char *const *name_of,
-									   bool ordered);
+extern UpstreamSearch *upstream_create(
+	const Graph *graph, NameIndex *names, const char *const *name_of,
+	const struct ActivityKind *const *kind_of, bool ordered);
 extern bool upstream_has(UpstreamSearch *search, int node);
 
 /* All of them, for messages; a list of char *. */

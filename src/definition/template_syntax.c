@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * template_syntax.c
+ *	  Statements with placeholders, as the server's grammar sees them.
+ *
+ * What will stand in place of a placeholder is one literal, but there are places
+ * where the grammar takes a text alone, or a number alone, and which it will be
+ * is not known yet.  So several stand-ins are tried, and a text is only found
+ * fault with where the grammar stumbles over something else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "parser/parser.h"
+
+#include "definition/catch.h"
+#include "definition/template_internal.h"
+
+#define NAME_STAND_IN "\"x\""
+
+typedef struct ParseTrial
+{
+	char *sql;
+	List *parsed;
+} ParseTrial;
+
+static char *put_stand_ins(const Template *tmpl, const char *stand_in);
+static void parse(void *arg);
+static bool stumbles_over(const char *message, const char *token);
+
+List *
+template_statements(const Template *tmpl, char **fault)
+{
+	static const char *const stand_ins[] = {"$1", "'x'", "1"};
+
+	for (int i = 0; i < lengthof(stand_ins); i++)
+	{
+		ParseTrial trial = {.sql = put_stand_ins(tmpl, stand_ins[i])};
+
+		*fault = NULL;
+		if (catch_errors(parse, &trial, fault))
+			return trial.parsed;
+		if (template_is_constant(tmpl) ||
+			!(stumbles_over(*fault, stand_ins[i]) ||
+			  stumbles_over(*fault, NAME_STAND_IN)))
+			return NIL;
+	}
+	*fault = NULL;
+	return NIL;
+}
+
+static char *
+put_stand_ins(const Template *tmpl, const char *stand_in)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < tmpl->nplaceholders; i++)
+		appendStringInfo(&sql, "%s %s ", tmpl->texts[i],
+						 tmpl->placeholders[i].identifier ? NAME_STAND_IN :
+															stand_in);
+	appendStringInfoString(&sql, tmpl->texts[tmpl->nplaceholders]);
+	return sql.data;
+}
+
+static void
+parse(void *arg)
+{
+	ParseTrial *trial = arg;
+
+	trial->parsed = raw_parser(trial->sql, RAW_PARSE_DEFAULT);
+}
+
+static bool
+stumbles_over(const char *message, const char *token)
+{
+	char *end = psprintf(" at or near \"%s\"", token);
+	size_t length = strlen(message);
+
+	return length >= strlen(end) &&
+		strcmp(message + length - strlen(end), end) == 0;
+}
