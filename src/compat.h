@@ -60,7 +60,10 @@
 #if PG_VERSION_NUM >= 160000
 #define owns_extension(extension, role) \
 	object_ownercheck(ExtensionRelationId, extension, role)
+#define owns_database(database, role) \
+	object_ownercheck(DatabaseRelationId, database, role)
 #else
+#define owns_database(database, role) pg_database_ownercheck(database, role)
 #define owns_extension(extension, role) \
 	pg_extension_ownercheck(extension, role)
 #endif

@@ -8,8 +8,9 @@
 #ifndef MLPIPE_H
 #define MLPIPE_H
 
-#define EXTENSION_NAME "mlpipe"
-#define LIBRARY_NAME   "mlpipe"
+#define EXTENSION_NAME   "mlpipe"
+#define EXTENSION_SCHEMA "mlpipe"
+#define LIBRARY_NAME     "mlpipe"
 
 /* Settings; each is explained where mlpipe.c defines it. */
 extern bool mlpipe_enabled;

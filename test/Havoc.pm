@@ -125,7 +125,7 @@ sub sql
 	return $self->{node}->safe_psql('postgres', $query);
 }
 
-# May fail: the server may be down, or the query be what is tried out.
+# May fail: the server may be down, or go down just now.
 sub try_sql
 {
 	my ($self, $query) = @_;
@@ -179,9 +179,12 @@ sub send_signal
 {
 	my ($self, $signal, $type) = @_;
 	my $pid = $self->pid_of($type) // return;
+	my $offset = -s $self->{node}->logfile;
 
-	kill $signal, $pid;
-	$self->wait_for_server if $signal eq 'KILL';
+	return unless kill $signal, $pid;
+	return if $signal ne 'KILL';
+	$self->{node}->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
+	$self->wait_for_server;
 }
 
 sub terminate_executor  { $_[0]->send_signal('TERM', 'executor') }

@@ -120,13 +120,14 @@ activity_lose(const RunInfo *run, int32 no, int32 attempt,
 	EndResult result;
 	ActivityRow row;
 	bool ended = false;
-	int32 lost;
+	bool is_last;
 
 	guard_share(run);
 	engine_mode_enter(&mode);
-	lost = activity_lost(run->run_id, no);
-	if (lost >= Max(def->retry.max_retries, MIN_LOST_ATTEMPTS) ||
-		!set_up_retry(run, def, no, attempt, 0, true))
+	is_last = strcmp(failure->sqlstate, SQLSTATE_MADE_WAY) != 0 &&
+		activity_deaths(run->run_id, no) >=
+			Max(def->retry.max_retries, MIN_LOST_ATTEMPTS);
+	if (is_last || !set_up_retry(run, def, no, attempt, 0, true))
 	{
 		result = mark_failed(run, def, no, attempt, failure, &row);
 		if (result != END_NOT_OURS)

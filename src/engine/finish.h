@@ -41,9 +41,13 @@ extern bool activity_fail(const RunInfo *run, int32 no, int32 attempt,
 extern bool activity_try_again(const RunInfo *run, int32 no, int32 attempt,
 							   const Failure *failure, int64 *pause);
 
+/* Of a failure that is nobody's fault: the worker was asked to make way. */
+#define SQLSTATE_MADE_WAY "57000"
+
 /*
  * The attempt died with its worker or with the server: it is tried again, as
- * the policy says and at least twice, or has failed.
+ * the policy says and at least twice, or has failed.  If it only made way, that
+ * does not count.
  */
 extern bool activity_lose(const RunInfo *run, int32 no, int32 attempt,
 						  const Failure *failure);

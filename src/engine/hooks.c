@@ -1,50 +1,50 @@
 /*-------------------------------------------------------------------------
  *
  * hooks.c
- *	  DROP DATABASE and DROP EXTENSION with workers connected.
+ *	  Statements that our workers would be in the way of.
  *
- * Our workers would make DROP DATABASE fail, and DROP EXTENSION pull the
- * tables from under them.  The server tells of a drop after it has checked the
- * rights to it and before it counts who is connected; that is when the
- * database's workers are stopped.  If the drop fails later on, the launcher
- * starts them again.
+ * Connected as they are, they would make fail what wants nobody in a database:
+ * DROP DATABASE, ALTER DATABASE ... RENAME and SET TABLESPACE, CREATE DATABASE
+ * ... TEMPLATE; and DROP EXTENSION and ALTER EXTENSION UPDATE would pull the
+ * tables from under them.  So they are stopped first, for those who have the
+ * rights to the statement alone.  If it fails later on, they come back.
  *
- * Of an extension's drop the server tells when it has locked all that belongs
- * to it, which it would wait for as long as an activity that has looked at our
- * tables or views.  So the statement itself is watched for, too.
+ * Of a drop the server tells after it has checked the rights to it and before
+ * it counts who is connected, or drops anything.  But of an extension's drop
+ * it does so when it has locked all that belongs to it, which it would wait for
+ * as long as an activity that has looked at our tables or views; and of the
+ * others it does not tell.  So these statements themselves are watched for.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include <signal.h>
-
-#include "access/xact.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
-#include "utils/timestamp.h"
-#include "utils/wait_event.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
+#include "engine/evict.h"
 #include "engine/hooks.h"
 #include "engine/shmem.h"
-#include "engine/slot.h"
+#include "engine/wakeup.h"
 #include "mlpipe.h"
-
-#define STOP_TIMEOUT_MS 5000
-#define LOOK_EVERY_MS   10
 
 static object_access_hook_type previous_hook = NULL;
 static ProcessUtility_hook_type previous_utility_hook = NULL;
-static Oid stopped_database = InvalidOid;
-static bool drop_stands = false; /* known before the commit */
 
 static void object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 						  int sub_id, void *arg);
@@ -54,11 +54,17 @@ static void process_utility(PlannedStmt *statement, const char *text,
 							QueryEnvironment *environment,
 							DestReceiver *receiver,
 							QueryCompletion *completion);
-static bool drops_extension(Node *statement);
-static void stop_database(Oid database);
-static int signal_workers(Oid oid);
-static void at_transaction_end(XactEvent event, void *arg);
-static void release_database(bool dropped);
+static Oid database_to_clear(Node *statement);
+static bool drops_extension(DropStmt *drop);
+static bool updates_extension(Node *statement);
+static bool owns_our_extension(void);
+static Oid renamed_database(RenameStmt *rename);
+static Oid moved_database(AlterDatabaseStmt *alter);
+static Oid template_database(CreatedbStmt *create);
+static bool may_create_databases(void);
+static bool is_template(Oid database);
+static char *option_value(List *options, const char *name);
+static void have_sessions_look_again(void);
 
 void
 hooks_install(void)
@@ -75,35 +81,189 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 				QueryEnvironment *environment, DestReceiver *receiver,
 				QueryCompletion *completion)
 {
-	if (control != NULL && drops_extension(statement->utilityStmt))
-		stop_database(MyDatabaseId);
+	bool update = updates_extension(statement->utilityStmt);
+
+	if (control != NULL)
+	{
+		Oid database = database_to_clear(statement->utilityStmt);
+
+		if (OidIsValid(database))
+			evict_workers(database);
+	}
 	if (previous_utility_hook)
 		previous_utility_hook(statement, text, read_only_tree, context,
 							  parameters, environment, receiver, completion);
 	else
 		standard_ProcessUtility(statement, text, read_only_tree, context,
 								parameters, environment, receiver, completion);
+	if (update)
+		have_sessions_look_again();
 }
 
-/* By somebody who may: the statement itself will refuse others. */
-static bool
-drops_extension(Node *statement)
+/* InvalidOid where our workers are in nobody's way, or he has no right to it. */
+static Oid
+database_to_clear(Node *statement)
 {
-	DropStmt *drop = (DropStmt *) statement;
+	switch (nodeTag(statement))
+	{
+		case T_DropStmt:
+			return drops_extension((DropStmt *) statement) ? MyDatabaseId :
+															 InvalidOid;
+		case T_AlterExtensionStmt:
+			return updates_extension(statement) && owns_our_extension() ?
+				MyDatabaseId :
+				InvalidOid;
+		case T_RenameStmt:
+			return renamed_database((RenameStmt *) statement);
+		case T_AlterDatabaseStmt:
+			return moved_database((AlterDatabaseStmt *) statement);
+		case T_CreatedbStmt:
+			return template_database((CreatedbStmt *) statement);
+		default:
+			return InvalidOid;
+	}
+}
+
+static bool
+drops_extension(DropStmt *drop)
+{
 	ListCell *cell;
 
-	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
+	if (drop->removeType != OBJECT_EXTENSION)
 		return false;
 	foreach(cell, drop->objects)
-	{
-		Oid extension;
-
-		if (strcmp(strVal(lfirst(cell)), EXTENSION_NAME) != 0)
-			continue;
-		extension = get_extension_oid(EXTENSION_NAME, true);
-		return OidIsValid(extension) && owns_extension(extension, GetUserId());
-	}
+		if (strcmp(strVal(lfirst(cell)), EXTENSION_NAME) == 0)
+			return owns_our_extension();
 	return false;
+}
+
+static bool
+updates_extension(Node *statement)
+{
+	return IsA(statement, AlterExtensionStmt) &&
+		strcmp(((AlterExtensionStmt *) statement)->extname, EXTENSION_NAME) ==
+		0;
+}
+
+static bool
+owns_our_extension(void)
+{
+	Oid extension = get_extension_oid(EXTENSION_NAME, true);
+
+	return OidIsValid(extension) && owns_extension(extension, GetUserId());
+}
+
+static Oid
+renamed_database(RenameStmt *rename)
+{
+	Oid database;
+
+	if (rename->renameType != OBJECT_DATABASE)
+		return InvalidOid;
+	database = get_database_oid(rename->subname, true);
+	return OidIsValid(database) && database != MyDatabaseId &&
+			owns_database(database, GetUserId()) && may_create_databases() ?
+		database :
+		InvalidOid;
+}
+
+static Oid
+moved_database(AlterDatabaseStmt *alter)
+{
+	Oid database;
+
+	if (option_value(alter->options, "tablespace") == NULL)
+		return InvalidOid;
+	database = get_database_oid(alter->dbname, true);
+	return OidIsValid(database) && database != MyDatabaseId &&
+			owns_database(database, GetUserId()) ?
+		database :
+		InvalidOid;
+}
+
+/* This may be the one that the session is connected to. */
+static Oid
+template_database(CreatedbStmt *create)
+{
+	char *name = option_value(create->options, "template");
+	Oid database;
+
+	if (name == NULL)
+		return InvalidOid;
+	database = get_database_oid(name, true);
+	return OidIsValid(database) && may_create_databases() &&
+			(owns_database(database, GetUserId()) || is_template(database)) ?
+		database :
+		InvalidOid;
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple tuple;
+	bool may;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	may = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+	ReleaseSysCache(tuple);
+	return may;
+}
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool template;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	template = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	ReleaseSysCache(tuple);
+	return template;
+}
+
+/* NULL where it is not given, or as DEFAULT. */
+static char *
+option_value(List *options, const char *name)
+{
+	ListCell *cell;
+
+	foreach(cell, options)
+	{
+		DefElem *option = lfirst(cell);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+/*
+ * Sessions know the extension's version until something happens to its schema
+ * (engine_mode.c), which an update need not touch.
+ */
+static void
+have_sessions_look_again(void)
+{
+	Oid schema = get_namespace_oid(EXTENSION_SCHEMA, true);
+	Relation namespaces;
+	HeapTuple tuple;
+
+	if (!OidIsValid(schema))
+		return;
+	namespaces = table_open(NamespaceRelationId, AccessShareLock);
+	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	if (HeapTupleIsValid(tuple))
+	{
+		CacheInvalidateHeapTuple(namespaces, tuple, NULL);
+		ReleaseSysCache(tuple);
+	}
+	table_close(namespaces, AccessShareLock);
+	wakeup_scheduler(ERRAND_START);
 }
 
 static void
@@ -115,123 +275,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
 	if (access != OAT_DROP || control == NULL || sub_id != 0)
 		return;
 	if (class_id == DatabaseRelationId)
-		stop_database(object_id);
+		evict_workers_for_good(object_id);
 	else if (class_id == ExtensionRelationId &&
 			 object_id == get_extension_oid(EXTENSION_NAME, true))
-		stop_database(MyDatabaseId);
-}
-
-static void
-stop_database(Oid database)
-{
-	static bool registered = false;
-	TimestampTz start = GetCurrentTimestamp();
-
-	if (!registered)
-		RegisterXactCallback(at_transaction_end, NULL);
-	registered = true;
-	stopped_database = database;
-
-	while (signal_workers(database) > 0)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-									   STOP_TIMEOUT_MS))
-			break; /* the server's own count will tell */
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOOK_EVERY_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-	}
-}
-
-/* How many are there still?  A worker that drops its own database stays. */
-static int
-signal_workers(Oid oid)
-{
-	DatabaseState *database;
-	int alive = 0;
-	int i;
-
-	control_lock();
-	database = database_find(oid);
-	if (database != NULL)
-	{
-		database->stopping = true;
-		if (database->scheduler != NULL)
-		{
-			(void) kill(database->scheduler_pid, SIGTERM);
-			alive++;
-		}
-	}
-	if (database != NULL && database->keeper != NULL)
-	{
-		(void) kill(database->keeper_pid, SIGTERM);
-		alive++;
-	}
-	for (i = 0; i < control->nslots; i++)
-	{
-		ExecutorSlot *slot = &control->slots[i];
-
-		if (slot->proc == NULL || slot->database != oid ||
-			slot->proc == MyProc)
-			continue;
-		(void) kill(slot->pid, SIGTERM);
-		alive++;
-	}
-	control_unlock();
-	return alive;
-}
-
-/*
- * A DROP EXTENSION may have been rolled back to a savepoint, or another CREATE
- * EXTENSION have followed; nothing of this kind happens to a database.
- */
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	if (!OidIsValid(stopped_database))
-		return;
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			drop_stands = stopped_database != MyDatabaseId ||
-				!OidIsValid(get_extension_oid(EXTENSION_NAME, true));
-			break;
-		case XACT_EVENT_COMMIT:
-			release_database(drop_stands);
-			break;
-		case XACT_EVENT_ABORT:
-			release_database(false);
-			break;
-		case XACT_EVENT_PREPARE:
-		case XACT_EVENT_PRE_PREPARE:
-		case XACT_EVENT_PARALLEL_PRE_COMMIT:
-		case XACT_EVENT_PARALLEL_COMMIT:
-		case XACT_EVENT_PARALLEL_ABORT:
-			break;
-	}
-}
-
-/*
- * Dropped, it has nothing to schedule any more.  Otherwise it has again, and
- * what died is in the tables and in its slots.
- */
-static void
-release_database(bool dropped)
-{
-	DatabaseState *database;
-
-	control_lock();
-	if (dropped)
-		slot_forget_database(stopped_database);
-	database = database_find(stopped_database);
-	if (database != NULL)
-	{
-		database->stopping = false;
-		scheduler_wake(database);
-		database->wanted = !dropped;
-	}
-	control_unlock();
-	stopped_database = InvalidOid;
+		evict_workers(MyDatabaseId);
 }

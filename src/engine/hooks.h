@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hooks.h
- *	  DROP DATABASE and DROP EXTENSION with workers connected.
+ *	  Statements that our workers would be in the way of.
  *
  *-------------------------------------------------------------------------
  */

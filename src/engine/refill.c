@@ -68,11 +68,18 @@ static void
 lose_started(void *arg)
 {
 	StartedRow *row = arg;
-	Failure *failure =
-		failure_create(CurrentMemoryContext, "57P02",
-					   "the server crashed or was stopped during this attempt",
-					   NULL, NULL);
+	Failure *failure;
 
+	if (control->crashed_at != 0)
+		failure = failure_create(
+			CurrentMemoryContext, "57P02",
+			"the server crashed or was stopped during this attempt", NULL,
+			NULL);
+	else
+		failure =
+			failure_create(CurrentMemoryContext, SQLSTATE_MADE_WAY,
+						   "the server was shut down during this attempt",
+						   NULL, NULL);
 	(void) activity_lose(run_info(row->run_id), row->no, row->attempt,
 						 failure);
 }

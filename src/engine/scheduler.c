@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -60,13 +62,16 @@ typedef struct Errands
 
 static Oid my_database;
 static bool had_error = false;
+static volatile sig_atomic_t was_terminated = false;
 static TimestampTz next_purge_at = 0;
 static TimestampTz next_changes_at = 0;
 
+static void handle_terminate(SIGNAL_ARGS);
 static void attach(void);
 static void detach(int code, Datum arg);
 static void pin_settings(void);
 static bool extension_is_there(void);
+static void check_version(void *arg);
 static void give_up_database(void);
 static void settle(void);
 static void work_once(void);
@@ -81,7 +86,7 @@ mlpipe_scheduler_main(Datum arg)
 {
 	my_database = DatumGetObjectId(arg);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, handle_terminate);
 	pqsignal(SIGINT, SIG_IGN);
 	attach();
 	BackgroundWorkerUnblockSignals();
@@ -90,7 +95,7 @@ mlpipe_scheduler_main(Datum arg)
 	pin_settings();
 	engine_lock_timeout = LOCK_TIMEOUT_MS;
 	session_init();
-	if (!extension_is_there())
+	if (!extension_is_there() || !try_in_transaction(check_version, NULL))
 	{
 		give_up_database();
 		proc_exit(0);
@@ -109,6 +114,13 @@ mlpipe_scheduler_main(Datum arg)
 		had_error = false;
 		work_once();
 	}
+}
+
+static void
+handle_terminate(SIGNAL_ARGS)
+{
+	was_terminated = true;
+	die(postgres_signal_arg);
 }
 
 static void
@@ -326,6 +338,10 @@ detach(int code, Datum arg)
 		database->scheduler = NULL;
 		database->scheduler_pid = 0;
 		database->settled = false;
+
+		/* Somebody's will is no failure, after which to pause. */
+		if (was_terminated)
+			database->failures = 0;
 	}
 	if (control->launcher != NULL)
 		SetLatch(&control->launcher->procLatch);
@@ -361,6 +377,16 @@ extension_is_there(void)
 	there = OidIsValid(get_extension_oid(EXTENSION_NAME, true));
 	work_commit(false);
 	return there;
+}
+
+/* ALTER EXTENSION asks for a scheduler again. */
+static void
+check_version(void *arg)
+{
+	EngineMode mode;
+
+	engine_mode_enter(&mode);
+	engine_mode_leave(&mode);
 }
 
 static void

@@ -114,6 +114,7 @@ typedef struct ExecutorSlot
 	int32 batch_attempts[MAX_BATCH_GROUP];
 	TimestampTz since;
 	bool waiting;         /* in mlpipe_wait(), for another run */
+	bool evicted;         /* was made to go, for a statement */
 	Interrupt interrupt;  /* why it was signalled */
 	int64 progress_done;  /* mlpipe_progress() */
 	int64 progress_total; /* 0: not said */
@@ -190,7 +191,8 @@ typedef struct DatabaseState
 	bool wanted;             /* a scheduler should run here */
 	TimestampTz start_after; /* back-off of the launcher */
 	int failures;            /* starts in a row that came to nothing */
-	bool stopping;           /* DROP DATABASE or DROP EXTENSION is on */
+	bool stopping;           /* workers make way for a statement */
+	PGPROC *stopped_by;      /* whose it is */
 	bool settled;            /* its scheduler has found the extension */
 	bool recovered;          /* what ran when the server stopped was seen to */
 

@@ -25,6 +25,9 @@
 #include "engine/slot.h"
 #include "mlpipe.h"
 
+/* A process that was asked for has come after so long, or never will. */
+#define ABANDONED_AFTER_MS 10000
+
 ExecutorSlot *MySlot = NULL;
 
 static void detach(int code, Datum arg);
@@ -79,6 +82,20 @@ slot_release(int index, uint32 generation)
 }
 
 void
+slot_release_abandoned(int index)
+{
+	ExecutorSlot *slot = &control->slots[index];
+
+	control_lock();
+	if (slot->state == SLOT_STARTING && slot->database == MyDatabaseId &&
+		slot->proc == NULL &&
+		TimestampDifferenceExceeds(slot->since, GetCurrentTimestamp(),
+								   ABANDONED_AFTER_MS))
+		free_slot(slot);
+	control_unlock();
+}
+
+void
 slot_attach(int index, uint32 generation)
 {
 	ExecutorSlot *slot = &control->slots[index];
@@ -111,8 +128,9 @@ detach(int code, Datum arg)
 	database = database_find(slot->database);
 	slot->proc = NULL;
 	horizon_release_slot(slot);
-	if (slot->state == SLOT_STARTING ||
-		(slot->run_id != 0 && slot->attempt == 0 && slot->step == NULL))
+	if (!slot->evicted &&
+		(slot->state == SLOT_STARTING ||
+		 (slot->run_id != 0 && slot->attempt == 0 && slot->step == NULL)))
 	{
 		slot->lane->failed_starts++;
 		slot->lane->failed_start_at = GetCurrentTimestamp();

@@ -55,6 +55,9 @@ extern void slot_retire(void);
 extern int slot_reserve(Oid database, Oid role, uint32 *generation);
 extern void slot_release(int index, uint32 generation);
 
+/* Scheduler: the same where an earlier one reserved it, and nobody ever came. */
+extern void slot_release_abandoned(int index);
+
 /* Scheduler: frees the slot of a dead executor whose work has been seen to. */
 extern void slot_bury(int index, uint32 generation);
 

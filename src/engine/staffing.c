@@ -184,7 +184,8 @@ starts_for(const Need *need)
 }
 
 /*
- * An executor that could not be forked never attaches to its slot.
+ * An executor that could not be forked never attaches to its slot.  Nor may one
+ * that a scheduler before us asked for.
  */
 static void
 forget_failed_starts(void)
@@ -200,7 +201,10 @@ forget_failed_starts(void)
 		BgwHandleStatus status;
 
 		if (starts[i].handle == NULL)
+		{
+			slot_release_abandoned(i);
 			continue;
+		}
 		status = GetBackgroundWorkerPid(starts[i].handle, &pid);
 		if (status == BGWH_NOT_YET_STARTED)
 			continue;

@@ -33,6 +33,7 @@ typedef struct Remains
 	int32 no;
 	int32 attempt;
 	bool of_step;
+	bool evicted;
 } Remains;
 
 typedef struct OverdueStep
@@ -44,6 +45,7 @@ typedef struct OverdueStep
 static void bury_dead(void);
 static bool find_dead(int index, Remains *remains);
 static void lose_attempt(void *arg);
+static Failure *failure_of(const Remains *remains);
 static bool run_is_there(int64 run_id);
 static void sweep_again(void);
 static void end_idle_steps(void);
@@ -100,6 +102,7 @@ find_dead(int index, Remains *remains)
 		remains->no = slot->no;
 		remains->attempt = slot->attempt;
 		remains->of_step = slot->step != NULL;
+		remains->evicted = slot->evicted;
 		step_give_back(slot);
 	}
 	control_unlock();
@@ -115,16 +118,27 @@ static void
 lose_attempt(void *arg)
 {
 	Remains *remains = arg;
-	Failure *failure =
-		failure_create(CurrentMemoryContext, "57P01",
-					   "the executor was terminated during this attempt", NULL,
-					   NULL);
+	Failure *failure = failure_of(remains);
 
 	if (run_is_there(remains->run_id) &&
 		activity_lose(run_info(remains->run_id), remains->no, remains->attempt,
 					  failure))
 		ForceSyncCommit();
 	wakeup_scheduler(ERRAND_REFILL);
+}
+
+static Failure *
+failure_of(const Remains *remains)
+{
+	if (remains->evicted)
+		return failure_create(
+			CurrentMemoryContext, SQLSTATE_MADE_WAY,
+			"the executor made way for a statement during this attempt",
+			"The statement wanted nobody connected to the database, or changed the extension.",
+			NULL);
+	return failure_create(CurrentMemoryContext, "57P01",
+						  "the executor was terminated during this attempt",
+						  NULL, NULL);
 }
 
 /* One that never was committed, or has been purged, has lost nothing. */

@@ -294,6 +294,26 @@ activity_lost(int64 run_id, int32 no)
 	return lost;
 }
 
+int32
+activity_deaths(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	int32 deaths;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT count(*)::integer FROM mlpipe.failure"
+		" WHERE run_id = $1 AND no = $2 AND batch IS NULL AND sqlstate IN ('57P01', '57P02')",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	deaths = column_int32(0, 1);
+	store_end();
+	return deaths;
+}
+
 bool
 activity_requeue(int64 run_id, int32 no, int32 attempt, int64 pause, bool lost,
 				 TimestampTz *due_at)

@@ -73,8 +73,11 @@ extern List *activity_ancestry(int64 run_id, int32 no);
 /* A parked one is due for another look: queued, and still parked. */
 extern bool activity_resume(int64 run_id, int32 no, int32 attempt);
 
-/* Attempts that were lost with their worker or a crash so far. */
+/* Attempts so far that were lost with their worker or a crash, or made way. */
 extern int32 activity_lost(int64 run_id, int32 no);
+
+/* The same without those that made way; looked up among the failures. */
+extern int32 activity_deaths(int64 run_id, int32 no);
 
 /* Of one in progress, which stays that.  False where it is not this attempt's. */
 extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt);

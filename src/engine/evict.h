@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * evict.h
+ *	  Has the workers of a database make way for a statement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_EVICT_H
+#define MLPIPE_EVICT_H
+
+/*
+ * Stops the workers of a database, and has none started before the end of the
+ * transaction.  Waits for them, but no longer than the server's own statements
+ * wait for those who are connected.
+ */
+extern void evict_workers(Oid database);
+
+/* The same, and if the transaction commits there is no such database any more. */
+extern void evict_workers_for_good(Oid database);
+
+#endif /* MLPIPE_EVICT_H */

@@ -1,0 +1,156 @@
+
+# Copyright (c) 2026, the mlpipe authors
+
+# What an administrator does to databases whose workers are alive: rename, move,
+# copy, drop; and many databases at once.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Mlpipe;
+
+my $node = new_node('operations', 'mlpipe.max_executors' => 4, 'mlpipe.executor_idle_timeout' => '1h');
+my $space = $node->basedir . '/space';
+mkdir $space;
+$node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$space'");
+$node->safe_psql('postgres', 'CREATE ROLE owner LOGIN CREATEDB; CREATE ROLE other LOGIN CREATEDB; CREATE ROLE plain LOGIN;
+	GRANT CREATE ON TABLESPACE space TO owner, other');
+$node->safe_psql('postgres', 'CREATE DATABASE work OWNER owner');
+$node->safe_psql('work', 'CREATE EXTENSION mlpipe; CREATE TABLE done (run_id bigint, activity text)');
+
+# Three attempts cut short would be too many, if they counted.
+my $document = pipeline(
+	[ 'first', "INSERT INTO done VALUES (mlpipe_run_id(), 'first')" ],
+	[ 'slow', "INSERT INTO done SELECT mlpipe_run_id(), 'slow' FROM pg_sleep((SELECT 300 WHERE (SELECT attempt <= 5 FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'slow')))", 'first' ]);
+my $run = submit($node, $document, undef, 'work');
+my $attempts = 0;
+
+# All sorts of workers are there, and one is in the middle of something.
+sub works
+{
+	my $database = shift // 'work';
+
+	$attempts++;
+	return ok(wait_until($node, "EXISTS (SELECT FROM mlpipe_activities WHERE run_id = $run AND activity = 'slow' AND attempt = $attempts AND executor_pid IS NOT NULL)", $database),
+		"workers are connected (attempt $attempts)");
+}
+
+sub in_time
+{
+	my ($statement, $what, $role) = @_;
+	my $start = time;
+	my ($status, $out, $err) = $node->psql('postgres', ($role ? "SET ROLE $role;" : '') . "\n$statement");
+
+	is($err, '', $what);
+	cmp_ok(time - $start, '<', 4, 'without waiting for them');
+}
+
+sub refused
+{
+	my ($statement, $role, $pattern) = @_;
+	my ($status, $out, $err) = $node->psql('postgres', "SET ROLE $role;\n$statement");
+
+	like($err, $pattern, "$role may not: $statement");
+}
+
+# Who has no right to it does not stop anybody.
+works();
+my $pids = $node->safe_psql('work', "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE datname = 'work' AND backend_type LIKE 'mlpipe%'");
+refused('ALTER DATABASE work RENAME TO mine', 'other', qr/must be owner of database work/);
+refused('ALTER DATABASE work SET TABLESPACE space', 'other', qr/must be owner of database work/);
+refused('CREATE DATABASE mine TEMPLATE work', 'other', qr/permission denied to copy database/);
+refused('CREATE DATABASE mine TEMPLATE work', 'plain', qr/permission denied to create database/);
+refused('DROP DATABASE work', 'other', qr/must be owner of database work/);
+is($node->safe_psql('work', "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE datname = 'work' AND backend_type LIKE 'mlpipe%'"),
+	$pids, 'and none of the workers has gone');
+
+in_time('ALTER DATABASE work RENAME TO moved', 'a database is renamed', 'owner');
+works('moved');
+in_time('ALTER DATABASE moved SET TABLESPACE space', 'it is moved', 'owner');
+works('moved');
+in_time('CREATE DATABASE copy TEMPLATE moved', 'it is copied', 'owner');
+works('moved');
+in_time("BEGIN; ALTER DATABASE moved RENAME TO work; ROLLBACK", 'it keeps its name', 'owner');
+works('moved');
+is($node->psql('moved', 'CREATE DATABASE another TEMPLATE moved'), 0, 'it is copied from the inside');
+$node->safe_psql('postgres', 'ALTER DATABASE moved RENAME TO work');
+is(wait_run($node, $run, 'work'), 'succeeded', 'its run ends after all of it');
+is($node->safe_psql('work', "SELECT string_agg(activity, ' ' ORDER BY activity) FROM done"), 'first slow', 'with everything done once');
+is($node->safe_psql('work', "SELECT DISTINCT sqlstate, message FROM mlpipe_errors"), '57000|the executor made way for a statement during this attempt', 'and says what cut it short');
+is($node->safe_psql('copy', "SELECT status FROM mlpipe_runs WHERE run_id = $run"), 'in_progress', 'the copy has it as it was');
+
+# A session in the way: the workers come back.
+$node->safe_psql('work', 'CREATE TABLE gate ()');
+my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('work'), '-c', 'SELECT pg_sleep(60)' ], '>', \my $out, '2>', \my $err);
+ok(wait_until($node, "EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'work' AND query LIKE '%pg_sleep(60)')"), 'a session is connected');
+like(($node->psql('postgres', 'ALTER DATABASE work RENAME TO mine'))[2], qr/is being accessed by other users/, 'a database with sessions is not renamed');
+is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]), undef, 'work'), 'work'), 'succeeded', 'and works on');
+$session->kill_kill;
+$node->safe_psql('work', q(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)' AND pid <> pg_backend_pid()));
+
+# Nor does it pause for the next time somebody ends its scheduler.
+for (1 .. 5)
+{
+	ok(wait_until($node, '(SELECT scheduler_pid IS NOT NULL FROM mlpipe.facts())', 'work'), 'there is a scheduler');
+	$node->safe_psql('work', q(SELECT pg_terminate_backend(scheduler_pid, 10000) FROM mlpipe.facts()));
+}
+is(wait_run($node, submit($node, '{"activities": [{"name": "w", "type": "wait", "duration": 0.1}]}', undef, 'work'), 'work'), 'succeeded', 'a scheduler that is terminated comes back at once');
+
+# DROP DATABASE, with work in the way
+$run = submit($node, pipeline([ 'a', 'SELECT pg_sleep(300)' ]), undef, 'work');
+ok(wait_until($node, "EXISTS (SELECT FROM mlpipe_executors WHERE run_id = $run)", 'work'), 'a run goes on');
+in_time('DROP DATABASE work', 'a database is dropped', 'owner');
+submit($node, pipeline([ 'a', 'SELECT pg_sleep(300)' ]), undef, 'copy');
+ok(wait_until($node, "EXISTS (SELECT FROM mlpipe_executors WHERE run_id IS NOT NULL)", 'copy'), 'a run goes on');
+in_time('DROP DATABASE copy WITH (FORCE)', 'or by force', 'owner');
+ok(wait_until($node, "(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'mlpipe scheduler')"), 'their schedulers are gone');
+ok(all_executors_work($node), 'their executors are free');
+
+# Many pipelines in one database, and a database without the extension
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+$node->safe_psql('postgres', q(SELECT mlpipe_create_pipeline('p' || i, '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}, {"name": "b", "type": "sql", "depends_on": ["a"], "sql": "SELECT 2"}]}')
+	FROM generate_series(1, 1000) i));
+$node->safe_psql('postgres', 'CREATE DATABASE first');
+$node->safe_psql('postgres', 'CREATE DATABASE second');
+$node->safe_psql($_, 'CREATE EXTENSION mlpipe') foreach 'first', 'second';
+$node->safe_psql('postgres', q(SELECT mlpipe_submit('p' || i) FROM generate_series(1, 1000) i));
+my %runs = map { $_ => submit($node, pipeline([ 'a', 'SELECT pg_sleep(0.1)' ], [ 'b', 'SELECT 1', 'a' ]), undef, $_) } 'first', 'second';
+is(wait_run($node, $runs{$_}, $_), 'succeeded', "a run in one of several databases ends ($_)") foreach sort keys %runs;
+ok(wait_until($node, '(SELECT count(*) = 1000 AND bool_and(last_status = $$succeeded$$) FROM mlpipe_pipelines WHERE last_run_id IS NOT NULL)'), 'a thousand pipelines run beside them');
+$node->restart;
+ok(wait_until($node, "(SELECT string_agg(datname, ' ' ORDER BY datname) = 'another first postgres second' FROM pg_stat_activity WHERE backend_type = 'mlpipe scheduler')"),
+	'after a restart each database that has the extension gets its scheduler, and no other does');
+is($node->safe_psql('bare', 'SELECT 1'), '1', 'one without it is left alone');
+in_time('DROP DATABASE bare', 'it is dropped');
+
+# Every setting takes a reload, but for the one that sizes memory.
+is($node->safe_psql('postgres', "SELECT string_agg(name, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'mlpipe.%' AND context = 'postmaster'"), 'mlpipe.max_executors', 'settings can be reloaded');
+wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ])));
+ok(wait_until($node, "EXISTS (SELECT FROM mlpipe_executors WHERE state = 'idle')"), 'an executor is idle');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET mlpipe.executor_idle_timeout = 1');
+$node->reload;
+ok(wait_until($node, 'NOT EXISTS (SELECT FROM mlpipe_executors)'), 'a shorter idle timeout counts for it at once');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET mlpipe.retention = 1');
+$node->reload;
+ok(wait_until($node, 'NOT EXISTS (SELECT FROM mlpipe_runs)'), 'so does mlpipe.retention for runs');
+$node->safe_psql('postgres', $_) foreach 'ALTER SYSTEM RESET mlpipe.retention', 'ALTER SYSTEM SET mlpipe.notify = on', "ALTER SYSTEM SET mlpipe.durability = 'activity'",
+  "ALTER SYSTEM SET mlpipe.log_min_level = 'warning'";
+$node->reload;
+my $noisy = pipeline([ 'a', q(DO $$ BEGIN RAISE NOTICE 'quiet'; RAISE WARNING 'loud'; END $$) ]);
+my $heard = $node->safe_psql('postgres', qq{
+	LISTEN mlpipe;
+	SELECT mlpipe_submit('$noisy'::jsonb) AS run \\gset
+	SELECT mlpipe_wait(:run, '20 s');
+	SELECT message FROM mlpipe_logs WHERE run_id = :run;} =~ s/'quiet'/''quiet''/r =~ s/'loud'/''loud''/r);
+like($heard, qr/\nloud$/, 'messages are kept from the new level on');
+like($heard, qr/Asynchronous notification "mlpipe" .*"status": "succeeded"/, 'ends of runs are notified');
+is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ], [ 'b', 'SELECT 1', 'a' ]))), 'succeeded', 'each end is flushed');
+ok(!log_has($node, qr/(PANIC|TRAP):/), 'nothing has crashed');
+$node->stop;
+
+done_testing();
