@@ -27,7 +27,7 @@ CREATE FUNCTION mlpipe.work_of_run(
 CREATE FUNCTION mlpipe.facts(
 	OUT loaded boolean, OUT in_recovery boolean, OUT enabled boolean, OUT scheduler_pid integer,
 	OUT schedulers integer, OUT executors integer, OUT idle integer, OUT max_executors integer,
-	OUT starved_since timestamptz, OUT home bigint, OUT looked_at timestamptz)
+	OUT starved_since timestamptz, OUT home bigint, OUT looked_at timestamptz, OUT library_version text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'mlpipe_facts' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 

@@ -296,9 +296,14 @@ SELECT 'error'::text AS severity,
 	'Add "mlpipe" to "shared_preload_libraries" and restart the server.'::text AS hint
 FROM f WHERE NOT f.loaded
 UNION ALL
+SELECT 'error', format('the extension is of version %s in this database, but its library of version %s: nothing can run', e.extversion, f.library_version),
+	'Restart the server after new files have been installed, then run ALTER EXTENSION mlpipe UPDATE.'
+FROM f JOIN pg_extension e ON e.extname = 'mlpipe' WHERE e.extversion <> f.library_version
+UNION ALL
 SELECT 'error', 'no scheduler runs in this database',
 	'It is started within seconds. If it is not, see the server''s log, and whether "max_worker_processes" leaves room.'
 FROM f WHERE f.loaded AND NOT f.in_recovery AND f.scheduler_pid IS NULL
+	AND EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'mlpipe' AND e.extversion = f.library_version)
 UNION ALL
 SELECT 'warning', 'mlpipe.enabled is off: nothing new starts',
 	'Set "mlpipe.enabled" to on and reload the configuration.'
@@ -338,7 +343,20 @@ WHERE NOT has_database_privilege(o.oid, current_database(), 'CONNECT')
 UNION ALL
 SELECT 'warning', format('runs that came with a dump or a copied database wait: %s', sum(u.runs)),
 	'Let them go on with mlpipe_resume(), or cancel them with mlpipe_cancel().'
-FROM unfinished u WHERE u.restored HAVING sum(u.runs) > 0;
+FROM unfinished u WHERE u.restored HAVING sum(u.runs) > 0
+UNION ALL
+SELECT 'warning', format('activity %s of run %s has kept dead rows from being vacuumed for %s', a.name, a.run_id,
+		date_trunc('second', f.looked_at - a.started_at)),
+	CASE r.status WHEN 'suspended' THEN 'Let the run go on with mlpipe_resume(), or cancel it with mlpipe_cancel().'
+		ELSE 'It reads its table as it was when it began, as long as it takes. Cancel it if it takes too long.' END
+FROM f CROSS JOIN mlpipe.run r JOIN mlpipe.step s USING (run_id) JOIN mlpipe.activity_run a USING (run_id, no)
+WHERE r.finished_at IS NULL AND a.finished_at IS NULL AND s.snapshot IS NOT NULL AND a.started_at < f.looked_at - interval '1 day'
+	AND mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
+UNION ALL
+SELECT 'warning', format('mlpipe.retention is 0, and there are about %s runs', c.reltuples::bigint),
+	'Set "mlpipe.retention" to how long finished runs are to be kept, or call mlpipe_purge() now and then.'
+FROM pg_class c
+WHERE c.oid = 'mlpipe.run'::regclass AND c.reltuples > 1000000 AND current_setting('mlpipe.retention') = '0';
 COMMENT ON VIEW @extschema@.mlpipe_health IS 'problems that an administrator should act on; no row where all is well';
 
 GRANT SELECT ON @extschema@.mlpipe_pipelines, @extschema@.mlpipe_runs, @extschema@.mlpipe_activities,

@@ -189,7 +189,8 @@ mlpipe_work_of_run(PG_FUNCTION_ARGS)
 
 /*
  * facts(): one row: loaded, in_recovery, enabled, scheduler_pid, schedulers,
- * executors, idle, max_executors, starved_since, home, looked_at
+ * executors, idle, max_executors, starved_since, home, looked_at,
+ * library_version
  */
 Datum
 mlpipe_facts(PG_FUNCTION_ARGS)
@@ -205,7 +206,8 @@ mlpipe_facts(PG_FUNCTION_ARGS)
 					  Int32GetDatum(mlpipe_max_executors),
 					  TimestampTzGetDatum(facts.starved_since),
 					  Int64GetDatum(run_home()),
-					  TimestampTzGetDatum(GetCurrentTimestamp())};
+					  TimestampTzGetDatum(GetCurrentTimestamp()),
+					  CStringGetTextDatum(MLPIPE_VERSION)};
 	bool nulls[lengthof(values)] = {0};
 
 	nulls[3] = facts.scheduler_pid == 0;

@@ -43,9 +43,12 @@ int engine_lock_timeout = 0;
 
 static Oid owner = InvalidOid;
 static Oid extension = InvalidOid;
+static char installed_version[NAMEDATALEN];
+static bool version_fits = false;
 
 static void set_local(const char *name, const char *value);
 static void look_up_extension(void);
+static void refuse_version(void);
 static void at_schema_change(Datum arg, int cache, uint32 hash);
 
 void
@@ -53,6 +56,8 @@ engine_mode_enter(EngineMode *saved)
 {
 	Oid engine = engine_owner();
 
+	if (!version_fits)
+		refuse_version();
 	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
 	SetUserIdAndSecContext(engine,
 						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -128,6 +133,7 @@ look_up_extension(void)
 	SysScanDesc scan;
 	HeapTuple tuple;
 	Form_pg_extension found;
+	char *version = NULL;
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
 				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
@@ -136,17 +142,42 @@ look_up_extension(void)
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
+		bool null;
+
 		found = (Form_pg_extension) GETSTRUCT(tuple);
+		version = TextDatumGetCString(
+			heap_getattr(tuple, Anum_pg_extension_extversion,
+						 RelationGetDescr(extensions), &null));
 		extension = found->oid;
 		owner = found->extowner;
 	}
 	systable_endscan(scan);
 	table_close(extensions, AccessShareLock);
 
-	if (!OidIsValid(owner))
+	if (version == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database",
 						EXTENSION_NAME),
 				 errhint("Run CREATE EXTENSION %s.", EXTENSION_NAME)));
+	strlcpy(installed_version, version, sizeof(installed_version));
+	version_fits = strcmp(version, MLPIPE_VERSION) == 0;
+}
+
+/*
+ * Tables of another version are not touched: the server loads a new library
+ * when it is started, and the tables change when somebody says so.
+ */
+static void
+refuse_version(void)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg(
+			 "extension \"%s\" is of version %s in this database, but its library of version %s",
+			 EXTENSION_NAME, installed_version, MLPIPE_VERSION),
+		 errhint(
+			 "Restart the server after new files have been installed, then run ALTER EXTENSION %s UPDATE.",
+			 EXTENSION_NAME)));
 }
