@@ -128,6 +128,7 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 {
 	EngineMode mode;
 	TimestampTz before;
+	TimestampTz from = DT_NOBEGIN;
 	Oid scope = purge_scope();
 	int64 purged = 0;
 	int64 some;
@@ -148,7 +149,7 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		some = runs_purge(before, PURGE_AT_ONCE, scope);
+		some = runs_purge(&from, before, PURGE_AT_ONCE, scope);
 		purged += some;
 	} while (some == PURGE_AT_ONCE);
 	engine_mode_leave(&mode);

@@ -26,7 +26,7 @@
 #include "store/run_store.h"
 
 #define DUE_AT_ONCE   1000
-#define PURGE_AT_ONCE 1000
+#define PURGE_AT_ONCE 200
 
 static void list_due(void *arg);
 static void run_is_due(void *arg);
@@ -208,22 +208,28 @@ look_up(void *arg)
 
 typedef struct Purge
 {
+	TimestampTz from;
 	TimestampTz finished_before;
 	int64 purged;
 } Purge;
 
-void
+/*
+ * A few at a time, each time in a transaction of its own: what else there is to
+ * do does not wait for a million of them.
+ */
+bool
 purge_old_runs(void)
 {
-	Purge purge = {.finished_before = GetCurrentTimestamp() -
-					   mlpipe_retention * USECS_PER_SEC};
+	static Purge purge = {.from = DT_NOBEGIN};
+	bool more;
 
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		purge.purged = 0;
-	} while (try_in_transaction(purge_some, &purge) &&
-			 purge.purged == PURGE_AT_ONCE);
+	purge.finished_before = GetCurrentTimestamp() -
+		mlpipe_retention * USECS_PER_SEC;
+	more = try_in_transaction(purge_some, &purge) &&
+		purge.purged == PURGE_AT_ONCE;
+	if (!more)
+		purge.from = DT_NOBEGIN;
+	return more;
 }
 
 static void
@@ -233,7 +239,7 @@ purge_some(void *arg)
 	EngineMode mode;
 
 	engine_mode_enter(&mode);
-	purge->purged = runs_purge(purge->finished_before, PURGE_AT_ONCE,
-							   InvalidOid);
+	purge->purged = runs_purge(&purge->from, purge->finished_before,
+							   PURGE_AT_ONCE, InvalidOid);
 	engine_mode_leave(&mode);
 }

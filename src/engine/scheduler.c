@@ -46,8 +46,9 @@
 /* A user's open transaction may lock a run; the others must not wait for it. */
 #define LOCK_TIMEOUT_MS 100
 /* Code that caught a cancel is interrupted again after so long. */
-#define INTERRUPT_AGAIN_MS 1000
-#define PURGE_EVERY        (1 * USECS_PER_HOUR)
+#define INTERRUPT_AGAIN_MS   1000
+#define PURGE_AT_MOST_EVERY  (10 * USECS_PER_SEC)
+#define PURGE_AT_LEAST_EVERY (1 * USECS_PER_HOUR)
 /* Of writers that commit one after the other, each would have us look. */
 #define LOOK_AT_CHANGES_EVERY (10 * INT64CONST(1000)) /* microseconds */
 
@@ -78,6 +79,7 @@ static void work_once(void);
 static Errands take_errands(void);
 static void renew_next_due(void);
 static void sleep_until_asked(long timeout);
+static int64 purge_pause(void);
 static long pause_until(TimestampTz at);
 static long sooner(long a, long b);
 
@@ -110,6 +112,7 @@ mlpipe_scheduler_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			next_purge_at = 0;
 		}
 		had_error = false;
 		work_once();
@@ -142,10 +145,9 @@ work_once(void)
 	if (errands.admit)
 		admit_runs();
 	if (mlpipe_retention > 0 && GetCurrentTimestamp() >= next_purge_at)
-	{
-		purge_old_runs();
-		next_purge_at = GetCurrentTimestamp() + PURGE_EVERY;
-	}
+		next_purge_at = purge_old_runs() ?
+			GetCurrentTimestamp() :
+			GetCurrentTimestamp() + purge_pause();
 	renew_next_due();
 	run_cache_trim();
 	MemoryContextReset(WorkContext);
@@ -254,6 +256,15 @@ sleep_until_asked(long timeout)
 						 (timeout >= 0 ? WL_TIMEOUT : 0),
 					 timeout, wait_event);
 	ResetLatch(MyLatch);
+}
+
+/* Long enough for few to be looked for in vain, short beside the retention. */
+static int64
+purge_pause(void)
+{
+	int64 pause = mlpipe_retention * USECS_PER_SEC / 10;
+
+	return Min(Max(pause, PURGE_AT_MOST_EVERY), PURGE_AT_LEAST_EVERY);
 }
 
 /* Milliseconds, rounded up, and what WaitLatch() can take. */

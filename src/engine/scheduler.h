@@ -33,7 +33,9 @@ extern void refill_ready(void);
 /* due.c: what time causes. */
 extern void handle_due(void);
 extern TimestampTz look_up_next_due(void);
-extern void purge_old_runs(void);
+
+/* Some of the runs that are past mlpipe.retention; true where there are more. */
+extern bool purge_old_runs(void);
 
 /* admission.c: the concurrency of pipelines. */
 extern void admit_runs(void);

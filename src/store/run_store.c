@@ -715,29 +715,33 @@ run_next_due(void)
 		  " WHERE " #name ".run_id = gone.run_id)"
 
 int64
-runs_purge(TimestampTz finished_before, int limit, Oid only_visible_to)
+runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
+		   Oid only_visible_to)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TIMESTAMPTZOID, INT8OID, OIDOID};
+	Oid types[] = {TIMESTAMPTZOID, INT8OID, OIDOID, TIMESTAMPTZOID};
 	Datum values[] = {TimestampTzGetDatum(finished_before),
-					  Int64GetDatum(limit), ObjectIdGetDatum(only_visible_to)};
+					  Int64GetDatum(limit), ObjectIdGetDatum(only_visible_to),
+					  TimestampTzGetDatum(*from)};
 	int64 purged;
 
 	store_begin();
 	plan_keep(
 		&plan,
 		"WITH gone AS MATERIALIZED (DELETE FROM mlpipe.run WHERE run_id = ANY (ARRAY("
-		"SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND ($3 = 0 OR pg_has_role($3,"
+		"SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND r.finished_at >= $4 AND ($3 = 0 OR pg_has_role($3,"
 		" coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
 		" r.submitted_by::oid), 'USAGE'))"
-		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id)," PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(
+		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id, finished_at)," PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(
 			scope) ", " PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", " PURGE_TABLE(batch_claim) ", " PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", " PURGE_TABLE(metric) ","
 																																											  " version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
 																																											  " WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
-																																											  " SELECT count(*) FROM gone",
+																																											  " SELECT count(*), max(finished_at) FROM gone",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	purged = column_int64(0, 1);
+	if (purged > 0)
+		*from = DatumGetTimestampTz(column_datum(0, 2));
 	store_end();
 	return purged;
 }

@@ -157,8 +157,12 @@ extern List *runs_due(int limit); /* of DueRow * */
 extern void run_clear_due(int64 run_id);
 extern TimestampTz run_next_due(void);
 
-/* Deletes finished runs and all that hangs on them; at most limit of them. */
-extern int64 runs_purge(TimestampTz finished_before, int limit,
-						Oid only_visible_to);
+/*
+ * Deletes finished runs and all that hangs on them; at most limit of them, the
+ * oldest first.  *from is where to begin, DT_NOBEGIN at first, and moves on, so
+ * that one call after the other does not walk over what is deleted already.
+ */
+extern int64 runs_purge(TimestampTz *from, TimestampTz finished_before,
+						int limit, Oid only_visible_to);
 
 #endif /* MLPIPE_RUN_STORE_H */

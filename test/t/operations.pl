@@ -141,12 +141,19 @@ ok(wait_until($node, 'NOT EXISTS (SELECT FROM mlpipe_runs)'), 'so does mlpipe.re
 $node->safe_psql('postgres', $_) foreach 'ALTER SYSTEM RESET mlpipe.retention', 'ALTER SYSTEM SET mlpipe.notify = on', "ALTER SYSTEM SET mlpipe.durability = 'activity'",
   "ALTER SYSTEM SET mlpipe.log_min_level = 'warning'";
 $node->reload;
-my $noisy = pipeline([ 'a', q(DO $$ BEGIN RAISE NOTICE 'quiet'; RAISE WARNING 'loud'; END $$) ]);
-my $heard = $node->safe_psql('postgres', qq{
-	LISTEN mlpipe;
-	SELECT mlpipe_submit('$noisy'::jsonb) AS run \\gset
-	SELECT mlpipe_wait(:run, '20 s');
-	SELECT message FROM mlpipe_logs WHERE run_id = :run;} =~ s/'quiet'/''quiet''/r =~ s/'loud'/''loud''/r);
+my $noisy = pipeline([ 'a', q(DO $$ BEGIN RAISE NOTICE 'quiet'; RAISE WARNING 'loud'; END $$) ]) =~ s/'/''/gr;
+my $heard = '';
+for (1 .. 100)
+{
+	# A notification is shown with the answer to the next statement.
+	$heard = $node->safe_psql('postgres', qq{
+		LISTEN mlpipe;
+		SELECT mlpipe_submit('$noisy'::jsonb) AS run \\gset
+		SELECT mlpipe_wait(:run, '20 s');
+		SELECT pg_sleep(0.05) \\g /dev/null
+		SELECT message FROM mlpipe_logs WHERE run_id = :run;});
+	last if $heard =~ /notification/ && $heard !~ /quiet/;
+}
 like($heard, qr/\nloud$/, 'messages are kept from the new level on');
 like($heard, qr/Asynchronous notification "mlpipe" .*"status": "succeeded"/, 'ends of runs are notified');
 is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ], [ 'b', 'SELECT 1', 'a' ]))), 'succeeded', 'each end is flushed');
