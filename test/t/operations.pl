@@ -157,6 +157,42 @@ for (1 .. 100)
 like($heard, qr/\nloud$/, 'messages are kept from the new level on');
 like($heard, qr/Asynchronous notification "mlpipe" .*"status": "succeeded"/, 'ends of runs are notified');
 is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ], [ 'b', 'SELECT 1', 'a' ]))), 'succeeded', 'each end is flushed');
+
+# While there is nothing to do nobody wakes up.
+sub wakeups
+{
+	my $sum = 0;
+
+	slurp_file("/proc/$_/status") =~ /^voluntary_ctxt_switches:\s*(\d+)/m and $sum += $1 foreach @_;
+	return $sum;
+}
+
+SKIP:
+{
+	skip 'wake-ups are counted in /proc', 1 unless -e "/proc/$$/status";
+	$node->safe_psql('postgres', $_) foreach 'ALTER SYSTEM RESET ALL', 'ALTER SYSTEM SET mlpipe.executor_idle_timeout = $$1h$$';
+	$node->restart;
+	is(wait_run($node, submit($node, pipeline(map { [ "a$_", 'SELECT pg_sleep(0.2)' ] } 1 .. 4))), 'succeeded', 'executors have worked');
+	$node->safe_psql('postgres', 'SELECT pg_sleep(2)');
+	my @pids = split /\n/, $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'mlpipe%'");
+	my $before = wakeups(@pids);
+	$node->safe_psql('postgres', 'SELECT pg_sleep(5)');
+	my $wakeups = wakeups(@pids) - $before;
+
+	note(scalar(@pids) . " idle processes woke up $wakeups times in five seconds");
+	cmp_ok($wakeups, '<=', 4, 'idle processes hardly ever wake up');
+}
+
+# Connections run out; executors are none.
+$node->append_conf('postgresql.conf', qq(max_connections = 10\nsuperuser_reserved_connections = 0));
+$node->restart;
+my @sessions = map { IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_sleep(30)' ], '>', \my $o, '2>', \my $e) } 1 .. 9;
+ok(wait_until($node, "(SELECT count(*) = 9 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)')"), 'all connections but one are in use');
+my $chain = pipeline([ 'a', 'SELECT pg_sleep(0.5)' ], [ 'b', 'SELECT 1', 'a' ], [ 'c', 'SELECT 1', 'a' ]) =~ s/'/''/gr;
+is($node->safe_psql('postgres', qq{
+	SELECT mlpipe_submit('$chain'::jsonb) AS run \\gset
+	SELECT mlpipe_wait(:run, '20 s');}), 'succeeded', 'runs go on when connections have run out');
+$_->kill_kill foreach @sessions;
 ok(!log_has($node, qr/(PANIC|TRAP):/), 'nothing has crashed');
 $node->stop;
 
