@@ -61,6 +61,30 @@ is($killed, 3, 'after three attempts');
 is($node->safe_psql('postgres', "SELECT error FROM mlpipe_runs WHERE run_id = $run"),
 	'killer: the server crashed or was stopped during this attempt', 'the run says so');
 
+# Even if it does so at once, before its claim can have been written, and
+# wherever it is: the first crash may take the claim back, none after that.
+for my $way (
+	[ 'by itself', sub { qq({"activities": [$_[0]]}) } ],
+	[ 'after another activity', sub { qq({"activities": [{"name": "before", "type": "sql", "sql": "SELECT 1"}, ) . ($_[0] =~ s/"name"/"depends_on": ["before"], "name"/r) . ']}' } ],
+	[ 'in a loop', sub { qq({"activities": [{"name": "each", "type": "for_each", "items": [1, 2], "sequential": true, "activities": [$_[0]]}]}) } ],
+	[ 'with a policy of its own', sub { qq({"activities": [) . ($_[0] =~ s/"name"/"retry": {"max_retries": 1, "interval": 0.1}, "name"/r) . ']}' } ])
+{
+	my ($how, $wrap) = @$way;
+	my $offset = -s $node->logfile;
+	my $answer = '';
+
+	$run = submit($node, $wrap->(q({"name": "suicide", "type": "sql", "sql": "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'"})));
+	for (1 .. 600)
+	{
+		$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
+		last if $answer eq 'failed';
+		select(undef, undef, undef, 0.1);
+	}
+	my $crashes = () = slurp_file($node->logfile, $offset) =~ /all server processes terminated; reinitializing/g;
+	is($answer, 'failed', "what kills the server at once is given up ($how)");
+	cmp_ok($crashes, '<=', $how eq 'in a loop' ? 8 : 4, 'soon');
+}
+
 # Lasts until it is cut short; the next attempt takes no time.
 my $cut_short = 'SELECT pg_sleep(60) FROM mlpipe_activities WHERE run_id = mlpipe_run_id()'
   . ' AND activity = mlpipe_activity_name() AND attempt = 1';
