@@ -74,8 +74,9 @@ sub run_status
 sub ask
 {
 	my ($node, $query, %options) = @_;
+	my $database = delete $options{database} // 'postgres';
 	my $answer = '';
-	my $status = eval { $node->psql('postgres', $query, %options, stdout => \$answer, stderr => \my $errors) };
+	my $status = eval { $node->psql($database, $query, %options, stdout => \$answer, stderr => \my $errors) };
 
 	return defined $status && $status == 0 ? $answer : undef;
 }
