@@ -168,8 +168,8 @@ add_version(PipelineRow *pipeline, Jsonb *definition, const Document *document,
 	engine_mode_enter(&saved);
 	newest = version_newest(pipeline->pipeline_id);
 	if (newest != NULL &&
-		compareJsonbContainers(&newest->definition->root, &definition->root) ==
-			0)
+		compareJsonbContainers(&version_definition(newest->version_id)->root,
+							   &definition->root) == 0)
 		pipeline->default_version = newest->version;
 	else
 	{
@@ -221,7 +221,14 @@ mlpipe_definition(PG_FUNCTION_ARGS)
 	int32 version = PG_ARGISNULL(1) ? pipeline->default_version :
 									  PG_GETARG_INT32(1);
 
-	PG_RETURN_JSONB_P(find_version(pipeline, version)->definition);
+	int64 version_id = find_version(pipeline, version)->version_id;
+	EngineMode saved;
+	Jsonb *definition;
+
+	engine_mode_enter(&saved);
+	definition = version_definition(version_id);
+	engine_mode_leave(&saved);
+	PG_RETURN_JSONB_P(definition);
 }
 
 static PipelineRow *

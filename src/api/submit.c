@@ -34,8 +34,9 @@
 #define MAX_IDEMPOTENCY_KEY 255 /* bytes: what an index entry can hold */
 
 static void require_can_run(void);
-static PipelineRow *find_pipeline(const char *name);
-static VersionRow *find_version(const PipelineRow *pipeline, int32 number);
+static void require_usable(const char *name, const PipelineRow *pipeline);
+static void require_version(const PipelineRow *pipeline, int32 number,
+							const VersionRow *version);
 static void require_valid(const PipelineRow *pipeline,
 						  const Document *document);
 static void refuse_while_running(const PipelineRow *pipeline,
@@ -77,12 +78,22 @@ void
 submit_prepare(RunRequest *request, const char *name, int32 number,
 			   Jsonb *parameters)
 {
-	PipelineRow *pipeline = find_pipeline(name);
-	VersionRow *version = find_version(pipeline,
-									   number == DEFAULT_VERSION ?
-										   pipeline->default_version :
-										   number);
+	PipelineRow *pipeline;
+	VersionRow *version = NULL;
+	EngineMode mode;
 
+	engine_mode_enter(&mode);
+	pipeline = pipeline_by_name(name);
+	if (pipeline != NULL)
+	{
+		if (number == DEFAULT_VERSION)
+			number = pipeline->default_version;
+		version = version_find(pipeline->pipeline_id, number);
+	}
+	engine_mode_leave(&mode);
+
+	require_usable(name, pipeline);
+	require_version(pipeline, number, version);
 	request->pipeline_id = pipeline->pipeline_id;
 	request->version_id = version->version_id;
 	request->document = version_document(version->version_id);
@@ -144,18 +155,14 @@ require_can_run(void)
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("cannot submit a run on a standby server"),
 				 errhint("Submit it on the primary server.")));
+	PreventCommandIfReadOnly("mlpipe_submit()");
 	shmem_require();
 }
 
-static PipelineRow *
-find_pipeline(const char *name)
+/* May the user submit it?  NULL where there is no pipeline of that name. */
+static void
+require_usable(const char *name, const PipelineRow *pipeline)
 {
-	EngineMode mode;
-	PipelineRow *pipeline;
-
-	engine_mode_enter(&mode);
-	pipeline = pipeline_by_name(name);
-	engine_mode_leave(&mode);
 	if (pipeline == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -171,7 +178,6 @@ find_pipeline(const char *name)
 			 errmsg("pipeline \"%s\" is disabled", name),
 			 errhint(
 				 "Its owner can enable it: mlpipe_alter_pipeline(..., enabled => true).")));
-	return pipeline;
 }
 
 static void
@@ -186,15 +192,10 @@ require_valid(const PipelineRow *pipeline, const Document *document)
 				 pipeline->name, document->problem)));
 }
 
-static VersionRow *
-find_version(const PipelineRow *pipeline, int32 number)
+static void
+require_version(const PipelineRow *pipeline, int32 number,
+				const VersionRow *version)
 {
-	EngineMode mode;
-	VersionRow *version;
-
-	engine_mode_enter(&mode);
-	version = version_find(pipeline->pipeline_id, number);
-	engine_mode_leave(&mode);
 	if (version == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -217,7 +218,6 @@ find_version(const PipelineRow *pipeline, int32 number)
 		case VERSION_ACTIVE:
 			break;
 	}
-	return version;
 }
 
 /*

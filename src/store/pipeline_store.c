@@ -22,7 +22,7 @@
 	"pipeline_id, name, owner::pg_catalog.oid, run_as::pg_catalog.oid," \
 	" default_version, enabled, run_as_by::pg_catalog.oid"
 
-#define VERSION_COLUMNS "version_id, version, status, definition"
+#define VERSION_COLUMNS "version_id, version, status"
 
 const char *const version_status_words[] = {"active", "deprecated",
 											"disabled"};
@@ -243,7 +243,6 @@ fetch_version(SPIPlanPtr plan, Datum *values)
 	row->version_id = column_int64(0, 1);
 	row->version = column_int32(0, 2);
 	row->status = parse_status(column_text(0, 3));
-	row->definition = column_jsonb(0, 4);
 	return row;
 }
 

@@ -37,7 +37,6 @@ typedef struct VersionRow
 	int64 version_id;
 	int32 version;
 	VersionStatus status;
-	Jsonb *definition;
 } VersionRow;
 
 /* NULL where there is no pipeline of that name, or it has been dropped. */

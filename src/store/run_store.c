@@ -11,9 +11,12 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "store/engine_mode.h"
@@ -23,6 +26,7 @@
 static Datum text_or_null(const char *text, char *null);
 static List *column_of_int64s(uint64 rows);
 static RunRow *read_run(void);
+static int64 next_run_id(void);
 
 /*
  * A promoted standby is the same home, a restored dump and a copied database
@@ -35,17 +39,27 @@ run_home(void)
 					engine_extension());
 }
 
+#define INSERT_RUN                                                                                           \
+	"INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"              \
+	" run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger,"     \
+	" next_no, level, parent_run_id, parent_no, parent_attempt)"                                             \
+	" VALUES ($20, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8, $9, $10, $11, $12, $13, $15, $16," \
+	" $17, $18, $19)"
+
+/* A row that might be there already is made, and marked as made, in two writes. */
 int64
 run_insert(const NewRun *run)
 {
-	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr plain = NULL;
+	static SPIPlanPtr unless_there = NULL;
 	Oid types[] = {INT8OID,  INT4OID,  BOOLOID,        INT4OID, INT4OID,
 				   OIDOID,   OIDOID,   TIMESTAMPTZOID, INT8OID, TEXTOID,
 				   JSONBOID, JSONBOID, JSONBOID,       INT8OID, INT4OID,
-				   INT4OID,  INT8OID,  INT4OID,        INT4OID};
-	Datum values[19];
-	char nulls[20];
-	int64 run_id = 0;
+				   INT4OID,  INT8OID,  INT4OID,        INT4OID, INT8OID};
+	Datum values[20];
+	char nulls[21];
+	int64 run_id = next_run_id();
+	SPIPlanPtr plan;
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(run->version_id);
@@ -57,7 +71,7 @@ run_insert(const NewRun *run)
 	values[6] = ObjectIdGetDatum(run->submitted_by);
 	values[7] = TimestampTzGetDatum(run->not_before);
 	nulls[7] = run->not_before == 0 ? 'n' : ' ';
-	values[8] = Int64GetDatum(run->group_id);
+	values[8] = Int64GetDatum(run->group_id != 0 ? run->group_id : run_id);
 	values[9] = text_or_null(run->idempotency_key, &nulls[9]);
 	values[10] = JsonbPGetDatum(run->parameters);
 	values[11] = JsonbPGetDatum(run->tags);
@@ -68,24 +82,28 @@ run_insert(const NewRun *run)
 	values[16] = Int64GetDatum(run->parent_run_id);
 	values[17] = Int32GetDatum(run->parent_no);
 	values[18] = Int32GetDatum(run->parent_attempt);
+	values[19] = Int64GetDatum(run_id);
 	if (run->parent_run_id == 0)
 		nulls[16] = nulls[17] = nulls[18] = 'n';
 
 	store_begin();
-	plan_keep(
-		&plan,
-		"INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"
-		" run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger,"
-		" next_no, level, parent_run_id, parent_no, parent_attempt)"
-		" SELECT id, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8,"
-		" CASE WHEN $9 = 0 THEN id ELSE $9 END, $10, $11, $12, $13, $15, $16, $17, $18, $19"
-		" FROM nextval('mlpipe.run_run_id_seq') AS id"
-		" ON CONFLICT DO NOTHING RETURNING run_id",
-		lengthof(types), types);
-	if (plan_execute(plan, values, nulls, false, SPI_OK_INSERT_RETURNING) > 0)
-		run_id = column_int64(0, 1);
+	plan = run->idempotency_key == NULL ?
+		plan_keep(&plain, INSERT_RUN, lengthof(types), types) :
+		plan_keep(&unless_there, INSERT_RUN " ON CONFLICT DO NOTHING",
+				  lengthof(types), types);
+	if (plan_execute(plan, values, nulls, false, SPI_OK_INSERT) == 0)
+		run_id = 0;
 	store_end();
 	return run_id;
+}
+
+static int64
+next_run_id(void)
+{
+	return nextval_internal(get_relname_relid("run_run_id_seq",
+											  get_namespace_oid("mlpipe",
+																false)),
+							false);
 }
 
 int64
