@@ -29,6 +29,13 @@ static RunRow *read_run(void);
 static int64 next_run_id(void);
 
 /*
+ * Asked of one run by its status: by finished_at, the index of unfinished runs
+ * looks as good as the primary key while there are few, and that plan is kept.
+ */
+#define NOT_ENDED \
+	"status NOT IN ('succeeded', 'failed', 'cancelled', 'skipped')"
+
+/*
  * A promoted standby is the same home, a restored dump and a copied database
  * are not.
  */
@@ -255,7 +262,7 @@ run_ask_stop(int64 run_id, RunStatus stop_status, const char *reason)
 	plan_keep(
 		&plan,
 		"UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
-		" WHERE run_id = $1 AND finished_at IS NULL AND stop_status IS NULL",
+		" WHERE run_id = $1 AND stop_status IS NULL AND " NOT_ENDED,
 		lengthof(types), types);
 	asked = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
 	store_end();
@@ -411,7 +418,7 @@ run_count_down(int64 run_id, int32 ended)
 	store_begin();
 	plan_keep(&plan,
 			  "UPDATE mlpipe.run SET remaining = remaining - $2"
-			  " WHERE run_id = $1 AND remaining > $2 AND finished_at IS NULL",
+			  " WHERE run_id = $1 AND remaining > $2",
 			  lengthof(types), types);
 	counted = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
 	store_end();
@@ -457,7 +464,7 @@ run_succeed(int64 run_id, int32 ended, int failures_handled, Jsonb *output)
 		&plan,
 		"UPDATE mlpipe.run SET status = 'succeeded', finished_at = clock_timestamp(), remaining = 0,"
 		" failures_handled = $3, output = $4, held = false, due_at = NULL"
-		" WHERE run_id = $1 AND remaining = $2 AND finished_at IS NULL AND stop_status IS NULL"
+		" WHERE run_id = $1 AND remaining = $2 AND stop_status IS NULL AND " NOT_ENDED
 		" RETURNING " LOAD_COLUMNS,
 		lengthof(types), types);
 	if (plan_execute(plan, values, nulls, false, SPI_OK_UPDATE_RETURNING) > 0)
@@ -520,7 +527,7 @@ run_take_home(int64 run_id)
 	store_begin();
 	plan_keep(&plan,
 			  "UPDATE mlpipe.run SET home = $2"
-			  " WHERE run_id = $1 AND finished_at IS NULL AND home <> $2",
+			  " WHERE run_id = $1 AND home <> $2 AND " NOT_ENDED,
 			  lengthof(types), types);
 	taken = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
 	store_end();

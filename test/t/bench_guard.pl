@@ -16,6 +16,7 @@ use FindBin;
 
 my $TOLERANCE = 1.05;
 my $RUNS = 100;
+my $MANY_RUNS = 3000;
 my $BATCHES = 20000;
 my $OLD_RUNS = 1_000_000;
 
@@ -33,6 +34,7 @@ run_batches(100);
 
 my $fan_out = measure(sub { run_many('fan_out', $RUNS) }, $RUNS * 14);
 my $one = measure(sub { run_many('one', $RUNS) }, $RUNS);
+my $queue = measure(sub { run_many('one', $MANY_RUNS) }, $MANY_RUNS);
 my $batch = best_of_three(sub { measure(sub { run_batches($BATCHES) }, $BATCHES) });
 make_old_runs();
 run_many('one', 10);
@@ -40,6 +42,7 @@ my $past = measure(sub { run_many('one', $RUNS) }, $RUNS);
 
 check('fan-out', $fan_out, 'activity');
 check('single', $one, 'activity');
+check('deep queue', { buffers => $queue->{buffers} }, 'activity');
 check('mini-batch', $batch, 'mini-batch');
 check('a million old runs', { buffers => $past->{buffers} }, 'activity');
 check_looks();
