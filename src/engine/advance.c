@@ -68,6 +68,8 @@ static void follow(Level *level, int place, ActivityEnd end);
 static void note_awaited(Level *level, int place);
 static void decide_dependent(Level *level, int place);
 static Tally *dependent_tally(Level *level, int place);
+static ActivityStatus dependencies_ended(Level *level, int place, int ended,
+										 int unmet);
 static void apply_status(Level *level, int place, ActivityStatus status);
 static ActivityStatus status_when_ready(Level *level, int place);
 static int best_dependent(Level *level, int place);
@@ -383,12 +385,7 @@ decide_dependent(Level *level, int place)
 		ended = tally_finish(tally, &unmet);
 	if (ended == 0)
 		return;
-	status = activity_dependencies_ended(level->advance->run->run_id,
-										 level->scope->first_no + place, ended,
-										 unmet,
-										 status_when_ready(level, place),
-										 level_def(level, place)->join_any,
-										 MyProcPid);
+	status = dependencies_ended(level, place, ended, unmet);
 	apply_status(level, place, status);
 }
 
@@ -403,6 +400,27 @@ dependent_tally(Level *level, int place)
 	return tally_begin(level->advance->run->run_id,
 					   level->scope->first_no + place, 0,
 					   graph->first_in[place + 1] - graph->first_in[place]);
+}
+
+/* Most wait for nothing else that could have ended before, or otherwise. */
+static ActivityStatus
+dependencies_ended(Level *level, int place, int ended, int unmet)
+{
+	const Graph *graph = level->scope->list->graph;
+	int64 run_id = level->advance->run->run_id;
+	int32 no = level->scope->first_no + place;
+	ActivityStatus ready = status_when_ready(level, place);
+	bool released;
+
+	if (unmet > 0 || ready == ACTIVITY_INACTIVE ||
+		ended < graph->first_in[place + 1] - graph->first_in[place])
+		return activity_dependencies_ended(run_id, no, ended, unmet, ready,
+										   level_def(level, place)->join_any,
+										   MyProcPid);
+	released = ready == ACTIVITY_IN_PROGRESS ?
+		activity_release_to(run_id, no, MyProcPid) :
+		activity_release(run_id, no);
+	return released ? ready : ACTIVITY_CANCELLED;
 }
 
 static void

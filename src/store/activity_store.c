@@ -78,9 +78,11 @@ activity_is_claimable(int64 run_id, int32 no)
 	return found;
 }
 
-#define ROW_COLUMNS                                                               \
-	"no, activity_no, coalesce(parent_no, -1), iteration, attempt, status::text," \
+#define ROW_COLUMNS_WITH(status)                                            \
+	"no, activity_no, coalesce(parent_no, -1), iteration, attempt, " status \
+	","                                                                     \
 	" parked, coalesce(detached_to, -1), started_at, name"
+#define ROW_COLUMNS     ROW_COLUMNS_WITH("status::text")
 #define NUM_ROW_COLUMNS 10
 
 static void
@@ -98,12 +100,28 @@ read_row(uint64 row, ActivityRow *activity)
 	activity->name = column_text(row, 10);
 }
 
+/* Most ends are of one kind, and a statement that does not choose is cheaper. */
+#define SUCCEED                                                                             \
+	"UPDATE mlpipe.activity_run SET status = 'succeeded', finished_at = clock_timestamp()," \
+	" due_at = NULL, parked = false, output = $5, error = NULL,"                            \
+	" items_in = coalesce($7, items_in), items_out = coalesce($8, items_out)"               \
+	" WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress'"            \
+	" RETURNING " ROW_COLUMNS_WITH("'succeeded'::text") ", detached"
+#define END_ANY_WAY                                                                                 \
+	"UPDATE mlpipe.activity_run SET status = CASE WHEN detached AND $4 = 'failed' THEN 'cancelled'" \
+	" ELSE $4::mlpipe.activity_status END,"                                                         \
+	" finished_at = clock_timestamp(), due_at = NULL, parked = false, output = $5, error = $6,"     \
+	" items_in = coalesce($7, items_in), items_out = coalesce($8, items_out)"                       \
+	" WHERE run_id = $1 AND no = $2 AND CASE WHEN $3 = 0 THEN parked ELSE attempt = $3 END"         \
+	" AND status = 'in_progress' RETURNING " ROW_COLUMNS ", detached"
+
 EndResult
 activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 			 Jsonb *output, const char *error, int64 items_in, int64 items_out,
 			 ActivityRow *row)
 {
-	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr usual = NULL;
+	static SPIPlanPtr other = NULL;
 	Oid types[] = {INT8OID,  INT4OID, INT4OID, TEXTOID,
 				   JSONBOID, TEXTOID, INT8OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_id),
@@ -123,18 +141,13 @@ activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 					NULL_IF(items_in < 0),
 					NULL_IF(items_out < 0),
 					'\0'};
+	SPIPlanPtr plan;
 	EndResult result = END_NOT_OURS;
 
 	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.activity_run SET status = CASE WHEN detached AND $4 = 'failed' THEN 'cancelled'"
-		" ELSE $4::mlpipe.activity_status END,"
-		" finished_at = clock_timestamp(), due_at = NULL, parked = false, output = $5, error = $6,"
-		" items_in = coalesce($7, items_in), items_out = coalesce($8, items_out)"
-		" WHERE run_id = $1 AND no = $2 AND CASE WHEN $3 = 0 THEN parked ELSE attempt = $3 END"
-		" AND status = 'in_progress' RETURNING " ROW_COLUMNS ", detached",
-		lengthof(types), types);
+	plan = status == ACTIVITY_SUCCEEDED && attempt > 0 ?
+		plan_keep(&usual, SUCCEED, lengthof(types), types) :
+		plan_keep(&other, END_ANY_WAY, lengthof(types), types);
 	if (plan_execute(plan, values, nulls, false, SPI_OK_UPDATE_RETURNING) > 0)
 	{
 		result = column_bool(0, NUM_ROW_COLUMNS + 1) ? END_MARKED_DETACHED :
@@ -375,6 +388,45 @@ activity_set_inactive(int64 run_id, int32 no)
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
+}
+
+bool
+activity_release(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	bool released;
+
+	store_begin();
+	plan_keep(&plan,
+			  "UPDATE mlpipe.activity_run SET remaining = 0, status = 'queued'"
+			  " WHERE run_id = $1 AND no = $2 AND status = 'waiting'",
+			  lengthof(types), types);
+	released = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return released;
+}
+
+bool
+activity_release_to(int64 run_id, int32 no, int pid)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int32GetDatum(pid)};
+	bool released;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET remaining = 0, status = 'in_progress', attempt = attempt + 1,"
+		" started_at = clock_timestamp(), executor_pid = $3"
+		" WHERE run_id = $1 AND no = $2 AND status = 'waiting'",
+		lengthof(types), types);
+	released = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
+	store_end();
+	return released;
 }
 
 #define STARTS \

@@ -93,6 +93,13 @@ extern bool activity_requeue(int64 run_id, int32 no, int32 attempt,
 extern void activity_set_inactive(int64 run_id, int32 no);
 
 /*
+ * All that an activity waited for has ended as it asks: from waiting to queued,
+ * or to in progress for pid.  False where it was not waiting any more.
+ */
+extern bool activity_release(int64 run_id, int32 no);
+extern bool activity_release_to(int64 run_id, int32 no, int pid);
+
+/*
  * Of an activity that waits, so many dependencies have ended, so many of them
  * otherwise than it asks.  Once none is left it is skipped or becomes what
  * ready says; in_progress claims it for pid.  Returns what it is now;
