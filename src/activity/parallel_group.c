@@ -193,10 +193,13 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 		journal_capture_stop();
 		failure = failure_catch(worker->scratch);
 		if (alarm == WATCH_BATCH && strcmp(failure->sqlstate, "57014") == 0)
-			failure = parallel_alarm_failure(worker, alarm, "the mini-batch",
-											 worker->config->batch_timeout);
+			failure = timeout_failure(worker->scratch, worker->call->def,
+									  alarm, "the mini-batch",
+									  worker->config->batch_timeout);
 		else if (alarm == WATCH_STEP || alarm == WATCH_STALLED)
-			worker->failure = parallel_alarm_failure(worker, alarm, NULL, 0);
+			worker->failure = timeout_failure(worker->context,
+											  worker->call->def, alarm, NULL,
+											  0);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(worker->scratch);
