@@ -13,6 +13,22 @@
 -- Names below mean the server's and ours, whatever else is in the schema.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Default privileges may have given tables and sequences away when they were
+-- created: to nobody, but for what follows.
+DO $$
+DECLARE
+	given record;
+BEGIN
+	FOR given IN
+		SELECT DISTINCT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.relname,
+			CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+		FROM pg_class c, aclexplode(c.relacl) a
+		WHERE c.relnamespace = 'mlpipe'::regnamespace AND c.relkind IN ('r', 'S') AND a.grantee <> c.relowner
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s mlpipe.%I FROM %s', given.kind, given.relname, given.grantee);
+	END LOOP;
+END $$;
+
 -- What was defined
 
 ALTER TABLE mlpipe.pipeline ENABLE ROW LEVEL SECURITY;

@@ -15,10 +15,6 @@
  * partitions there are and how they are numbered stands in a logged table,
  * mlpipe.keys_RUN_NO.
  *
- * The table belongs to the extension's owner, so that nobody else can change
- * it; the query runs as the user, whose rights it needs, and the user may read
- * its result.  As a member of the extension it is not dumped, and goes with it.
- *
  * The rows are written frozen: the table did not exist before this transaction,
  * so nobody can see them too early, and no mini-batch has to look up whether
  * they are visible.
@@ -30,24 +26,9 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/heap.h"
-#include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
-#include "catalog/pg_tablespace.h"
-#include "catalog/toasting.h"
-#include "commands/extension.h"
-#include "commands/tablecmds.h"
-#include "commands/tablespace.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "storage/bufmgr.h"
-#include "utils/acl.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -55,13 +36,10 @@
 #include "activity/parallel.h"
 #include "activity/parallel_partition.h"
 #include "activity/parallel_scatter.h"
+#include "activity/parallel_stage_table.h"
 #include "activity/select.h"
 #include "activity/sql_name.h"
-#include "compat.h"
-#include "mlpipe.h"
-#include "store/engine_mode.h"
 
-#define STAGE_SCHEMA   "mlpipe"
 #define STAGE_OPTIONS  (TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN)
 #define BUFFERED_ROWS  1000
 #define BUFFERED_BYTES 65536
@@ -92,7 +70,6 @@ typedef struct StageReceiver
 	TupleTableSlot *before; /* the last row of the slots before */
 } StageReceiver;
 
-static char *stage_name(const char *kind, int64 run_id, int32 no);
 static void stage_query(StageReceiver *stage, const char *query, Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static void start_scatter(StageReceiver *stage, TupleDesc rows);
@@ -105,19 +82,6 @@ static bool same_partition(BatchKeys *keys, TupleTableSlot *a,
 static void stage_shutdown(DestReceiver *self);
 static void stage_finish_inserts(StageReceiver *stage);
 static void stage_destroy(DestReceiver *self);
-static Relation create_stage(const StageReceiver *stage, const char *kind,
-							 TupleDesc rows, char persistence);
-static void check_tablespace(char persistence);
-static void keep_statistics_from_users_code(Oid table, TupleDesc rows);
-static List *stage_columns(TupleDesc rows);
-static void grant_select(const char *name, Oid reader);
-static void drop_stage(const char *name);
-
-static char *
-stage_name(const char *kind, int64 run_id, int32 no)
-{
-	return psprintf("%s_" INT64_FORMAT "_%d", kind, run_id, no);
-}
 
 void
 split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
@@ -143,7 +107,7 @@ split_partitions_again(const char *query, List *keys, const LostStage *lost,
 						   .partitions = lost->partitions,
 						   .lost = lost};
 
-	drop_stage(stage_name("stage", stage.run_id, stage.no));
+	stage_table_drop("stage", stage.run_id, stage.no);
 	stage_query(&stage, query, split);
 }
 
@@ -189,9 +153,10 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	StageReceiver *stage = (StageReceiver *) self;
 	bool scatter = stage->keys != NULL && stage->keys->can_hash;
 
-	stage->relation = create_stage(stage, "stage", rows,
-								   scatter ? RELPERSISTENCE_UNLOGGED :
-											 RELPERSISTENCE_PERMANENT);
+	stage->relation = stage_table_create("stage", stage->run_id, stage->no,
+										 rows,
+										 scatter ? RELPERSISTENCE_UNLOGGED :
+												   RELPERSISTENCE_PERMANENT);
 	stage->split->row.relation = RelationGetRelid(stage->relation);
 	stage->split->row.staged = true;
 	if (scatter)
@@ -212,9 +177,9 @@ start_scatter(StageReceiver *stage, TupleDesc rows)
 
 	if (stage->lost == NULL)
 	{
-		relation = create_stage(stage, "keys",
-								key_table_columns(rows, stage->keys),
-								RELPERSISTENCE_PERMANENT);
+		relation = stage_table_create("keys", stage->run_id, stage->no,
+									  key_table_columns(rows, stage->keys),
+									  RELPERSISTENCE_PERMANENT);
 		stage->split->row.key_relation = RelationGetRelid(relation);
 		stage->key_table = key_table_begin(relation);
 	}
@@ -393,160 +358,4 @@ stage_finish_inserts(StageReceiver *stage)
 static void
 stage_destroy(DestReceiver *self)
 {
-}
-
-/*
- * Without the commands' own machinery, so that no event trigger of the
- * database sees it with our rights.
- */
-static Relation
-create_stage(const StageReceiver *stage, const char *kind, TupleDesc rows,
-			 char persistence)
-{
-	char *name = stage_name(kind, stage->run_id, stage->no);
-	Oid reader = GetUserId();
-	CreateStmt *create = makeNode(CreateStmt);
-	EngineMode mode;
-	ObjectAddress table;
-	ObjectAddress extension;
-
-	check_tablespace(persistence);
-	engine_mode_enter(&mode);
-	create->relation = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
-	create->relation->relpersistence = persistence;
-	create->tableElts = stage_columns(rows);
-	create->oncommit = ONCOMMIT_NOOP;
-	create->accessMethod = "heap";
-	table = DefineRelation(create, RELKIND_RELATION, engine_owner(), NULL,
-						   NULL);
-	CommandCounterIncrement();
-	NewRelationCreateToastTable(table.objectId, (Datum) 0);
-	keep_statistics_from_users_code(table.objectId, rows);
-
-	ObjectAddressSet(extension, ExtensionRelationId,
-					 get_extension_oid(EXTENSION_NAME, false));
-	recordDependencyOn(&table, &extension, DEPENDENCY_EXTENSION);
-	grant_select(name, reader);
-	CommandCounterIncrement();
-	engine_mode_leave(&mode);
-	return table_open(table.objectId, AccessExclusiveLock);
-}
-
-/* It is the user's default_tablespace, so the user's rights to it count. */
-static void
-check_tablespace(char persistence)
-{
-	Oid tablespace = GetDefaultTablespace(persistence, false);
-
-	if (OidIsValid(tablespace) &&
-		tablespace_aclcheck(tablespace, GetUserId(), ACL_CREATE) !=
-			ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLESPACE,
-					   get_tablespace_name(tablespace));
-}
-
-/*
- * ANALYZE, autovacuum's too, works with the rights of the table's owner, and
- * calls what somebody has put into a type: the subtype_diff of a range.
- */
-static void
-keep_statistics_from_users_code(Oid table, TupleDesc rows)
-{
-	List *commands = NIL;
-	int i;
-
-	for (i = 0; i < rows->natts; i++)
-	{
-		Form_pg_attribute row = TupleDescAttr(rows, i);
-		AlterTableCmd *command = makeNode(AlterTableCmd);
-
-		if (row->atttypid < FirstNormalObjectId)
-			continue;
-		command->subtype = AT_SetStatistics;
-		command->name = pstrdup(NameStr(row->attname));
-		command->def = (Node *) makeInteger(0);
-		command->behavior = DROP_RESTRICT;
-		commands = lappend(commands, command);
-	}
-	if (commands == NIL)
-		return;
-	CommandCounterIncrement();
-	AlterTableInternal(table, commands, false);
-}
-
-static List *
-stage_columns(TupleDesc rows)
-{
-	List *columns = NIL;
-	int i;
-
-	for (i = 0; i < rows->natts; i++)
-	{
-		Form_pg_attribute row = TupleDescAttr(rows, i);
-
-		columns = lappend(columns,
-						  makeColumnDef(NameStr(row->attname), row->atttypid,
-										row->atttypmod, row->attcollation));
-	}
-	return columns;
-}
-
-static void
-grant_select(const char *name, Oid reader)
-{
-	GrantStmt *grant = makeNode(GrantStmt);
-	AccessPriv *privilege = makeNode(AccessPriv);
-	RoleSpec *role = makeNode(RoleSpec);
-
-	privilege->priv_name = "select";
-	role->roletype = ROLESPEC_CSTRING;
-	role->rolename = GetUserNameFromId(reader, false);
-	role->location = -1;
-	grant->is_grant = true;
-	grant->targtype = ACL_TARGET_OBJECT;
-	grant->objtype = OBJECT_TABLE;
-	grant->objects = list_make1(makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1));
-	grant->privileges = list_make1(privilege);
-	grant->grantees = list_make1(role);
-	grant->behavior = DROP_RESTRICT;
-	ExecuteGrantStmt(grant);
-}
-
-void
-parallel_drop_stage(int64 run_id, int32 no)
-{
-	drop_stage(stage_name("stage", run_id, no));
-	drop_stage(stage_name("keys", run_id, no));
-}
-
-void
-parallel_drop_orphaned_stages(void)
-{
-	EngineMode mode;
-	List *names;
-	ListCell *cell;
-
-	engine_mode_enter(&mode);
-	names = step_orphaned_stages();
-	engine_mode_leave(&mode);
-	foreach(cell, names)
-		drop_stage(lfirst(cell));
-}
-
-/* Waits for a worker that reads it still. */
-static void
-drop_stage(const char *name)
-{
-	RangeVar *table = makeRangeVar(STAGE_SCHEMA, pstrdup(name), -1);
-	EngineMode mode;
-	ObjectAddress address;
-
-	engine_mode_enter(&mode);
-	ObjectAddressSet(address, RelationRelationId,
-					 RangeVarGetRelid(table, AccessExclusiveLock, true));
-	if (OidIsValid(address.objectId))
-		performDeletion(&address, DROP_CASCADE,
-						PERFORM_DELETION_SKIP_EXTENSIONS |
-							PERFORM_DELETION_QUIETLY);
-	engine_mode_leave(&mode);
 }

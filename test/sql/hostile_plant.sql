@@ -67,6 +67,12 @@ SELECT count(*) FROM mlpipe_pipelines;
 SELECT DISTINCT who FROM hostile.caught;
 SELECT mlpipe_drop_pipeline(pipeline) FROM mlpipe_pipelines;
 
+-- What an administrator gives to everybody by default is not what is kept for a step
+RESET ROLE;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO regress_hostile;
+SET ROLE regress_hostile;
+
 -- A type whose owner's code ANALYZE calls, in rows that are kept for a step:
 -- the table belongs to the extension's owner.
 CREATE FUNCTION hostile.difference(a float8, b float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS
@@ -104,6 +110,9 @@ BEGIN
 		EXECUTE format('ANALYZE %s', kept);
 	END LOOP;
 END $$;
+SELECT DISTINCT a.grantee::regrole, a.privilege_type FROM pg_class c, aclexplode(c.relacl) a
+	WHERE c.relnamespace = 'mlpipe'::regnamespace AND c.relname ~ format('^(stage|keys)_%s_', :run) AND c.relkind = 'r' AND a.grantee <> c.relowner;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC, regress_hostile;
 SELECT pg_advisory_unlock(4713);
 SELECT mlpipe_wait(:run, '30 s');
 SELECT status, count(*) FROM mlpipe_activities WHERE run_id = :run GROUP BY status;

@@ -152,6 +152,14 @@ $run = value(q(SET ROLE job; SELECT mlpipe_submit('{"activities": [{"name": "a",
 is(wait_run($node, $run), 'succeeded', 'others have another session');
 is(ends($node, $run), 'a succeeded 1, b succeeded 2, c succeeded 1', 'and are not to blame');
 
+# Where everybody gets everything by default, our tables are no part of that
+$node->safe_psql('postgres', 'CREATE DATABASE generous');
+$node->safe_psql('generous', 'ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO job; ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC; CREATE EXTENSION mlpipe');
+is($node->safe_psql('generous', q(SELECT count(*) FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'mlpipe'::regnamespace AND a.grantee <> c.relowner AND a.privilege_type <> 'SELECT')),
+	'0', 'nobody may write them');
+is($node->safe_psql('generous', q(SELECT string_agg(c.relname, ' ') FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'mlpipe'::regnamespace AND a.grantee <> c.relowner AND (a.grantee <> 0 OR NOT c.relrowsecurity OR c.relname IN ('run', 'activity_run', 'run_variable', 'scope', 'step', 'source_change')))),
+	'', 'nor read what is secret');
+
 # The scheduler works out no output for ever
 $run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "wait", "duration": 0.2}],
 	"output": {"x": "${{ parameters.a[*] ? (exists($.parameters.a[*] ? (@ < 0))) }}"}}',

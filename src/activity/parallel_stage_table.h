@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_stage_table.h
+ *	  The tables that the rows of a step, and the keys of its partitions, are
+ *	  kept in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_PARALLEL_STAGE_TABLE_H
+#define MLPIPE_PARALLEL_STAGE_TABLE_H
+
+#include "access/tupdesc.h"
+#include "utils/relcache.h"
+
+/*
+ * A new table mlpipe.KIND_RUN_NO with such columns, open and locked; the
+ * current user may read it.
+ */
+extern Relation stage_table_create(const char *kind, int64 run_id, int32 no,
+								   TupleDesc rows, char persistence);
+
+/* Where there is one. */
+extern void stage_table_drop(const char *kind, int64 run_id, int32 no);
+
+#endif /* MLPIPE_PARALLEL_STAGE_TABLE_H */
