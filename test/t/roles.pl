@@ -64,7 +64,7 @@ $node->safe_psql('postgres', qq(
 	ALTER ROLE odd SET search_path = nowhere;
 	ALTER ROLE odd SET default_transaction_isolation = serializable;
 	ALTER ROLE odd SET default_transaction_read_only = on;
-	ALTER ROLE odd SET statement_timeout = '1 ms';
+	ALTER ROLE odd SET statement_timeout = '250 ms';
 	ALTER ROLE odd SET lock_timeout = '1 ms';
 	ALTER ROLE odd SET idle_in_transaction_session_timeout = '1 ms';
 	ALTER ROLE odd SET enable_indexscan = off;
