@@ -35,6 +35,7 @@ static bool extension_is_gone = false; /* known before the commit */
 
 static int signal_workers(DatabaseState *database);
 static void at_transaction_end(XactEvent event, void *arg);
+static void refuse_prepare(void);
 static void let_back(bool committed);
 
 void
@@ -133,13 +134,27 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 			let_back(false);
 			break;
-		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_PRE_PREPARE:
+			refuse_prepare();
+			break;
+		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PARALLEL_ABORT:
 			break;
 	}
+}
+
+/* Nobody would tell us how it ends, and who prepared it may be gone by then. */
+static void
+refuse_prepare(void)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		 errmsg(
+			 "cannot PREPARE a transaction that workers of mlpipe have made way for"),
+		 errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
 }
 
 /*

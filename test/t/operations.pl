@@ -26,7 +26,7 @@ $node->safe_psql('work', 'CREATE EXTENSION mlpipe; CREATE TABLE done (run_id big
 # Three attempts cut short would be too many, if they counted.
 my $document = pipeline(
 	[ 'first', "INSERT INTO done VALUES (mlpipe_run_id(), 'first')" ],
-	[ 'slow', "INSERT INTO done SELECT mlpipe_run_id(), 'slow' FROM pg_sleep((SELECT 300 WHERE (SELECT attempt <= 5 FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'slow')))", 'first' ]);
+	[ 'slow', "INSERT INTO done SELECT mlpipe_run_id(), 'slow' FROM pg_sleep((SELECT 300 WHERE (SELECT attempt <= 6 FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'slow')))", 'first' ]);
 my $run = submit($node, $document, undef, 'work');
 my $attempts = 0;
 
@@ -72,6 +72,8 @@ is($node->safe_psql('work', "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM
 in_time('ALTER DATABASE work RENAME TO moved', 'a database is renamed', 'owner');
 works('moved');
 in_time('ALTER DATABASE moved SET TABLESPACE space', 'it is moved', 'owner');
+works('moved');
+refused('BEGIN; ALTER DATABASE moved RENAME TO work; PREPARE TRANSACTION $$x$$', 'owner', qr/cannot PREPARE a transaction that workers of mlpipe have made way for/);
 works('moved');
 in_time('CREATE DATABASE copy TEMPLATE moved', 'it is copied', 'owner');
 works('moved');
@@ -182,6 +184,16 @@ SKIP:
 	note(scalar(@pids) . " idle processes woke up $wakeups times in five seconds");
 	cmp_ok($wakeups, '<=', 4, 'idle processes hardly ever wake up');
 }
+
+# What builds up unseen is told.
+$node->safe_psql('postgres', "UPDATE pg_class SET reltuples = 2000000 WHERE oid = 'mlpipe.run'::regclass");
+like($node->safe_psql('postgres', 'SELECT problem FROM mlpipe_health'), qr/^mlpipe.retention is 0, and there are about 2000000 runs$/, 'mlpipe_health tells of runs that nothing deletes');
+$node->safe_psql('postgres', 'ANALYZE mlpipe.run; CREATE TABLE input AS SELECT generate_series(1, 100) AS id');
+my $step = submit($node, '{"activities": [{"name": "p", "type": "parallel", "input": {"table": "input"}, "mini_batch_size": "1 rows", "run": "SELECT id FROM mini_batch, pg_sleep(0.05)"}]}');
+ok(wait_until($node, "EXISTS (SELECT FROM mlpipe.mini_batch WHERE run_id = $step)"), 'a step is in the middle');
+$node->safe_psql('postgres', "SELECT mlpipe_suspend($step); UPDATE mlpipe.activity_run SET started_at = started_at - interval '2 days' WHERE run_id = $step");
+like($node->safe_psql('postgres', "SELECT problem || ': ' || hint FROM mlpipe_health"), qr/^activity p of run $step has kept dead rows from being vacuumed for 2 days.*mlpipe_resume/, 'and of steps that hold back vacuum');
+$node->safe_psql('postgres', "SELECT mlpipe_cancel($step)");
 
 # Connections run out; executors are none.
 $node->append_conf('postgresql.conf', qq(max_connections = 10\nsuperuser_reserved_connections = 0));
