@@ -37,7 +37,7 @@ DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 
 # The server's headers have unused parameters and compare signed with unsigned;
 # its idioms leave the rest of a struct zero.
-PG_CPPFLAGS = -Isrc -DMLPIPE_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers
 

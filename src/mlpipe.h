@@ -8,6 +8,9 @@
 #ifndef MLPIPE_H
 #define MLPIPE_H
 
+/* The default_version of mlpipe.control: the tables that this library knows. */
+#define MLPIPE_VERSION   "1.0"
+
 #define EXTENSION_NAME   "mlpipe"
 #define EXTENSION_SCHEMA "mlpipe"
 #define LIBRARY_NAME     "mlpipe"
