@@ -14,7 +14,7 @@ SELECT mlpipe_graph('draw_p');
 SELECT mlpipe_graph('draw_p', 1);
 SELECT mlpipe_graph('draw_p', format => 'dot');
 SELECT mlpipe_submit('draw_p') AS run \gset
-SELECT mlpipe_wait(:run, '10 s');
+SELECT mlpipe_wait(:run, '1 min');
 SELECT regexp_replace(mlpipe_graph(NULL, run_id => :run), '.*(?=  classDef succeeded)', '');
 SELECT line FROM regexp_split_to_table(mlpipe_graph('draw_p', format => 'dot', run_id => :run), '\n') line WHERE line LIKE '%fillcolor="#fbdad7"%';
 -- the svg says its name, and shows each activity with its type and status

@@ -177,9 +177,12 @@ sub measure
 {
 	my ($work, $units) = @_;
 	my @before = counters();
+	my %buffers = buffers_of_relations();
 	my $from = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 	$work->();
 	my @after = counters();
+	my %buffers_after = buffers_of_relations();
+	note sprintf('%s: %.2f buffers', $_, ($buffers_after{$_} - $buffers{$_}) / $units) foreach sort keys %buffers;
 
 	my $to = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 
@@ -206,6 +209,16 @@ sub counters
 		buffers => q(SELECT sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read + idx_blks_hit, 0))
 			FROM pg_statio_user_tables WHERE schemaname = 'mlpipe'));
 	return { map { $_ => $node->safe_psql('postgres', $counter{$_}) } keys %counter };
+}
+
+# Of tables and their indexes, to look at where a limit is passed.
+sub buffers_of_relations
+{
+	my $counts = $node->safe_psql('postgres', <<'SQL');
+SELECT relname, heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE schemaname = 'mlpipe'
+UNION ALL SELECT indexrelname, idx_blks_read + idx_blks_hit FROM pg_statio_user_indexes WHERE schemaname = 'mlpipe'
+SQL
+	return map { split /\|/ } split /\n/, $counts;
 }
 
 # By kind of record, as pg_waldump counts them.
