@@ -51,7 +51,9 @@ static void check_copy_sink(CopyConfig *config, JsonReader *reader,
 static void check_both(const CopyConfig *config, JsonReader *reader);
 static ActivityOutcome run_copy(ActivityCall *call);
 static void render_source(ActivityCall *call, const CopyConfig *config,
-						  Select *query);
+						  SinkTarget *target, Select *query);
+static const char *matching_columns(const char *source, SinkTarget *target);
+static int place_of(const char *name, List *columns);
 static void query_to_table(ActivityCall *call, const CopyConfig *config,
 						   CopyCounts *counts);
 static void file_to_table(ActivityCall *call, const CopyConfig *config,
@@ -154,7 +156,7 @@ run_copy(ActivityCall *call)
 
 	if (config->sink_file != NULL)
 	{
-		render_source(call, config, &query);
+		render_source(call, config, NULL, &query);
 		copy_file_write(call, config->sink_file, &query, &counts);
 	}
 	else if (config->source_file != NULL)
@@ -169,17 +171,67 @@ run_copy(ActivityCall *call)
 }
 
 static void
-render_source(ActivityCall *call, const CopyConfig *config, Select *query)
+render_source(ActivityCall *call, const CopyConfig *config, SinkTarget *target,
+			  Select *query)
 {
+	char *source;
+
 	if (config->source_query != NULL)
 	{
 		select_parse(call_render(call, config->source_query), query);
 		return;
 	}
-	query->text = psprintf("SELECT * FROM %s",
-						   table_name(
-							   call_render(call, config->source_table)));
+	source = table_name(call_render(call, config->source_table));
+	query->text = psprintf("SELECT %s FROM %s",
+						   target != NULL ? matching_columns(source, target) :
+											"*",
+						   source);
 	query->has_offset = false;
+}
+
+/*
+ * All columns of a table, but for those that the table of the sink generates.
+ * Where rows go in by position, each still goes where it would without these.
+ */
+static const char *
+matching_columns(const char *source, SinkTarget *target)
+{
+	Bitmapset *generated;
+	Bitmapset *ignored;
+	List *from;
+	List *to;
+	List *columns = NIL;
+
+	if (target->columns != NIL || target->mode == SINK_CREATE)
+		return "*";
+	to = table_shape(target->table, &generated);
+	from = table_shape(source, &ignored);
+	if (bms_is_empty(generated) ||
+		(target->key == NIL && list_length(from) > list_length(to)))
+		return "*";
+	for (int i = 0; i < list_length(from); i++)
+	{
+		int place = target->key == NIL ? i : place_of(list_nth(from, i), to);
+
+		if (bms_is_member(place, generated))
+			continue;
+		columns = lappend(columns, list_nth(from, i));
+		if (target->key == NIL)
+			target->columns = lappend(target->columns, list_nth(to, i));
+	}
+	return columns != NIL ? column_list(columns, NULL) : "*";
+}
+
+/* A place that there is not where no column has the name. */
+static int
+place_of(const char *name, List *columns)
+{
+	int place = 0;
+
+	while (place < list_length(columns) &&
+		   strcmp(name, list_nth(columns, place)) != 0)
+		place++;
+	return place;
 }
 
 /*
@@ -193,7 +245,7 @@ query_to_table(ActivityCall *call, const CopyConfig *config,
 	SinkTarget *target = sink_target(call, config->sink);
 	Select query;
 
-	render_source(call, config, &query);
+	render_source(call, config, target, &query);
 	counts->rows_written = sink_write(target, NULL, &query);
 	counts->rows_read = target->keeps_existing ? -1 : counts->rows_written;
 	counts->bytes = -1;

@@ -80,16 +80,36 @@ try_name(void *arg)
 List *
 table_columns(const char *name)
 {
+	Bitmapset *generated;
+	List *all = table_shape(name, &generated);
+	List *columns = NIL;
+	ListCell *cell;
+
+	foreach(cell, all)
+	{
+		if (!bms_is_member(foreach_current_index(cell), generated))
+			columns = lappend(columns, lfirst(cell));
+	}
+	return columns;
+}
+
+List *
+table_shape(const char *name, Bitmapset **generated)
+{
 	Relation table = table_openrv(table_range_var(name), AccessShareLock);
 	TupleDesc desc = RelationGetDescr(table);
 	List *columns = NIL;
 
+	*generated = NULL;
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		if (!attribute->attisdropped && !attribute->attgenerated)
-			columns = lappend(columns, pstrdup(NameStr(attribute->attname)));
+		if (attribute->attisdropped)
+			continue;
+		if (attribute->attgenerated)
+			*generated = bms_add_member(*generated, list_length(columns));
+		columns = lappend(columns, pstrdup(NameStr(attribute->attname)));
 	}
 	table_close(table, NoLock);
 	return columns;

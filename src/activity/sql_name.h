@@ -15,6 +15,8 @@
 #include "nodes/primnodes.h"
 
 #include "definition/problem.h"
+#include "nodes/bitmapset.h"
+
 #include "definition/template.h"
 
 /* The table's name, each part quoted where it has to be; 42602 if it is none. */
@@ -30,6 +32,12 @@ extern RangeVar *table_range_var(const char *name);
  * locked for reading until the end of the transaction.
  */
 extern List *table_columns(const char *name);
+
+/*
+ * All its columns, in their order; *generated: the places of those that cannot
+ * be written.  The table is locked in the same way.
+ */
+extern List *table_shape(const char *name, Bitmapset **generated);
 
 /* "a, b", each with a prefix where that is not NULL. */
 extern char *column_list(List *names, const char *prefix);
