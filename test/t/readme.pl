@@ -58,11 +58,38 @@ for my $target (sort keys %{ { map { $_ => 1 } $readme =~ /\bmake ([a-z-]+)/g } 
 		"the Makefile has $target");
 }
 
+examples_of_parallel_steps();
 documents_are_valid();
 reference_is_complete();
 
 $node->stop;
 done_testing();
+
+# As they stand, but that their files are nobody else's.
+sub examples_of_parallel_steps
+{
+	my $examples = slurp_file("$FindBin::RealBin/../../docs/parallel.md");
+	my $folder = PostgreSQL::Test::Utils::tempdir();
+	my $typed = join("\n", $examples =~ /^```sql\n(.*?)^```$/msg);
+
+	$typed =~ s{/tmp/}{$folder/}g;
+	$node->safe_psql('postgres', 'CREATE DATABASE examples');
+	$node->safe_psql('examples', 'CREATE EXTENSION mlpipe');
+	$status = $node->psql(
+		'examples', $typed,
+		stdout => \$stdout,
+		stderr => \$stderr,
+		timeout => 120,
+		on_error_die => 0,
+		extra_params => ['--no-align']);
+	is($status, 0, 'every statement of the examples succeeds') or diag($stderr);
+	is(scalar(() = $stdout =~ /^succeeded$/mg), 3, 'and so do their three runs');
+	like($stdout, qr/^200000\|200000\|0$/m, 'by size: every item is done');
+	like($stdout, qr/^200000\|34\.75$/m, 'and scored once');
+	like($stdout, qr/^140\|70000\|-1\.500$/m, 'by partition keys: a model for each');
+	like($stdout, qr/^9\|450$/m, 'of files: those that can be read are loaded');
+	like($stdout, qr/reading-3\.csv\|invalid input syntax/, 'and the other one is named');
+}
 
 # An example is a document, or one activity, which may use these parameters.
 sub documents_are_valid
