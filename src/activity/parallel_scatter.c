@@ -89,6 +89,12 @@ typedef struct Bucket
 	int64 rows;
 } Bucket;
 
+#ifdef __GNUC__
+#define prefetch_for_write(place) __builtin_prefetch((place), 1)
+#else
+#define prefetch_for_write(place)
+#endif
+
 struct Scatter
 {
 	Relation relation;
@@ -350,7 +356,11 @@ add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	add_heap_tuple(scatter, bucket, hash, tuple);
 }
 
-/* Room for a tuple at the end of the bucket. */
+/*
+ * Room for a tuple at the end of the bucket.  By the time of the next one rows
+ * of many others have come, so that the processor would have to wait for its
+ * place in memory.
+ */
 static RowHeader *
 reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 {
@@ -369,6 +379,7 @@ reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 	row->expected = false;
 	bucket->chunk->used += ROW_SIZE(length);
 	bucket->rows++;
+	prefetch_for_write((char *) bucket->chunk + bucket->chunk->used);
 	return row;
 }
 
