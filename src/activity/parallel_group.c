@@ -28,7 +28,6 @@
 #include "activity/parallel_columns.h"
 #include "activity/parallel_crash.h"
 #include "activity/parallel_judge.h"
-#include "activity/parallel_monitor.h"
 #include "activity/parallel_worker.h"
 #include "definition/catch.h"
 #include "engine/horizon.h"
@@ -36,7 +35,6 @@
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/step.h"
-#include "store/engine_mode.h"
 
 /* How long a group should last, and when it is cut short. */
 #define GROUP_SECONDS  0.006
@@ -47,23 +45,6 @@
  * at them; it is not held against them before this many.
  */
 #define MAX_LOST_ATTEMPTS 10
-
-/* One mini-batch of a group. */
-typedef struct BatchResult
-{
-	int32 batch;
-	int32 attempt;
-	bool tried;
-	bool succeeded;
-	bool final;
-	TimestampTz started_at;
-	TimestampTz finished_at;
-	int64 items_in; /* -1: not known */
-	int64 items_out;
-	Jsonb *keys;        /* of its partition */
-	List *failed_items; /* of FailedItem * */
-	Failure *failure;
-} BatchResult;
 
 static int group_size(const ParallelWorker *worker);
 static int take_group(ParallelWorker *worker, BatchResult *results);
@@ -90,14 +71,6 @@ static void take_failure(ParallelWorker *worker, BatchResult *result,
 						 ErrorData *error, WatchAlarm alarm);
 static void count_items(BatchResult *result, CurrentBatch *batch);
 static void count_items_of(void *arg);
-static void record(const ParallelWorker *worker, const BatchResult *results,
-				   int n);
-static void record_attempt(const ParallelWorker *worker,
-						   const BatchResult *result);
-static void record_failed_items(const ParallelWorker *worker,
-								const BatchResult *result);
-static void count_ends(ParallelWorker *worker, const BatchResult *results,
-					   int n);
 
 bool
 parallel_do_group(ParallelWorker *worker)
@@ -131,7 +104,7 @@ do_group(ParallelWorker *worker, BatchResult *results, int n)
 	Failure *failure = run_group(worker, results, n);
 
 	if (failure == NULL)
-		count_ends(worker, results, n);
+		parallel_count_ends(worker, results, n);
 	else if (failure->interrupt == INTERRUPT_NONE && n > 1)
 		run_one_by_one(worker, results, n);
 	else if (failure->interrupt == INTERRUPT_NONE)
@@ -183,7 +156,7 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 		try_all(worker, results, n);
 		fire_deferred_triggers(worker);
 		journal_capture_stop();
-		record(worker, results, n);
+		parallel_record(worker, results, n);
 		work_commit(worker->call->document->durability == DURABILITY_ACTIVITY);
 	}
 	PG_CATCH();
@@ -243,7 +216,7 @@ run_alone(ParallelWorker *worker, BatchResult *result)
 	*result = again;
 	failure = run_group(worker, result, 1);
 	if (failure == NULL)
-		count_ends(worker, result, 1);
+		parallel_count_ends(worker, result, 1);
 	else if (failure->interrupt == INTERRUPT_NONE)
 		record_failure(worker, result, failure);
 }
@@ -274,7 +247,7 @@ record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
 	{
 		work_begin();
 		MemoryContextSwitchTo(worker->scratch);
-		record(worker, result, 1);
+		parallel_record(worker, result, 1);
 		work_commit(false);
 	}
 	PG_CATCH();
@@ -286,7 +259,7 @@ record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
 
 	/* When not even this can be written, going on would be in vain. */
 	if (again == NULL)
-		count_ends(worker, result, 1);
+		parallel_count_ends(worker, result, 1);
 	else if (again->interrupt == INTERRUPT_NONE)
 		worker->failure = again;
 }
@@ -535,114 +508,4 @@ count_items_of(void *arg)
 	CurrentBatch *batch = arg;
 
 	batch->items = batch_count_items(batch);
-}
-
-static void
-record(const ParallelWorker *worker, const BatchResult *results, int n)
-{
-	EngineMode mode;
-	int i;
-
-	/* SET TRANSACTION READ ONLY in the user's code ends with that. */
-	XactReadOnly = false;
-	engine_mode_enter(&mode);
-	for (i = 0; i < n; i++)
-	{
-		if (!results[i].tried)
-			continue;
-		record_attempt(worker, &results[i]);
-		if (results[i].final)
-			record_failed_items(worker, &results[i]);
-	}
-	monitor_write(worker->order.run_id, worker->order.no);
-	engine_mode_leave(&mode);
-}
-
-static void
-record_attempt(const ParallelWorker *worker, const BatchResult *result)
-{
-	const Failure *failure = result->failure;
-	BatchRow row = {.run_id = worker->order.run_id,
-					.no = worker->order.no,
-					.batch = result->batch,
-					.attempt = result->attempt,
-					.succeeded = result->succeeded,
-					.final = result->final,
-					.executor_pid = MyProcPid,
-					.started_at = result->started_at,
-					.finished_at = result->finished_at,
-					.items_in = result->items_in,
-					.items_out = result->items_out,
-					.keys = result->keys,
-					.error = failure != NULL ? failure->message : NULL};
-
-	batch_insert(&row);
-	if (failure != NULL)
-	{
-		BatchFailure failed = {.run_id = row.run_id,
-							   .no = row.no,
-							   .batch = row.batch,
-							   .attempt = row.attempt,
-							   .sqlstate = failure->sqlstate,
-							   .message = failure->message,
-							   .detail = failure->detail,
-							   .hint = failure->hint,
-							   .context = failure->context};
-
-		batch_failure_insert(&failed);
-	}
-}
-
-/* Not those of an attempt that is made again: it reports them again. */
-static void
-record_failed_items(const ParallelWorker *worker, const BatchResult *result)
-{
-	BatchFailure failed = {.run_id = worker->order.run_id,
-						   .no = worker->order.no,
-						   .batch = result->batch,
-						   .attempt = result->attempt,
-						   .sqlstate = "22000"};
-	ListCell *cell;
-
-	foreach(cell, result->failed_items)
-	{
-		FailedItem *item = lfirst(cell);
-
-		failed.context = item != NULL ? item->key : NULL;
-		failed.message = item != NULL ?
-			item->message :
-			psprintf("%d more failed items were not kept",
-					 list_length(result->failed_items) -
-						 foreach_current_index(cell));
-		batch_failure_insert(&failed);
-		if (item == NULL)
-			break;
-	}
-}
-
-/* After the commit. */
-static void
-count_ends(ParallelWorker *worker, const BatchResult *results, int n)
-{
-	int i;
-
-	monitor_forget_written();
-	for (i = 0; i < n; i++)
-	{
-		const BatchResult *result = &results[i];
-		int64 items = Max(result->items_in, 0);
-		BatchEnd end = result->succeeded ? BATCH_SUCCEEDED :
-			result->final                ? BATCH_FAILED :
-										   BATCH_RETRY;
-
-		if (!result->tried)
-			continue;
-		step_batch_ended(worker->step, result->batch, result->attempt, end,
-						 items,
-						 items_not_failed(worker->config->compare_items, items,
-										  result->items_out,
-										  list_length(result->failed_items)),
-						 (result->finished_at - result->started_at) /
-							 1000000.0);
-	}
 }

@@ -42,8 +42,10 @@ verdict_message(Verdict verdict, const Thresholds *thresholds,
 		case VERDICT_TOO_MANY_ITEMS:
 			return psprintf(
 				INT64_FORMAT
-				" items failed, and \"error_threshold\" is " INT64_FORMAT,
-				tally->items_failed, thresholds->items);
+				" %s failed, and \"error_threshold\" is " INT64_FORMAT,
+				tally->items_failed,
+				tally->items_failed == 1 ? "item" : "items",
+				thresholds->items);
 		case VERDICT_TOO_HIGH_PERCENTAGE:
 			return psprintf(
 				"%d of %d mini-batches failed, and \"allowed_failed_percent\" is %d",

@@ -4,10 +4,10 @@
  *	  One worker of a parallel step, in its parts.
  *
  * parallel_work.c is its way through the step; parallel_prepare.c comes before
- * its first mini-batch, parallel_group.c is one of its transactions,
- * parallel_locate.c what a mini-batch is, and parallel_leave.c comes after the
- * last.  parallel_watch.c is its clock, parallel_monitor.c what it uses of the
- * machine.
+ * its first mini-batch, parallel_group.c and parallel_record.c are one of its
+ * transactions, parallel_locate.c what a mini-batch is, and parallel_leave.c
+ * comes after the last.  parallel_watch.c is its clock, parallel_monitor.c what
+ * it uses of the machine.
  *
  *-------------------------------------------------------------------------
  */
@@ -132,5 +132,35 @@ extern bool parallel_do_group(ParallelWorker *worker);
 /* Fills in what a mini-batch reads; in a transaction. */
 extern void parallel_locate_batch(ParallelWorker *worker, int32 number,
 								  CurrentBatch *batch);
+
+/*
+ * parallel_record.c
+ */
+
+/* One mini-batch of a group. */
+typedef struct BatchResult
+{
+	int32 batch;
+	int32 attempt;
+	bool tried;
+	bool succeeded;
+	bool final;
+	TimestampTz started_at;
+	TimestampTz finished_at;
+	int64 items_in; /* -1: not known */
+	int64 items_out;
+	Jsonb *keys;        /* of its partition */
+	List *failed_items; /* of FailedItem * */
+	Failure *failure;
+} BatchResult;
+
+/*
+ * Writes the rows of those that were tried, in the open transaction; counts
+ * them, once that has been committed.
+ */
+extern void parallel_record(const ParallelWorker *worker,
+							const BatchResult *results, int n);
+extern void parallel_count_ends(ParallelWorker *worker,
+								const BatchResult *results, int n);
 
 #endif /* MLPIPE_PARALLEL_WORKER_H */

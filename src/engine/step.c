@@ -22,11 +22,9 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/latch.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "engine/executor.h"
 #include "engine/horizon.h"
 #include "engine/shmem.h"
 #include "engine/slot.h"
@@ -36,17 +34,12 @@
 #define AVERAGE_WEIGHT 0.2
 
 static StepState *free_step(void);
-static bool is_mine(const StepState *step);
 static void let_others_join(StepState *step);
 static int take_retry(StepState *step);
 static int take_new(StepState *step, int max);
 static void hold(int32 batch, int32 attempt);
 static void let_go(int32 batch);
 static void push_retry(StepState *step, int32 batch, int32 attempt);
-static bool has_work(const StepState *step);
-static bool should_linger(const StepState *step);
-static bool others_hold_some(const StepState *step);
-static void wake_lingering(const StepState *step);
 static void worker_left(StepState *step);
 static void release(StepState *step);
 static int collect_held(const StepState *step, int32 *numbers);
@@ -118,9 +111,8 @@ step_join(StepState *step, const WorkOrder *expected)
 	return joined;
 }
 
-/* Is this entry still the step that MySlot names? */
-static bool
-is_mine(const StepState *step)
+bool
+step_is_mine(const StepState *step)
 {
 	return MySlot->step == step && step->lane != NULL &&
 		(step->order.run_id == MySlot->run_id || step->order.run_id == 0);
@@ -133,7 +125,7 @@ step_take(StepState *step, int max)
 
 	control_lock();
 	MySlot->nbatches = 0;
-	if (is_mine(step) && !step->stopping && !step->suspended)
+	if (step_is_mine(step) && !step->stopping && !step->suspended)
 	{
 		if (step->alone && step->nsuspects == 0)
 			let_others_join(step);
@@ -231,7 +223,7 @@ step_batch_ended(StepState *step, int32 batch, int32 attempt, BatchEnd end,
 				 int64 items, int64 items_done, double seconds)
 {
 	control_lock();
-	if (is_mine(step))
+	if (step_is_mine(step))
 	{
 		switch (end)
 		{
@@ -257,7 +249,7 @@ step_batch_ended(StepState *step, int32 batch, int32 attempt, BatchEnd end,
 				(seconds - step->batch_seconds) * AVERAGE_WEIGHT;
 	}
 	let_go(batch);
-	wake_lingering(step);
+	step_wake_lingering(step);
 	control_unlock();
 }
 
@@ -267,11 +259,11 @@ step_put_back(StepState *step)
 	int i;
 
 	control_lock();
-	if (is_mine(step))
+	if (step_is_mine(step))
 		for (i = 0; i < MySlot->nbatches; i++)
 			push_retry(step, MySlot->batches[i], MySlot->batch_attempts[i]);
 	MySlot->nbatches = 0;
-	wake_lingering(step);
+	step_wake_lingering(step);
 	control_unlock();
 }
 
@@ -279,10 +271,10 @@ void
 step_let_go(StepState *step, int32 batch)
 {
 	control_lock();
-	if (is_mine(step))
+	if (step_is_mine(step))
 		step->rescan = true;
 	let_go(batch);
-	wake_lingering(step);
+	step_wake_lingering(step);
 	control_unlock();
 }
 
@@ -305,7 +297,7 @@ step_give_back(ExecutorSlot *slot)
 	}
 	slot->step = NULL;
 	slot->nbatches = 0;
-	wake_lingering(step);
+	step_wake_lingering(step);
 }
 
 /* Never changes, so it can be read without the lock. */
@@ -321,74 +313,9 @@ step_is_mine_alone(const StepState *step)
 	bool alone;
 
 	control_lock_shared();
-	alone = is_mine(step) && step->alone;
+	alone = step_is_mine(step) && step->alone;
 	control_unlock();
 	return alone;
-}
-
-bool
-step_linger(StepState *step)
-{
-	bool lingers;
-	bool more;
-
-	for (;;)
-	{
-		control_lock();
-		more = is_mine(step) && !step->stopping && !step->suspended &&
-			has_work(step);
-		lingers = should_linger(step);
-		MySlot->lingering = lingers;
-		control_unlock();
-		if (!lingers)
-			return more;
-
-		/* Looks again after a while: a worker that died tells nobody. */
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		control_lock();
-		MySlot->lingering = false;
-		control_unlock();
-		CHECK_FOR_INTERRUPTS();
-	}
-}
-
-static bool
-should_linger(const StepState *step)
-{
-	return is_mine(step) && !step->stopping && !step->suspended &&
-		!has_work(step) && others_hold_some(step) &&
-		!executor_has_other_work();
-}
-
-static bool
-others_hold_some(const StepState *step)
-{
-	int i;
-
-	for (i = 0; i < control->nslots; i++)
-		if (control->slots[i].step == step && control->slots[i].nbatches > 0)
-			return true;
-	return false;
-}
-
-static void
-wake_lingering(const StepState *step)
-{
-	int i;
-
-	/* Until then nobody lingers, and this is called for each mini-batch. */
-	if (step->next_batch <= step->batches)
-		return;
-	for (i = 0; i < control->nslots; i++)
-	{
-		ExecutorSlot *slot = &control->slots[i];
-
-		if (slot->lingering && slot->step == step)
-			slot_wake_lingering(slot);
-	}
 }
 
 bool
@@ -397,7 +324,7 @@ step_stop(StepState *step)
 	bool first;
 
 	control_lock();
-	first = is_mine(step) && !step->stopping;
+	first = step_is_mine(step) && !step->stopping;
 	if (first)
 		slot_interrupt_run_locked(MyDatabaseId, step->order.run_id,
 								  step->order.no, INTERRUPT_STEP);
@@ -450,7 +377,7 @@ step_wait_for_others(StepState *step)
 		int nworkers;
 
 		control_lock_shared();
-		nworkers = is_mine(step) ? step->nworkers : 0;
+		nworkers = step_is_mine(step) ? step->nworkers : 0;
 		control_unlock();
 		if (nworkers <= 1)
 			break;
@@ -471,7 +398,7 @@ step_counts(StepState *step, StepCounts *counts)
 	counts->started_at = step->started_at;
 	counts->first_batch_at = step->first_batch_at;
 	counts->has_retries = step->nretries > 0;
-	counts->stopping = step->stopping || !is_mine(step);
+	counts->stopping = step->stopping || !step_is_mine(step);
 	counts->suspended = step->suspended;
 	control_unlock();
 }
@@ -486,7 +413,7 @@ step_rescan_begin(StepState *step, int32 **taken, int *ntaken)
 	bool mine;
 
 	control_lock();
-	mine = is_mine(step) && step->rescan && !step->stopping &&
+	mine = step_is_mine(step) && step->rescan && !step->stopping &&
 		!step->suspended && step->next_batch > step->batches;
 	if (mine)
 	{
@@ -537,13 +464,13 @@ step_leave(StepState *step)
 	bool last = false;
 
 	control_lock();
-	if (is_mine(step))
+	if (step_is_mine(step))
 	{
 		bool ended = step->order.run_id == 0;
 
 		worker_left(step);
 		last = !ended && step->nworkers == 0 &&
-			(step->stopping || !has_work(step));
+			(step->stopping || !step_has_work(step));
 	}
 	MySlot->step = NULL;
 	MySlot->nbatches = 0;
@@ -552,8 +479,8 @@ step_leave(StepState *step)
 	return last;
 }
 
-static bool
-has_work(const StepState *step)
+bool
+step_has_work(const StepState *step)
 {
 	return step->next_batch <= step->batches || step->nretries > 0 ||
 		step->rescan;
@@ -567,7 +494,7 @@ worker_left(StepState *step)
 		return;
 	if (step->order.run_id == 0)
 		release(step);
-	else
+	else if (step_has_work(step))
 		step_note_due(step);
 }
 

@@ -44,6 +44,16 @@ extern int step_take(StepState *step, int max);
  */
 extern bool step_linger(StepState *step);
 
+/* Has them look again; the lock is held. */
+extern void step_wake_lingering(const StepState *step);
+
+/*
+ * Is this entry still the step that MySlot names?  Has it something to hand
+ * out?  The lock is held.
+ */
+extern bool step_is_mine(const StepState *step);
+extern bool step_has_work(const StepState *step);
+
 /*
  * Has what it does to be written down first?  And does nobody else work on it
  * until it takes something more?

@@ -1,0 +1,133 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_record.c
+ *	  What is kept of the mini-batches that a worker has done: their rows, and
+ *	  then the counters in shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+#include "activity/parallel_judge.h"
+#include "activity/parallel_monitor.h"
+#include "activity/parallel_worker.h"
+#include "engine/step.h"
+#include "store/engine_mode.h"
+
+static void record_attempt(const ParallelWorker *worker,
+						   const BatchResult *result);
+static void record_failed_items(const ParallelWorker *worker,
+								const BatchResult *result);
+
+void
+parallel_record(const ParallelWorker *worker, const BatchResult *results,
+				int n)
+{
+	EngineMode mode;
+	int i;
+
+	/* SET TRANSACTION READ ONLY in the user's code ends with that. */
+	XactReadOnly = false;
+	engine_mode_enter(&mode);
+	for (i = 0; i < n; i++)
+	{
+		if (!results[i].tried)
+			continue;
+		record_attempt(worker, &results[i]);
+		if (results[i].final)
+			record_failed_items(worker, &results[i]);
+	}
+	monitor_write(worker->order.run_id, worker->order.no);
+	engine_mode_leave(&mode);
+}
+
+static void
+record_attempt(const ParallelWorker *worker, const BatchResult *result)
+{
+	const Failure *failure = result->failure;
+	BatchRow row = {.run_id = worker->order.run_id,
+					.no = worker->order.no,
+					.batch = result->batch,
+					.attempt = result->attempt,
+					.succeeded = result->succeeded,
+					.final = result->final,
+					.executor_pid = MyProcPid,
+					.started_at = result->started_at,
+					.finished_at = result->finished_at,
+					.items_in = result->items_in,
+					.items_out = result->items_out,
+					.keys = result->keys,
+					.error = failure != NULL ? failure->message : NULL};
+
+	batch_insert(&row);
+	if (failure != NULL)
+	{
+		BatchFailure failed = {.run_id = row.run_id,
+							   .no = row.no,
+							   .batch = row.batch,
+							   .attempt = row.attempt,
+							   .sqlstate = failure->sqlstate,
+							   .message = failure->message,
+							   .detail = failure->detail,
+							   .hint = failure->hint,
+							   .context = failure->context};
+
+		batch_failure_insert(&failed);
+	}
+}
+
+/* Not those of an attempt that is made again: it reports them again. */
+static void
+record_failed_items(const ParallelWorker *worker, const BatchResult *result)
+{
+	BatchFailure failed = {.run_id = worker->order.run_id,
+						   .no = worker->order.no,
+						   .batch = result->batch,
+						   .attempt = result->attempt,
+						   .sqlstate = "22000"};
+	ListCell *cell;
+
+	foreach(cell, result->failed_items)
+	{
+		FailedItem *item = lfirst(cell);
+
+		failed.context = item != NULL ? item->key : NULL;
+		failed.message = item != NULL ?
+			item->message :
+			psprintf("%d more failed items were not kept",
+					 list_length(result->failed_items) -
+						 foreach_current_index(cell));
+		batch_failure_insert(&failed);
+		if (item == NULL)
+			break;
+	}
+}
+
+void
+parallel_count_ends(ParallelWorker *worker, const BatchResult *results, int n)
+{
+	int i;
+
+	monitor_forget_written();
+	for (i = 0; i < n; i++)
+	{
+		const BatchResult *result = &results[i];
+		int64 items = Max(result->items_in, 0);
+		BatchEnd end = result->succeeded ? BATCH_SUCCEEDED :
+			result->final                ? BATCH_FAILED :
+										   BATCH_RETRY;
+
+		if (!result->tried)
+			continue;
+		step_batch_ended(worker->step, result->batch, result->attempt, end,
+						 items,
+						 items_not_failed(worker->config->compare_items, items,
+										  result->items_out,
+										  list_length(result->failed_items)),
+						 (result->finished_at - result->started_at) /
+							 1000000.0);
+	}
+}

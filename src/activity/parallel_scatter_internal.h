@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * parallel_scatter_internal.h
+ *	  What bringing rows into buckets and out of them share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_PARALLEL_SCATTER_INTERNAL_H
+#define MLPIPE_PARALLEL_SCATTER_INTERNAL_H
+
+#include "access/htup_details.h"
+#include "storage/fd.h"
+
+#include "activity/parallel_key_table.h"
+#include "activity/parallel_keys.h"
+#include "activity/parallel_partition.h"
+#include "activity/parallel_scatter.h"
+#include "activity/stage_pages.h"
+
+#define NBUCKETS    256
+#define BUCKET_BITS 8
+#define CHUNK_SIZE  16384
+
+/*
+ * A row in a bucket: of its tuple's header only what does not depend on where
+ * the tuple is.  Rows are MAXALIGNed, and the tuple that one stands for begins
+ * as if the rest of its header were there.
+ */
+typedef struct RowHeader
+{
+	uint32 length;   /* of the tuple */
+	uint32 hash;     /* of its keys */
+	uint16 expected; /* no row: an ExpectedKeys ends it */
+} RowHeader;
+
+/* The keys in such a tuple are those of a partition that was known before. */
+typedef struct ExpectedKeys
+{
+	int32 index; /* in the list of partitions */
+	int32 unused;
+} ExpectedKeys;
+
+#define AFTER_CTID       offsetof(HeapTupleHeaderData, t_infomask2)
+#define ROW_HEADER_SIZE  (offsetof(RowHeader, expected) + sizeof(uint16))
+#define ROW_SIZE(length) MAXALIGN(ROW_HEADER_SIZE + (length) -AFTER_CTID)
+#define ROW_TUPLE(row) \
+	((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE - AFTER_CTID))
+
+StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
+				 "rows of a bucket are not aligned");
+
+/* Rows of one bucket, one behind the other. */
+typedef struct Chunk
+{
+	uint32 used; /* of the chunk, with this */
+	uint32 unused;
+	char rows[CHUNK_SIZE - 2 * sizeof(uint32)];
+} Chunk;
+
+#define for_each_row(row, chunk)                            \
+	for ((row) = (RowHeader *) (chunk)->rows;               \
+		 (char *) (row) < (char *) (chunk) + (chunk)->used; \
+		 (row) = (RowHeader *) ((char *) (row) + ROW_SIZE((row)->length)))
+
+typedef struct Bucket
+{
+	Chunk *chunk;  /* the last one; NULL: no row has come */
+	List *written; /* numbers in the file of those before it */
+	int64 rows;
+} Bucket;
+
+struct Scatter
+{
+	Relation relation;
+	BatchKeys *keys;
+	KeyTable *key_table; /* NULL: the partitions are known before */
+	PartitionList *partitions;
+	StagePages pages;
+	Size memory; /* for the rows of a bucket */
+	MemoryContext context;
+	MemoryContext row_context; /* reset for each row, or bucket */
+	TupleDesc compared;        /* has been compared with the table's */
+	bool same_layout;          /* and is laid out like that */
+	File file;                 /* of the buckets' chunks; -1: none yet */
+	int nchunks;               /* in it */
+	Bucket buckets[NBUCKETS];
+};
+
+/* parallel_place.c: puts a bucket's rows into the staged table, and frees it. */
+extern void scatter_place_bucket(Scatter *scatter, Bucket *bucket);
+
+/*
+ * parallel_group_table.c
+ */
+
+/* The rows of one partition, in a bucket or a part of it. */
+typedef struct Group
+{
+	uint32 hash;
+	int64 rows;
+	Size size;   /* of these rows, in a large bucket */
+	int64 next;  /* while they are put in order */
+	int32 index; /* in the list of partitions; -1: not yet */
+	int pass;
+} Group;
+
+typedef struct GroupTable
+{
+	Scatter *scatter;
+	bool copies; /* keeps keys of its own: rows do not stay */
+	Group *groups;
+	int n;
+	int room;
+	Datum *values; /* of each group's keys */
+	bool *nulls;
+	int *slots; /* numbers of groups by hash; -1: free */
+	uint32 mask;
+} GroupTable;
+
+/* In the current memory context. */
+extern void group_table_begin(GroupTable *table, Scatter *scatter,
+							  bool copies);
+
+/* The group of the row, found or made; valid until the next call. */
+extern Group *group_of(GroupTable *table, const RowHeader *row);
+
+#endif /* MLPIPE_PARALLEL_SCATTER_INTERNAL_H */
