@@ -204,8 +204,8 @@ matching_columns(const char *source, SinkTarget *target)
 
 	if (target->columns != NIL || target->mode == SINK_CREATE)
 		return "*";
-	to = table_shape(target->table, &generated);
 	from = table_shape(source, &ignored);
+	to = table_shape(target->table, &generated);
 	if (bms_is_empty(generated) ||
 		(target->key == NIL && list_length(from) > list_length(to)))
 		return "*";
