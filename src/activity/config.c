@@ -77,7 +77,7 @@ config_check_statements(const Template *tmpl, const TemplateScope *scope,
 
 	if (tmpl == NULL || scope->stored)
 		return -1;
-	statements = template_statements(tmpl, &fault);
+	statements = template_statements(tmpl, "", "", &fault);
 	if (fault != NULL)
 		problem_add(problems, PROBLEM_WARNING, path, NULL, "%s", fault);
 	return statements == NIL ? -1 : list_length(statements);

@@ -20,8 +20,12 @@
 #include "definition/catch.h"
 #include "definition/value.h"
 
-#define VALUE_COLUMN    "value"
-#define MAX_VALUE_BYTES ((int64) 16 * 1024 * 1024)
+/* The line break ends a comment that the text may end in. */
+#define BEFORE_EXPRESSION "SELECT ("
+#define AFTER_EXPRESSION  "\n)"
+
+#define VALUE_COLUMN      "value"
+#define MAX_VALUE_BYTES   ((int64) 16 * 1024 * 1024)
 
 typedef struct ParseTrial
 {
@@ -29,6 +33,8 @@ typedef struct ParseTrial
 	List *parsed;
 } ParseTrial;
 
+static void warn_of_syntax(const Template *template, ProblemList *problems,
+						   const char *path);
 static void try_parse(void *arg);
 static List *parse_in_parentheses(const char *text);
 static bool is_one_expression(List *parsed);
@@ -45,8 +51,13 @@ expression_check(JsonReader *reader, const char *key,
 	ParseTrial trial = {0};
 	char *fault;
 
-	if (template == NULL || scope->stored || !template_is_constant(template))
+	if (template == NULL || scope->stored)
 		return template;
+	if (!template_is_constant(template))
+	{
+		warn_of_syntax(template, reader->problems, reader_path(reader, key));
+		return template;
+	}
 	trial.text = template_source(template);
 	if (!catch_errors(try_parse, &trial, &fault))
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
@@ -57,6 +68,19 @@ expression_check(JsonReader *reader, const char *key,
 	return template;
 }
 
+/* What it will be is seen only when it runs, and fails then. */
+static void
+warn_of_syntax(const Template *template, ProblemList *problems,
+			   const char *path)
+{
+	char *fault;
+
+	(void) template_statements(template, BEFORE_EXPRESSION, AFTER_EXPRESSION,
+							   &fault);
+	if (fault != NULL)
+		problem_add(problems, PROBLEM_WARNING, path, NULL, "%s", fault);
+}
+
 static void
 try_parse(void *arg)
 {
@@ -65,11 +89,12 @@ try_parse(void *arg)
 	trial->parsed = parse_in_parentheses(trial->text);
 }
 
-/* The line break ends a comment that the text may end in. */
 static List *
 parse_in_parentheses(const char *text)
 {
-	return raw_parser(psprintf("SELECT (%s\n)", text), RAW_PARSE_DEFAULT);
+	return raw_parser(psprintf("%s%s%s", BEFORE_EXPRESSION, text,
+							   AFTER_EXPRESSION),
+					  RAW_PARSE_DEFAULT);
 }
 
 static bool

@@ -26,18 +26,21 @@ typedef struct ParseTrial
 	List *parsed;
 } ParseTrial;
 
-static char *put_stand_ins(const Template *tmpl, const char *stand_in);
+static char *put_stand_ins(const Template *tmpl, const char *before,
+						   const char *after, const char *stand_in);
 static void parse(void *arg);
 static bool stumbles_over(const char *message, const char *token);
 
 List *
-template_statements(const Template *tmpl, char **fault)
+template_statements(const Template *tmpl, const char *before,
+					const char *after, char **fault)
 {
 	static const char *const stand_ins[] = {"$1", "'x'", "1"};
 
 	for (int i = 0; i < lengthof(stand_ins); i++)
 	{
-		ParseTrial trial = {.sql = put_stand_ins(tmpl, stand_ins[i])};
+		ParseTrial trial = {
+			.sql = put_stand_ins(tmpl, before, after, stand_ins[i])};
 
 		*fault = NULL;
 		if (catch_errors(parse, &trial, fault))
@@ -52,16 +55,19 @@ template_statements(const Template *tmpl, char **fault)
 }
 
 static char *
-put_stand_ins(const Template *tmpl, const char *stand_in)
+put_stand_ins(const Template *tmpl, const char *before, const char *after,
+			  const char *stand_in)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
+	appendStringInfoString(&sql, before);
 	for (int i = 0; i < tmpl->nplaceholders; i++)
 		appendStringInfo(&sql, "%s %s ", tmpl->texts[i],
 						 tmpl->placeholders[i].identifier ? NAME_STAND_IN :
 															stand_in);
 	appendStringInfoString(&sql, tmpl->texts[tmpl->nplaceholders]);
+	appendStringInfoString(&sql, after);
 	return sql.data;
 }
 

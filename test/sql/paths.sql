@@ -36,5 +36,6 @@ SELECT pg_temp.problems('{"name": "last", "type": "sql", "sql": "SELECT ${{ acti
 SELECT pg_temp.problems('{"name": "a", "type": "sql", "sql": ["SELECT 1", "SELEC ${{ parameters.p }}"]}, {"name": "b", "type": "sql", "sql": "INSERT INTO t VALUES (${{ parameters.p }}"},
 	{"name": "c", "type": "lookup", "query": "SELEC 1"}, {"name": "d", "type": "lookup", "query": "SELECT ${{ parameters.p }}; SELECT 2"}, {"name": "e", "type": "lookup", "query": "INSERT INTO t VALUES (1) RETURNING id"},
 	{"name": "f", "type": "sql", "sql": "SET work_mem = ${{ parameters.t }}; COMMENT ON TABLE t IS ${{ parameters.t }}; ALTER SEQUENCE s RESTART WITH ${{ parameters.p }}; SELECT interval ${{ parameters.j.i }} FROM ${{ parameters.t | identifier }}"},
+	{"name": "if", "type": "if", "condition": "${{ parameters.p }} >", "then": []}, {"name": "not", "type": "if", "condition": "${{ parameters.p }} > 1 -- more", "then": []},
 	{"name": "g", "type": "set_variable", "variable": "n", "value": "x"}, {"name": "h", "type": "append_variable", "variable": "a", "value": "x"}, {"name": "i", "type": "append_variable", "variable": "a", "value": 1},
 	{"name": "j", "type": "set_variable", "variable": "nope", "value": 1}, {"name": "k", "type": "set_variable", "variable": "n", "value": "${{ parameters.t }}"}');
