@@ -265,6 +265,7 @@ sub check
 	for my $count (sort keys %$cost)
 	{
 		my $limit = $limit{"$what | $count"};
+		$limit = $limit{"$what | $count, from 17 on"} // $limit if $node->pg_version >= 17;
 		note sprintf("| %s | %s | %.3f |", $what, $count, $cost->{$count});
 		next if !defined $limit;
 		cmp_ok($cost->{$count}, '<=', $limit * $TOLERANCE + 0.001,
