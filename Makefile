@@ -3,7 +3,8 @@
 #   make               the library and the extension's script
 #   make install       into the server of PG_CONFIG
 #   make demo          everything, from packages to the example's results
-#   make test          everything, from packages to the last test
+#   make test          everything, from packages to the last test; or those that
+#                      TESTS names
 #   make bench         everything, from packages to the benchmarks' table
 #   make installcheck  the SQL and isolation tests, on a running server that has
 #                      shared_preload_libraries = 'mlpipe'
@@ -107,7 +108,7 @@ demo test bench: packages-build-install
 demo:
 	@scripts/run-demo
 test:
-	@scripts/run-tests
+	@scripts/run-tests $(TESTS)
 bench:
 	@bench/run --short
 
@@ -116,8 +117,14 @@ packages-build-install:
 	@$(MAKE) --silent $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) all
 	@scripts/install
 
-check-compilers check-cassert:
+check-compilers check-cassert check-sanitizers check-valgrind:
 	@scripts/$@
+
+check-versions:
+	@scripts/check-versions $(VERSIONS)
+
+check-memory: packages-build-install
+	@bench/run memory
 
 indent:
 	clang-format -i $(SOURCES) $(INCLUDED)
@@ -125,5 +132,6 @@ indent:
 lint:
 	@scripts/lint $(SOURCES) $(INCLUDED)
 
-.PHONY: demo test bench packages-build-install check-compilers check-cassert indent lint FORCE
+.PHONY: demo test bench packages-build-install check-compilers check-cassert check-sanitizers check-valgrind \
+	check-versions check-memory indent lint FORCE
 FORCE:

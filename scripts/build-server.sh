@@ -29,6 +29,7 @@ build_server()
 	mkdir -p "$build/objects"
 	(cd "$build/objects" && configure_and_make "${@:2}") >"$build/build.log" 2>&1 ||
 		{ grep -m 10 -iE 'error' "$build/build.log" >&2; die "could not build PostgreSQL; see build/$1/build.log"; }
+	cp "$(server_source)/src/tools/valgrind.supp" "$build"
 	rm -rf "$build/objects"
 }
 
@@ -38,7 +39,7 @@ build_server()
 configure_and_make()
 {
 	unset MAKELEVEL MAKEFLAGS MFLAGS
-	"$source_dir"/postgresql-"$version"-*/configure --prefix="$server" --enable-debug --enable-tap-tests \
+	"$(server_source)"/configure --prefix="$server" --enable-debug --enable-tap-tests \
 		--with-python --without-readline PYTHON=/usr/bin/python3 CFLAGS="$1" "${@:2}" &&
 		installs_below_prefix &&
 		"$make" -j"$(nproc)" &&
@@ -64,6 +65,8 @@ installs_below_prefix()
 			{ echo "error: it would install into $path"; return 1; }
 	done
 }
+
+server_source() { echo "$source_dir"/postgresql-"$version"-*; }
 
 # The system's package sources, with deb for deb-src, in an apt configuration of
 # our own: the system's stays as it is.
