@@ -267,8 +267,8 @@ order_activities(ListParse *parse, const Graph *by_position)
 {
 	int n = Max(parse->nactivities, 1);
 	int *order = palloc(sizeof(int) * n);
-	int *cycle;
-	int length;
+	int *cycle = NULL;
+	int length = 0;
 
 	parse->places = palloc(sizeof(int) * n);
 	parse->ordered = graph_topological_order(by_position, order, &cycle,
