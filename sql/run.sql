@@ -28,6 +28,15 @@ RETURNS boolean LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_cancel';
 COMMENT ON FUNCTION @extschema@.mlpipe_cancel(bigint, text) IS
 	'cancels a run: what runs is interrupted, what waits is cancelled; false where it had ended';
 
+CREATE FUNCTION @extschema@.mlpipe_rerun(
+	run_id bigint,
+	from_activity text DEFAULT NULL,
+	only_failed boolean DEFAULT true,
+	parameters jsonb DEFAULT NULL)
+RETURNS bigint LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_rerun';
+COMMENT ON FUNCTION @extschema@.mlpipe_rerun(bigint, text, boolean, jsonb) IS
+	'runs the version of a finished run again, in the same group; takes over what succeeded, but for from_activity and what follows from it; returns the new run''s id';
+
 CREATE FUNCTION @extschema@.mlpipe_suspend(run_id bigint)
 RETURNS boolean LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_suspend';
 COMMENT ON FUNCTION @extschema@.mlpipe_suspend(bigint) IS

@@ -142,8 +142,9 @@ SELECT a.run_id,
 	coalesce(a.items_in, work.items) AS items_in,
 	coalesce(a.items_out, work.items_done) AS items_out,
 	a.executor_pid,
-	a.reused_from,
-	CASE WHEN NOT d.secure_output THEN a.output END AS output,
+	CASE WHEN a.status = 'succeeded' THEN a.reused_from END AS reused_from,
+	-- One that is to be taken over has it already.
+	CASE WHEN NOT d.secure_output AND (a.status = 'succeeded' OR a.reused_from IS NULL) THEN a.output END AS output,
 	a.error
 FROM mlpipe.activity_run a
 JOIN mlpipe.run r ON r.run_id = a.run_id
@@ -167,7 +168,7 @@ LEFT JOIN LATERAL (
 		WHERE b.run_id = a.run_id AND b.no = a.no AND b.final
 			AND work.batches IS NULL AND a.output IS NULL
 	) ended ON true
-	WHERE d.type = 'parallel' AND a.started_at IS NOT NULL
+	WHERE d.type = 'parallel' AND (a.started_at IS NOT NULL OR a.reused_from IS NOT NULL AND a.status = 'succeeded')
 	OFFSET 0
 ) batches ON true
 LEFT JOIN LATERAL (

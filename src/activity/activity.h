@@ -48,6 +48,7 @@ typedef struct ActivityCall
 	const ActivityList *body; /* of OUTCOME_BODY */
 	Jsonb *items;             /* of a loop: an array, not empty; else NULL */
 	int max_scopes;           /* of a loop: items at a time */
+	bool goes_on;             /* with what it had done: engine/rerun.h */
 	int64 items_in;           /* -1: not known */
 	int64 items_out;
 	List *variables; /* of VariableChange *, in call->context */
@@ -74,8 +75,9 @@ typedef struct ActivityType
 {
 	ActivityKind kind; /* first: name, common keys, check() */
 	ActivityOutcome (*run)(ActivityCall *call);
-	WhenDue when_due;                         /* of one that can be parked */
-	void (*body_ended)(struct BodyEnd *body); /* a container's */
+	WhenDue when_due;                          /* of one that can be parked */
+	void (*body_ended)(struct BodyEnd *body);  /* a container's */
+	int (*max_scopes)(const ActivityDef *def); /* a loop's: items at a time */
 } ActivityType;
 
 extern const ActivityType *activity_type(const ActivityDef *def);

@@ -37,6 +37,7 @@ static void check_body(JsonReader *reader, ActivityDef *def,
 					   const TemplateScope *scope, ForEachConfig *config);
 static int check_collect(JsonReader *reader, const ActivityList *body);
 static ActivityOutcome run_for_each(ActivityCall *call);
+static int max_scopes(const ActivityDef *def);
 static void iteration_ended(BodyEnd *body);
 static void loop_ended(BodyEnd *body, const ForEachConfig *config);
 static Jsonb *make_output(int64 count, int64 succeeded, int64 failed,
@@ -51,7 +52,8 @@ const ActivityType for_each_activity = {.kind = {.name = "for_each",
 												 .output_words = loop_words},
 										.run = run_for_each,
 										.when_due = DUE_TIMES_OUT,
-										.body_ended = iteration_ended};
+										.body_ended = iteration_ended,
+										.max_scopes = max_scopes};
 
 static void *
 check_for_each(JsonReader *reader, ActivityDef *def,
@@ -134,8 +136,16 @@ run_for_each(ActivityCall *call)
 		return OUTCOME_DONE;
 	}
 	call->body = config->body;
-	call->max_scopes = config->batch_count;
+	call->max_scopes = max_scopes(call->def);
 	return OUTCOME_BODY;
+}
+
+static int
+max_scopes(const ActivityDef *def)
+{
+	const ForEachConfig *config = def->config;
+
+	return config->batch_count;
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "api/rights.h"
+#include "api/run_argument.h"
 #include "engine/create.h"
 #include "engine/run_cache.h"
 #include "engine/shmem.h"
@@ -25,7 +26,6 @@
 #define PURGE_AT_ONCE 10000
 #define MAX_REASON    8192 /* bytes */
 
-static RunRow *run_argument(FunctionCallInfo fcinfo);
 static char *reason_argument(const text *argument);
 static bool is_negative(Interval *interval);
 static Oid purge_scope(void);
@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(mlpipe_cancel);
 Datum
 mlpipe_cancel(PG_FUNCTION_ARGS)
 {
-	RunRow *run = run_argument(fcinfo);
+	RunRow *run = run_argument(fcinfo, 0);
 	const char *reason = "the run was cancelled";
 
 	if (!PG_ARGISNULL(1))
@@ -73,7 +73,7 @@ PG_FUNCTION_INFO_V1(mlpipe_suspend);
 Datum
 mlpipe_suspend(PG_FUNCTION_ARGS)
 {
-	RunRow *run = run_argument(fcinfo);
+	RunRow *run = run_argument(fcinfo, 0);
 	EngineMode mode;
 	bool changed;
 
@@ -99,7 +99,7 @@ PG_FUNCTION_INFO_V1(mlpipe_resume);
 Datum
 mlpipe_resume(PG_FUNCTION_ARGS)
 {
-	RunRow *run = run_argument(fcinfo);
+	RunRow *run = run_argument(fcinfo, 0);
 	EngineMode mode;
 	bool changed;
 
@@ -170,32 +170,4 @@ static Oid
 purge_scope(void)
 {
 	return superuser() ? InvalidOid : GetUserId();
-}
-
-/* Who may not see a run cannot learn that it exists. */
-static RunRow *
-run_argument(FunctionCallInfo fcinfo)
-{
-	EngineMode mode;
-	RunRow *run;
-	int64 run_id;
-
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("run_id must not be null")));
-	run_id = PG_GETARG_INT64(0);
-	run_cache_trim();
-	engine_mode_enter(&mode);
-	run = run_load(run_id, false);
-	engine_mode_leave(&mode);
-	if (run == NULL || !run_may_see(run->pipeline_id, run->submitted_by))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("run " INT64_FORMAT " does not exist", run_id)));
-	if (!run_may_use(run->pipeline_id, run->submitted_by))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for run " INT64_FORMAT, run_id)));
-	return run;
 }

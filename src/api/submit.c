@@ -33,7 +33,6 @@
 
 #define MAX_IDEMPOTENCY_KEY 255 /* bytes: what an index entry can hold */
 
-static void require_can_run(void);
 static void require_usable(const char *name, const PipelineRow *pipeline);
 static void require_version(const PipelineRow *pipeline, int32 number,
 							const VersionRow *version);
@@ -65,7 +64,7 @@ mlpipe_submit(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("name of pipeline must not be null")));
-	require_can_run();
+	submit_require_server();
 	run_cache_trim();
 	submit_prepare(&request, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 				   PG_ARGISNULL(2) ? DEFAULT_VERSION : PG_GETARG_INT32(2),
@@ -123,7 +122,7 @@ mlpipe_submit_document(PG_FUNCTION_ARGS)
 	EngineMode mode;
 	int64 existing = 0;
 
-	require_can_run();
+	submit_require_server();
 	run_cache_trim();
 	request.document = document_parse(definition, activity_kinds(), &problems);
 	problem_raise(&problems);
@@ -147,8 +146,8 @@ mlpipe_submit_document(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(existing != 0 ? existing : run_create(&request));
 }
 
-static void
-require_can_run(void)
+void
+submit_require_server(void)
 {
 	if (RecoveryInProgress())
 		ereport(ERROR,

@@ -19,4 +19,7 @@
 extern void submit_prepare(RunRequest *request, const char *name, int32 number,
 						   Jsonb *parameters);
 
+/* Raises where no run can be started: on a standby, or without workers. */
+extern void submit_require_server(void);
+
 #endif /* MLPIPE_SUBMIT_H */

@@ -131,6 +131,7 @@ typedef struct ActivityDef
 	bool own_transactions;   /* transaction: none */
 	bool secure_output;      /* or one inside has it */
 	bool rerun_always;       /* on_rerun: run */
+	bool rerun_inside;       /* or one inside has that */
 	Jsonb *definition;       /* its object in the document */
 	ContextNeeds *needs;     /* of all texts in it */
 } ActivityDef;

@@ -25,6 +25,8 @@ static bool leads_to_any_join(const Document *document,
 							  const ActivityList *list, int place);
 static void lay_out_rows(const Document *document, ActivityList *list);
 static bool holds_secret(const ActivityDef *def, const Document *document);
+static bool holds_rerun_always(const ActivityDef *def,
+							   const Document *document);
 
 void
 document_parse_list(ListParse *parse, List *readers, JsonReader *check_reader)
@@ -120,6 +122,7 @@ finish_list(Document *document, ActivityList *list)
 		ActivityDef *def = list_activity(document, list, place);
 
 		def->secure_output = def->secure_output || holds_secret(def, document);
+		def->rerun_inside = holds_rerun_always(def, document);
 	}
 }
 
@@ -208,6 +211,26 @@ holds_secret(const ActivityDef *def, const Document *document)
 		for (int place = 0; place < body->count; place++)
 			if (list_activity(document, body, place)->secure_output)
 				return true;
+	}
+	return false;
+}
+
+static bool
+holds_rerun_always(const ActivityDef *def, const Document *document)
+{
+	ListCell *cell;
+
+	foreach(cell, def->bodies)
+	{
+		const ActivityList *body = lfirst(cell);
+
+		for (int place = 0; place < body->count; place++)
+		{
+			const ActivityDef *inner = list_activity(document, body, place);
+
+			if (inner->rerun_always || inner->rerun_inside)
+				return true;
+		}
 	}
 	return false;
 }

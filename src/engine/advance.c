@@ -24,6 +24,7 @@
 #include "engine/advance.h"
 #include "engine/container.h"
 #include "engine/finish.h"
+#include "engine/rerun.h"
 #include "engine/role.h"
 #include "engine/run_end.h"
 #include "engine/slot.h"
@@ -77,6 +78,7 @@ static int best_root(Level *level);
 static bool may_go_on_with(Level *level, const WorkOrder *order);
 static bool better(Level *level, int place, WorkOrder *best);
 static void hand_out_roots(Level *level, TimestampTz due_at);
+static void end_inactive_roots(Level *level);
 static void insert_variables(const RunInfo *run, const Scope *scope);
 static WorkOrder level_order(const Level *level, int place);
 static const ActivityDef *level_def(const Level *level, int place);
@@ -119,6 +121,12 @@ advance_begin(const RunInfo *run, NextActivity *next)
 	advance->next = next;
 	advance->may_claim = next != NULL;
 	return advance;
+}
+
+const RunInfo *
+advance_run(const Advance *advance)
+{
+	return advance->run;
 }
 
 bool
@@ -183,25 +191,54 @@ detached_ended(const RunInfo *run, const ActivityRow *row)
 void
 advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 {
-	const Graph *graph = scope->list->graph;
 	Level level;
 
-	level_begin(&level, advance, scope);
 	insert_variables(advance->run, scope);
+	if (rerun_scope(advance, scope, due_at))
+		return;
+	level_begin(&level, advance, scope);
 	if (advance->may_claim && due_at == 0)
 		level.candidate = best_root(&level);
 	activities_insert(advance->run->run_id, advance->run->document, scope,
 					  due_at, level.candidate, MyProcPid);
 	hand_out_roots(&level, due_at);
-	for (int place = 0; place < graph->nnodes; place++)
+	end_inactive_roots(&level);
+	level_finish(&level);
+}
+
+void
+advance_rerun_scope(Advance *advance, const Scope *scope,
+					const ActivityEnd *ends, TimestampTz due_at)
+{
+	Level level;
+
+	level_begin(&level, advance, scope);
+	memcpy(level.ends, ends, scope->list->count * sizeof(ActivityEnd));
+	hand_out_roots(&level, due_at);
+	end_inactive_roots(&level);
+	for (int place = 0; place < scope->list->count; place++)
 	{
-		if (graph->first_in[place] < graph->first_in[place + 1] ||
-			level_def(&level, place)->active)
-			continue;
-		activity_set_inactive(advance->run->run_id, scope->first_no + place);
-		counts_as(&level, place);
+		if (ends[place] != END_NONE)
+			follow(&level, place, ends[place]);
 	}
 	level_finish(&level);
+}
+
+static void
+end_inactive_roots(Level *level)
+{
+	const Graph *graph = level->scope->list->graph;
+
+	for (int place = 0; place < graph->nnodes; place++)
+	{
+		const ActivityDef *def = level_def(level, place);
+
+		if (graph->first_in[place] < graph->first_in[place + 1] || def->active)
+			continue;
+		activity_set_inactive(level->advance->run->run_id,
+							  level->scope->first_no + place);
+		counts_as(level, place);
+	}
 }
 
 static void
@@ -231,7 +268,7 @@ hand_out_roots(Level *level, TimestampTz due_at)
 	for (int place = 0; place < graph->nnodes; place++)
 	{
 		if (graph->first_in[place] < graph->first_in[place + 1] ||
-			!level_def(level, place)->active)
+			!level_def(level, place)->active || level->ends[place] != END_NONE)
 			continue;
 		if (due_at != 0)
 			wakeup_at(due_at);
@@ -336,7 +373,10 @@ follow(Level *level, int place, ActivityEnd end)
 	{
 		int edge = graph->out_edges[i];
 
-		binaryheap_add(level->pending, pack_edge(&graph->edges[edge], edge));
+		/* In a rerun one that was taken over has ended before. */
+		if (level->ends[graph->edges[edge].to] == END_NONE)
+			binaryheap_add(level->pending,
+						   pack_edge(&graph->edges[edge], edge));
 	}
 }
 
@@ -442,9 +482,11 @@ apply_status(Level *level, int place, ActivityStatus status)
 		case ACTIVITY_INACTIVE:
 			counts_as(level, place);
 			break;
+		case ACTIVITY_SUCCEEDED: /* a rerun has taken it over */
+			follow(level, place, END_SUCCEEDED);
+			break;
 		case ACTIVITY_WAITING:   /* for others */
 		case ACTIVITY_CANCELLED: /* it has started, or the run has stopped */
-		case ACTIVITY_SUCCEEDED:
 		case ACTIVITY_FAILED:
 			break;
 	}

@@ -21,6 +21,9 @@ typedef struct RunInfo
 	Oid run_as;
 	int64 version_id;
 	const Document *document;
+	int64 rerun_of; /* the run that it takes over from; 0: none */
+	int32 rerun_from;
+	bool rerun_all;
 } RunInfo;
 
 /* An activity that the caller has claimed along with the end of another. */
@@ -64,6 +67,14 @@ extern Advance *advance_begin(const RunInfo *run, NextActivity *next);
 extern void advance_scope(Advance *advance, const struct Scope *scope,
 						  TimestampTz due_at);
 extern bool advance_finish(Advance *advance);
+extern const RunInfo *advance_run(const Advance *advance);
+
+/*
+ * The same for a scope whose rows a rerun has made, some of them ended already:
+ * ends by place, END_NONE of the others.
+ */
+extern void advance_rerun_scope(Advance *advance, const struct Scope *scope,
+								const ActivityEnd *ends, TimestampTz due_at);
 
 /* For containers: one that has just been marked as ended. */
 extern void advance_activity(Advance *advance, const struct ActivityRow *row,

@@ -29,6 +29,7 @@
 #include "engine/failure.h"
 #include "engine/finish.h"
 #include "engine/journal.h"
+#include "engine/rerun.h"
 #include "engine/role.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -44,7 +45,7 @@ static int32 claim(const WorkOrder *order);
 static void let_cancels_in(void);
 static void give_up_role(void);
 static void start_run_if_first(const RunInfo *run, int32 activity_no);
-static bool may_be_first(const Document *document, int32 activity_no);
+static bool may_be_first(const RunInfo *run, int32 activity_no);
 static bool flushes_each_end(const Document *document);
 static void flush_claim(void);
 static void work(ActivityCall *call, NextActivity *next);
@@ -140,23 +141,25 @@ give_up_role(void)
 static void
 start_run_if_first(const RunInfo *run, int32 activity_no)
 {
-	if (may_be_first(run->document, activity_no) &&
+	if (may_be_first(run, activity_no) &&
 		run_start(run->run_id, run->document->timeout) &&
 		run->document->timeout > 0)
 		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
 }
 
-/* It waits for nothing, or perhaps for inactive ones alone. */
+/* It waits for nothing, or perhaps for what has ended from the beginning. */
 static bool
-may_be_first(const Document *document, int32 activity_no)
+may_be_first(const RunInfo *run, int32 activity_no)
 {
+	const Document *document = run->document;
 	const Graph *graph = document->list->graph;
 	int i;
 
 	/* One inside of a container comes after that. */
 	if (activity_no >= graph->nnodes)
 		return false;
-	if (graph->first_in[activity_no] == graph->first_in[activity_no + 1])
+	if (graph->first_in[activity_no] == graph->first_in[activity_no + 1] ||
+		run->rerun_of != 0)
 		return true;
 	for (i = 0; i < activity_no; i++)
 		if (!document->activities[i].active)
@@ -255,7 +258,8 @@ run_user_part(ActivityCall *call)
 						call->document->problem)));
 	journal_capture_start();
 	attempt_timeout_start_rest(call->def->timeout, time_limit(call));
-	outcome = activity_type(call->def)->run(call);
+	if (!rerun_call(call, &outcome))
+		outcome = activity_type(call->def)->run(call);
 
 	/*
 	 * Deferred constraints belong to the user's part, and to its time, even
@@ -327,6 +331,8 @@ store_variables(ActivityCall *call)
 			run_variable_append(&change->key, change->value);
 		else
 			run_variable_set(&change->key, change->value);
+		variable_change_insert(call->no, &change->key, change->append,
+							   change->value);
 	}
 	engine_mode_leave(&mode);
 }

@@ -12,12 +12,17 @@
 #include "activity/activity.h"
 #include "engine/container.h"
 #include "engine/guard.h"
+#include "engine/rerun.h"
 #include "engine/wakeup.h"
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 
 static void start_items(Advance *advance, ActivityCall *call, Scope *scope,
 						int32 lanes);
+static void begin_items(Advance *advance, ActivityCall *call,
+						const Scope *scope, int32 lanes);
+static BodyEnd *last_scope(Advance *advance, const RunInfo *run,
+						   const ActivityCall *call, const Scope *scope);
 static void start_body(const RunInfo *run, Advance *advance,
 					   const ActivityRow *row, Scope *scope);
 static bool stop_and_fail(const RunInfo *run, const ActivityRow *row,
@@ -116,6 +121,7 @@ container_start(ActivityCall *call, NextActivity *next)
 		GetCurrentTimestamp() + call->def->timeout;
 	Scope *scope = palloc0(sizeof(Scope));
 	int32 lanes = 1;
+	int32 left = 0;
 	ActivityRow *row;
 	Advance *advance;
 	EngineMode mode;
@@ -128,7 +134,12 @@ container_start(ActivityCall *call, NextActivity *next)
 	scope->parent_no = call->no;
 	scope->iteration = 1;
 	scope->container = row->name;
-	if (call->items != NULL)
+	if (call->goes_on && call->body->has_items)
+	{
+		left = rerun_iterations(run, call, scope);
+		lanes = Max(Min(call->max_scopes, left), 1);
+	}
+	else if (call->items != NULL)
 		lanes = Min(call->max_scopes, JB_ROOT_COUNT(call->items));
 	if (!activity_park(run->run_id, call->no, call->attempt, due_at, true,
 					   lanes, NULL))
@@ -140,7 +151,11 @@ container_start(ActivityCall *call, NextActivity *next)
 		wakeup_at(due_at);
 	wakeup_run_event(run->run_id);
 	advance = advance_begin(run, next);
-	if (call->items != NULL)
+	if (call->goes_on && call->body->has_items && left == 0)
+		container_body_ended(last_scope(advance, run, call, scope));
+	else if (call->goes_on && call->body->has_items)
+		begin_items(advance, call, scope, lanes);
+	else if (call->items != NULL)
 		start_items(advance, call, scope, lanes);
 	else
 		start_body(run, advance, row, scope);
@@ -155,20 +170,46 @@ start_items(Advance *advance, ActivityCall *call, Scope *scope, int32 lanes)
 {
 	int64 run_id = call->run_id;
 	int64 count = JB_ROOT_COUNT(call->items);
-	int32 first_no = run_take_numbers(run_id, count * scope->list->nrows);
 
+	scope->first_no = run_take_numbers(run_id, count * scope->list->nrows);
 	scope_items_insert(run_id, call->no, call->items);
-	for (int32 i = 1; i <= lanes; i++)
+	begin_items(advance, call, scope, lanes);
+}
+
+/* scope->first_no is that of the first of all. */
+static void
+begin_items(Advance *advance, ActivityCall *call, const Scope *scope,
+			int32 lanes)
+{
+	int32 iteration = 0;
+
+	for (int32 i = 0; i < lanes; i++)
 	{
 		Scope *one = palloc(sizeof(Scope));
 
 		*one = *scope;
-		one->iteration = scope_begin_next(run_id, call->no, i - 1, first_no,
-										  scope->list, -1);
-		one->first_no = first_no + (i - 1) * scope->list->nrows;
-		Assert(one->iteration == i);
+		iteration = scope_begin_next(call->run_id, call->no, iteration,
+									 scope->first_no, scope->list, -1);
+		Assert(iteration > 0);
+		one->iteration = iteration;
+		one->first_no = scope->first_no + (iteration - 1) * scope->list->nrows;
 		advance_scope(advance, one, 0);
 	}
+}
+
+/* No item is left to begin with, so the loop is over as after any other. */
+static BodyEnd *
+last_scope(Advance *advance, const RunInfo *run, const ActivityCall *call,
+		   const Scope *scope)
+{
+	BodyEnd *body = palloc0(sizeof(BodyEnd));
+
+	body->advance = advance;
+	body->run = run;
+	body->def = call->def;
+	body->scope = scope;
+	body->succeeded = true;
+	return body;
 }
 
 static void

@@ -15,6 +15,7 @@
 
 #include "engine/advance.h"
 #include "engine/create.h"
+#include "engine/rerun.h"
 #include "engine/run_cache.h"
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
@@ -42,6 +43,12 @@ run_create(const RunRequest *request)
 	if (run_id == 0)
 		run_id = run_find_by_key(request->pipeline_id, request->submitted_by,
 								 request->idempotency_key);
+	else if (request->rerun_of != 0)
+	{
+		insert_variables(run_id, document);
+		if (!rerun_begin(run_info(run_id)) && held)
+			wakeup_scheduler(ERRAND_ADMIT);
+	}
 	else
 	{
 		insert_variables(run_id, document);
@@ -66,7 +73,8 @@ insert_run(const RunRequest *request, bool held)
 				  .held = held,
 				  .priority = request->priority,
 				  .remaining = request->document->list->nawaited,
-				  .next_no = request->document->list->nrows,
+				  .next_no = Max(request->next_no,
+								 request->document->list->nrows),
 				  .level = request->level,
 				  .parent_run_id = request->parent_run_id,
 				  .parent_no = request->parent_no,
@@ -75,6 +83,9 @@ insert_run(const RunRequest *request, bool held)
 				  .submitted_by = request->submitted_by,
 				  .not_before = request->not_before,
 				  .group_id = request->group_id,
+				  .rerun_of = request->rerun_of,
+				  .rerun_from = request->rerun_from,
+				  .rerun_all = request->rerun_all,
 				  .idempotency_key = request->idempotency_key,
 				  .parameters = request->parameters,
 				  .tags = request->tags != NULL ? request->tags :

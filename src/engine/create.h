@@ -25,8 +25,12 @@ typedef struct RunRequest
 	const char *idempotency_key; /* NULL: none */
 	TimestampTz not_before;      /* 0: at once */
 	int64 group_id;              /* 0: a group of its own */
-	int32 level;                 /* runs above it */
-	int64 parent_run_id;         /* that waits for its end; 0: none */
+	int64 rerun_of;              /* the run that it takes over from; 0: none */
+	int32 rerun_from;            /* an activity's number there; -1: none */
+	bool rerun_all;
+	int32 next_no;       /* of a rerun: the lowest number that is free there */
+	int32 level;         /* runs above it */
+	int64 parent_run_id; /* that waits for its end; 0: none */
 	int32 parent_no;
 	int32 parent_attempt;
 } RunRequest;

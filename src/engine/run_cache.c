@@ -80,6 +80,9 @@ load_run(RunInfo *info)
 	info->priority = row->priority;
 	info->run_as = row->run_as;
 	info->version_id = row->version_id;
+	info->rerun_of = row->rerun_of;
+	info->rerun_from = row->rerun_from;
+	info->rerun_all = row->rerun_all;
 	info->document = version_document(row->version_id);
 }
 

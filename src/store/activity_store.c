@@ -431,9 +431,12 @@ activity_release_to(int64 run_id, int32 no, int pid)
 
 #define STARTS \
 	"(CASE WHEN $7 THEN $3 > $4 ELSE remaining = $3 AND unmet + $4 = 0 END)"
-#define CLAIMED STARTS " AND $5 = 'in_progress'"
+#define CLAIMED STARTS " AND $5 = 'in_progress' AND reused_from IS NULL"
 
-/* The first that is met starts one with join "any", the others find it gone. */
+/*
+ * The first that is met starts one with join "any", the others find it gone.
+ * What a rerun takes over is not started: it has succeeded.
+ */
 ActivityStatus
 activity_dependencies_ended(int64 run_id, int32 no, int32 ended, int32 unmet,
 							ActivityStatus ready, bool join_any, int pid)
@@ -454,10 +457,11 @@ activity_dependencies_ended(int64 run_id, int32 no, int32 ended, int32 unmet,
 	plan_keep(
 		&plan,
 		"UPDATE mlpipe.activity_run SET remaining = remaining - $3, unmet = unmet + $4,"
-		" status = CASE WHEN " STARTS " THEN $5::mlpipe.activity_status"
+		" status = CASE WHEN " STARTS " THEN"
+		" CASE WHEN reused_from IS NULL THEN $5::mlpipe.activity_status ELSE 'succeeded' END"
 		" WHEN remaining > $3 THEN status ELSE 'skipped' END,"
 		" finished_at = CASE WHEN CASE WHEN " STARTS
-		" THEN $5 = 'inactive' ELSE remaining = $3 END"
+		" THEN $5 = 'inactive' OR reused_from IS NOT NULL ELSE remaining = $3 END"
 		" THEN clock_timestamp() END,"
 		" attempt = CASE WHEN " CLAIMED " THEN attempt + 1 ELSE attempt END,"
 		" started_at = CASE WHEN " CLAIMED " THEN clock_timestamp() END,"

@@ -46,12 +46,12 @@ run_home(void)
 					engine_extension());
 }
 
-#define INSERT_RUN                                                                                           \
-	"INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"              \
-	" run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger,"     \
-	" next_no, level, parent_run_id, parent_no, parent_attempt)"                                             \
-	" VALUES ($20, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8, $9, $10, $11, $12, $13, $15, $16," \
-	" $17, $18, $19)"
+#define INSERT_RUN                                                                                       \
+	"INSERT INTO mlpipe.run (run_id, version_id, pipeline_id, held, priority, home, remaining,"          \
+	" run_as, submitted_by, submitted_at, due_at, group_id, idempotency_key, parameters, tags, trigger," \
+	" next_no, level, parent_run_id, parent_no, parent_attempt, rerun_of, rerun_from, rerun_all)"        \
+	" VALUES ($20, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8, $9, $10, $11, $12, $13,"       \
+	" $15, $16, $17, $18, $19, $21, $22, $23)"
 
 /* A row that might be there already is made, and marked as made, in two writes. */
 int64
@@ -62,9 +62,10 @@ run_insert(const NewRun *run)
 	Oid types[] = {INT8OID,  INT4OID,  BOOLOID,        INT4OID, INT4OID,
 				   OIDOID,   OIDOID,   TIMESTAMPTZOID, INT8OID, TEXTOID,
 				   JSONBOID, JSONBOID, JSONBOID,       INT8OID, INT4OID,
-				   INT4OID,  INT8OID,  INT4OID,        INT4OID, INT8OID};
-	Datum values[20];
-	char nulls[21];
+				   INT4OID,  INT8OID,  INT4OID,        INT4OID, INT8OID,
+				   INT8OID,  INT4OID,  BOOLOID};
+	Datum values[23];
+	char nulls[24];
 	int64 run_id = next_run_id();
 	SPIPlanPtr plan;
 
@@ -90,8 +91,15 @@ run_insert(const NewRun *run)
 	values[17] = Int32GetDatum(run->parent_no);
 	values[18] = Int32GetDatum(run->parent_attempt);
 	values[19] = Int64GetDatum(run_id);
+	values[20] = Int64GetDatum(run->rerun_of);
+	values[21] = Int32GetDatum(run->rerun_from);
+	values[22] = BoolGetDatum(run->rerun_all);
 	if (run->parent_run_id == 0)
 		nulls[16] = nulls[17] = nulls[18] = 'n';
+	if (run->rerun_of == 0)
+		nulls[20] = 'n';
+	if (run->rerun_of == 0 || run->rerun_from < 0)
+		nulls[21] = 'n';
 
 	store_begin();
 	plan = run->idempotency_key == NULL ?
@@ -207,6 +215,28 @@ run_variable_append(const VariableKey *key, Jsonb *value)
 }
 
 void
+variable_change_insert(int32 no, const VariableKey *key, bool append,
+					   Jsonb *value)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID,  INT4OID, INT4OID, TEXTOID,
+				   JSONBOID, INT4OID, BOOLOID};
+	Datum values[lengthof(types)];
+
+	variable_values(key, value, values);
+	values[5] = Int32GetDatum(no);
+	values[6] = BoolGetDatum(append);
+	store_begin();
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.variable_change (run_id, variable_no, iteration, name, value, no, append)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
+	store_end();
+}
+
+void
 run_variable_lock(const VariableKey *key)
 {
 	static SPIPlanPtr plan = NULL;
@@ -310,7 +340,7 @@ runs_to_stop(void)
 #define LOAD_COLUMNS                                                            \
 	"run_id, version_id, pipeline_id, status::text, priority, run_as::oid,"     \
 	" submitted_by::oid, stop_status::text, stop_reason, level, parent_run_id," \
-	" parent_no, parent_attempt, remaining"
+	" parent_no, parent_attempt, remaining, rerun_of, coalesce(rerun_from, -1), rerun_all"
 
 RunRow *
 run_load(int64 run_id, bool lock)
@@ -358,6 +388,9 @@ read_run(void)
 	run->parent_no = column_int32(0, 12);
 	run->parent_attempt = column_int32(0, 13);
 	run->remaining = column_int32(0, 14);
+	run->rerun_of = column_int64(0, 15);
+	run->rerun_from = column_int32(0, 16);
+	run->rerun_all = column_bool(0, 17);
 	return run;
 }
 
@@ -737,7 +770,24 @@ run_next_due(void)
 
 #define PURGE_TABLE(name)                                     \
 #name "_rows AS (DELETE FROM mlpipe." #name " USING gone" \
-		  " WHERE " #name ".run_id = gone.run_id)"
+		  " WHERE " #name ".run_id = gone.run_id),"
+
+#define PURGE_TABLES             \
+	PURGE_TABLE(run_variable)    \
+	PURGE_TABLE(variable_change) \
+	PURGE_TABLE(activity_run)    \
+	PURGE_TABLE(scope)           \
+	PURGE_TABLE(step)            \
+	PURGE_TABLE(mini_batch)      \
+	PURGE_TABLE(batch_claim)     \
+	PURGE_TABLE(failure)         \
+	PURGE_TABLE(log)             \
+	PURGE_TABLE(metric)
+
+/* Reruns of a document without a name share its version. */
+#define AND_NO_OTHER(condition)                                  \
+	" AND NOT EXISTS (SELECT FROM mlpipe.run r WHERE " condition \
+	" AND NOT EXISTS (SELECT FROM gone g WHERE g.run_id = r.run_id))"
 
 int64
 runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
@@ -757,11 +807,15 @@ runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
 		"SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND r.finished_at >= $4 AND ($3 = 0 OR pg_has_role($3,"
 		" coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
 		" r.submitted_by::oid), 'USAGE'))"
-		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING run_id, version_id, pipeline_id, finished_at)," PURGE_TABLE(run_variable) ", " PURGE_TABLE(activity_run) ", " PURGE_TABLE(
-			scope) ", " PURGE_TABLE(step) ", " PURGE_TABLE(mini_batch) ", " PURGE_TABLE(batch_claim) ", " PURGE_TABLE(failure) ", " PURGE_TABLE(log) ", " PURGE_TABLE(metric) ","
-																																											  " version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
-																																											  " WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL)"
-																																											  " SELECT count(*), max(finished_at) FROM gone",
+		" AND NOT EXISTS (SELECT FROM mlpipe.run n WHERE n.rerun_of = r.run_id AND n.finished_at IS NULL)"
+		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED))"
+		" RETURNING run_id, version_id, pipeline_id, group_id, finished_at)," PURGE_TABLES
+		" version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"
+		" WHERE v.version_id = gone.version_id AND gone.pipeline_id IS NULL" AND_NO_OTHER(
+			"r.run_id = gone.group_id")
+			AND_NO_OTHER(
+				"r.group_id = gone.group_id AND r.group_id <> r.run_id") ")"
+																		 " SELECT count(*), max(finished_at) FROM gone",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	purged = column_int64(0, 1);

@@ -33,7 +33,10 @@ typedef struct RunRow
 	int64 parent_run_id; /* that waits for its end; 0: none */
 	int32 parent_no;
 	int32 parent_attempt;
-	int32 remaining; /* ends of activities that its own end waits for */
+	int32 remaining;  /* ends of activities that its own end waits for */
+	int64 rerun_of;   /* the run that it takes over from; 0: none */
+	int32 rerun_from; /* what is done again in any case; -1: nothing */
+	bool rerun_all;   /* so is all that this does not depend on */
 } RunRow;
 
 typedef struct NewRun
@@ -50,8 +53,11 @@ typedef struct NewRun
 	int32 parent_attempt;
 	Oid run_as;
 	Oid submitted_by;
-	TimestampTz not_before;      /* 0: at once */
-	int64 group_id;              /* 0: its own */
+	TimestampTz not_before; /* 0: at once */
+	int64 group_id;         /* 0: its own */
+	int64 rerun_of;         /* 0: it is no rerun */
+	int32 rerun_from;       /* -1: no activity was named */
+	bool rerun_all;
 	const char *idempotency_key; /* NULL: none */
 	Jsonb *parameters;
 	Jsonb *tags;
@@ -91,6 +97,10 @@ extern void run_variable_set(const VariableKey *key, Jsonb *value);
 
 /* At the end of its array, NULL being an empty one; raises 22023 where none. */
 extern void run_variable_append(const VariableKey *key, Jsonb *value);
+
+/* An activity has just done that. */
+extern void variable_change_insert(int32 no, const VariableKey *key,
+								   bool append, Jsonb *value);
 
 /* Until the end of the transaction nobody else changes it. */
 extern void run_variable_lock(const VariableKey *key);

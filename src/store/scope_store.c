@@ -30,9 +30,7 @@ static void insert_only_activity(int64 run_id, const Document *document,
 								 bool claimed, int pid);
 static const char *row_name(const Scope *scope, const ActivityDef *def);
 static char *container_name(const ActivityRow *row, const ActivityDef *def);
-static Datum integers(const int32 *numbers, int count);
 static Datum texts(const Datum *values, int count);
-static ActivityEnd end_of(ActivityStatus status, const ActivityDef *def);
 static void put_scopes(List *scopes, const Document *document, Datum *values);
 static void put_shown(List *shown, Datum *values);
 
@@ -47,7 +45,6 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 	const ActivityList *list = scope->list;
 	int count = list->count;
 	int32 *waits;
-	Datum *names;
 	bool has_check = list_activity(document, list, count - 1)->internal;
 	Datum values[12];
 	char nulls[] = "            ";
@@ -59,16 +56,11 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 		return;
 	}
 	waits = palloc(count * sizeof(int32));
-	names = palloc(count * sizeof(Datum));
 	for (i = 0; i < count; i++)
-	{
 		waits[i] = list->graph->first_in[i + 1] - list->graph->first_in[i];
-		names[i] = CStringGetTextDatum(
-			row_name(scope, list_activity(document, list, i)));
-	}
 	values[0] = Int64GetDatum(run_id);
-	values[1] = integers(waits, count);
-	values[2] = texts(names, count);
+	values[1] = store_integers(waits, count);
+	values[2] = scope_row_names(document, scope);
 	values[3] = Int32GetDatum(scope->first_no);
 	values[4] = Int32GetDatum(list->first);
 	values[5] = Int32GetDatum(scope->parent_no);
@@ -133,6 +125,18 @@ insert_only_activity(int64 run_id, const Document *document,
 		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
+}
+
+Datum
+scope_row_names(const Document *document, const Scope *scope)
+{
+	int count = scope->list->count;
+	Datum *names = palloc(count * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		names[i] = CStringGetTextDatum(
+			row_name(scope, list_activity(document, scope->list, i)));
+	return texts(names, count);
 }
 
 /* What happens in an internal activity is its container's affair. */
@@ -203,15 +207,15 @@ activity_ends(int64 run_id, const Document *document, const Scope *scope,
 	{
 		const ActivityDef *def = &document->activities[column_int32(i, 1)];
 
-		ends[activity_place(def)] = end_of(activity_status_parse(
-											   column_text(i, 2)),
-										   def);
+		ends[activity_place(def)] = activity_end_of(activity_status_parse(
+														column_text(i, 2)),
+													def);
 	}
 	store_end();
 }
 
-static ActivityEnd
-end_of(ActivityStatus status, const ActivityDef *def)
+ActivityEnd
+activity_end_of(ActivityStatus status, const ActivityDef *def)
 {
 	switch (status)
 	{
@@ -681,8 +685,8 @@ put_scopes(List *scopes, const Document *document, Datum *values)
 			CStringGetTextDatum(
 				document->activities[scope->list->container].name);
 	}
-	values[0] = integers(parents, count);
-	values[1] = integers(iterations, count);
+	values[0] = store_integers(parents, count);
+	values[1] = store_integers(iterations, count);
 	values[2] = PointerGetDatum(construct_md_array(loops, no_loop, 1, lengths,
 												   bounds, TEXTOID, -1, false,
 												   TYPALIGN_INT));
@@ -704,12 +708,12 @@ put_shown(List *shown, Datum *values)
 		names[foreach_current_index(cell)] = CStringGetTextDatum(
 			activity->name);
 	}
-	values[0] = integers(numbers, count);
+	values[0] = store_integers(numbers, count);
 	values[1] = texts(names, count);
 }
 
-static Datum
-integers(const int32 *numbers, int count)
+Datum
+store_integers(const int32 *numbers, int count)
 {
 	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
 

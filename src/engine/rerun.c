@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * rerun.c
+ *	  Taking over what an earlier run has done.
+ *
+ * A rerun makes its rows scope by scope, as any run does, at the time when a
+ * scope begins.  Of each activity rerun_plan() says whether its result is taken
+ * over.  What was taken over has ended, for all that depends on it, as if it
+ * had ended in this run: advance_rerun_scope().
+ *
+ * A container that has not succeeded, or in which something has to be done
+ * again, is ready work like any other.  When its turn comes it does not find out
+ * anew what to do; a branch is the one that was taken, a loop has the items that
+ * it had.  Iterations that succeeded are taken over all at once, the others
+ * begin one after the other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "engine/rerun.h"
+#include "definition/rerun_plan.h"
+#include "engine/wakeup.h"
+#include "store/engine_mode.h"
+#include "store/rerun_store.h"
+
+static void take_over(Advance *advance, const RunInfo *run, const Scope *scope,
+					  TimestampTz due_at);
+static Takeover takeover_of(const RunInfo *run);
+static RerunDemand demand_in(const RunInfo *run, const Scope *scope);
+static const ActivityRow *named_in(const RunInfo *run, int32 parent_no,
+								   int32 iteration, bool *inside);
+static const ActivityList *earlier_body(const RunInfo *run, int32 no);
+static void require_earlier_run(const RunInfo *run);
+
+bool
+rerun_begin(const RunInfo *run)
+{
+	Scope scope = {.list = run->document->list, .parent_no = -1};
+	Advance *advance = advance_begin(run, NULL);
+	bool ended;
+
+	take_over(advance, run, &scope, 0);
+	ended = advance_finish(advance);
+	if (ended)
+		rerun_set_started(run->run_id);
+	return ended;
+}
+
+bool
+rerun_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
+{
+	const RunInfo *run = advance_run(advance);
+
+	if (run->rerun_of == 0 ||
+		(scope->list->repeated && !scope->list->has_items) ||
+		!rerun_continues(run->run_id, scope->parent_no) ||
+		rerun_scope_begun(run->rerun_of, scope->parent_no, scope->iteration) !=
+			scope->first_no)
+		return false;
+	take_over(advance, run, scope, due_at);
+	return true;
+}
+
+static void
+take_over(Advance *advance, const RunInfo *run, const Scope *scope,
+		  TimestampTz due_at)
+{
+	int count = scope->list->count;
+	EarlierEnd *earlier = palloc(count * sizeof(EarlierEnd));
+	ActivityEnd *ends = palloc0(count * sizeof(ActivityEnd));
+	RerunDemand demand = demand_in(run, scope);
+	Takeover takeover = takeover_of(run);
+	RerunAction *actions;
+	List *containers = NIL;
+
+	rerun_earlier_ends(run->rerun_of, run->document, scope, earlier);
+	actions = rerun_plan(run->document, scope->list, earlier, &demand);
+	for (int place = 0; place < count; place++)
+	{
+		bool kept = actions[place] == RERUN_KEEP ||
+			actions[place] == RERUN_KEEP_LATER;
+
+		if (actions[place] == RERUN_KEEP)
+			ends[place] = END_SUCCEEDED;
+		if (kept &&
+			list_activity(run->document, scope->list, place)->bodies != NIL)
+			containers = lappend_int(containers, scope->first_no + place);
+	}
+	rerun_insert(&takeover, scope, actions, due_at);
+	rerun_copy_inside(&takeover, containers);
+	advance_rerun_scope(advance, scope, ends, due_at);
+}
+
+static Takeover
+takeover_of(const RunInfo *run)
+{
+	return (Takeover){.run_id = run->run_id,
+					  .from_run_id = run->rerun_of,
+					  .document = run->document};
+}
+
+static RerunDemand
+demand_in(const RunInfo *run, const Scope *scope)
+{
+	RerunDemand demand = {.from = -1, .all = run->rerun_all};
+	const ActivityRow *named = named_in(run, scope->parent_no,
+										scope->iteration, &demand.from_inside);
+
+	if (named != NULL)
+		demand.from = named->no - scope->first_no;
+	return demand;
+}
+
+/*
+ * The activity that was named to be done again, or the container of it, in that
+ * scope; any iteration: -1.
+ */
+static const ActivityRow *
+named_in(const RunInfo *run, int32 parent_no, int32 iteration, bool *inside)
+{
+	List *line;
+	ListCell *cell;
+
+	if (run->rerun_from < 0)
+		return NULL;
+	line = activity_ancestry(run->rerun_of, run->rerun_from);
+	foreach(cell, line)
+	{
+		const ActivityRow *row = lfirst(cell);
+
+		*inside = foreach_current_index(cell) > 0;
+		if (row->parent_no == parent_no &&
+			(iteration < 0 || row->iteration == iteration))
+			return row;
+	}
+	return NULL;
+}
+
+bool
+rerun_call(ActivityCall *call, ActivityOutcome *outcome)
+{
+	const RunInfo *run = run_info(call->run_id);
+	EngineMode mode;
+	bool continues;
+
+	if (run->rerun_of == 0 || call->def->bodies == NIL)
+		return false;
+	engine_mode_enter(&mode);
+	continues = rerun_continues(call->run_id, call->no);
+	if (continues)
+		call->body = earlier_body(run, call->no);
+	engine_mode_leave(&mode);
+	if (!continues)
+		return false;
+	call->goes_on = true;
+	if (call->body->has_items)
+		call->max_scopes = activity_type(call->def)->max_scopes(call->def);
+	*outcome = OUTCOME_BODY;
+	return true;
+}
+
+/* Of an if or a switch the branch that was taken. */
+static const ActivityList *
+earlier_body(const RunInfo *run, int32 no)
+{
+	const ActivityDef *def = run_activity(run, no);
+	const ActivityRow *first;
+
+	require_earlier_run(run);
+	if (((ActivityList *) linitial(def->bodies))->repeated)
+		return linitial(def->bodies);
+	first = activity_load(run->rerun_of,
+						  rerun_scope_begun(run->rerun_of, no, 1));
+	return run->document->activities[first->activity_no].list;
+}
+
+/* It is not purged as long as a rerun needs it, unless somebody insists. */
+static void
+require_earlier_run(const RunInfo *run)
+{
+	if (run_load(run->rerun_of, false) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run " INT64_FORMAT
+						" was purged, whose results were to be taken over",
+						run->rerun_of)));
+}
+
+int32
+rerun_iterations(const RunInfo *run, ActivityCall *call, Scope *scope)
+{
+	bool inside;
+	const ActivityRow *named = named_in(run, call->no, -1, &inside);
+	Takeover takeover = takeover_of(run);
+	RerunLoop loop = rerun_copy_loop(&takeover, call->no, call->body,
+									 !call->def->rerun_inside &&
+										 !run->rerun_all,
+									 named != NULL ? named->iteration : 0);
+
+	scope->first_no = loop.first_no;
+	return loop.left;
+}

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * rerun.h
+ *	  Taking over what an earlier run has done.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_RERUN_H
+#define MLPIPE_RERUN_H
+
+#include "activity/activity.h"
+#include "engine/container.h"
+
+/* The rows of a new rerun's own scope.  True where that was all of the run. */
+extern bool rerun_begin(const RunInfo *run);
+
+/*
+ * The same for a scope of a container that goes on with what it had done; false
+ * where there is nothing to go on with: it begins as in any run.
+ */
+extern bool rerun_scope(Advance *advance, const Scope *scope,
+						TimestampTz due_at);
+
+/*
+ * Does the activity go on with what it had done, so that it need not find out
+ * what to do?  Then that is put into the call, as run() would do it.
+ */
+extern bool rerun_call(ActivityCall *call, ActivityOutcome *outcome);
+
+/* Makes the iterations of such a loop; so many of them have to begin yet. */
+extern int32 rerun_iterations(const RunInfo *run, ActivityCall *call,
+							  Scope *scope);
+
+#endif /* MLPIPE_RERUN_H */
