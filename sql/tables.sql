@@ -129,7 +129,6 @@ CREATE INDEX run_unfinished ON mlpipe.run (pipeline_id, run_id) WHERE finished_a
 CREATE INDEX run_held ON mlpipe.run (pipeline_id, priority DESC, run_id) WHERE held;
 CREATE INDEX run_due ON mlpipe.run (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX run_unfinished_child ON mlpipe.run (parent_run_id) WHERE finished_at IS NULL AND parent_run_id IS NOT NULL;
-CREATE INDEX run_unfinished_rerun ON mlpipe.run (rerun_of) WHERE finished_at IS NULL AND rerun_of IS NOT NULL;
 CREATE INDEX run_rerun ON mlpipe.run (group_id) WHERE group_id <> run_id;
 CREATE INDEX run_by_pipeline ON mlpipe.run (pipeline_id, run_id);
 CREATE INDEX run_finished ON mlpipe.run (finished_at) WHERE finished_at IS NOT NULL;
@@ -186,7 +185,7 @@ CREATE TABLE mlpipe.activity_run (
 	items_in bigint,
 	items_out bigint,
 	reused_from bigint,					-- the run that did it; of one that waits: it will be taken over
-	continues boolean NOT NULL DEFAULT false, -- in a rerun: goes on with what it had done there
+	continues bigint,					-- in a rerun: goes on with what it had done in that run
 	output jsonb,
 	error text,
 	name text NOT NULL,					-- the path that views show
@@ -243,10 +242,29 @@ CREATE TABLE mlpipe.step (
 	split_seconds double precision NOT NULL,
 	attempts_before integer NOT NULL DEFAULT 0, -- at its mini-batches, in earlier attempts at the activity
 	crashes integer NOT NULL DEFAULT 0,	-- of the server, while a worker was prepared
+	hashes bytea,						-- of the rows of each mini-batch, where they were copied
 	PRIMARY KEY (run_id, no)
 );
 -- Not compressed, so that a worker can read the part that it needs.
 ALTER TABLE mlpipe.step ALTER COLUMN boundaries SET STORAGE EXTERNAL;
+
+-- Of a step in a rerun that has copied what an earlier run had left of a table:
+-- how that one had split it, as in mlpipe.step.
+CREATE TABLE mlpipe.step_origin (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,
+	relation oid NOT NULL,
+	filenode oid NOT NULL,
+	batches integer NOT NULL,
+	items bigint,
+	rows_per_batch bigint,
+	blocks bigint NOT NULL,
+	blocks_per_batch integer,
+	snapshot bytea NOT NULL,
+	boundaries bytea,
+	PRIMARY KEY (run_id, no)
+);
+ALTER TABLE mlpipe.step_origin ALTER COLUMN boundaries SET STORAGE EXTERNAL;
 
 -- One row for each attempt at a mini-batch that has ended; written once.
 CREATE TABLE mlpipe.mini_batch (

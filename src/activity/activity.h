@@ -48,7 +48,7 @@ typedef struct ActivityCall
 	const ActivityList *body; /* of OUTCOME_BODY */
 	Jsonb *items;             /* of a loop: an array, not empty; else NULL */
 	int max_scopes;           /* of a loop: items at a time */
-	bool goes_on;             /* with what it had done: engine/rerun.h */
+	int64 goes_on_from;       /* with what it had done in that run; 0: none */
 	int64 items_in;           /* -1: not known */
 	int64 items_out;
 	List *variables; /* of VariableChange *, in call->context */

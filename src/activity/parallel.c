@@ -25,6 +25,7 @@
 
 #include "activity/parallel.h"
 #include "activity/parallel_columns.h"
+#include "activity/parallel_rerun.h"
 #include "activity/select.h"
 #include "activity/sql_name.h"
 #include "store/engine_mode.h"
@@ -64,7 +65,7 @@ split_input(ActivityCall *call)
 	if (config->partition_keys != NIL)
 		split_partitions(parallel_input_query(call), config->partition_keys,
 						 call->run_id, call->no, &split);
-	else
+	else if (call->goes_on_from == 0 || !parallel_split_left(call, &split))
 		split_by_number(call, &split);
 	if (split.row.batches > 0)
 		parallel_check_target(call, &split);
@@ -78,6 +79,8 @@ split_input(ActivityCall *call)
 		return OUTCOME_DONE;
 	}
 	store_split(call, &split, seconds);
+	if (call->goes_on_from != 0)
+		parallel_take_over(call, &split);
 	return OUTCOME_STEP;
 }
 
@@ -122,7 +125,9 @@ split_by_number(ActivityCall *call, Split *split)
 					  config->files != NULL ? DEFAULT_FILES :
 											  DEFAULT_SIZE,
 				  config->files != NULL, &size);
-	if (config->table == NULL || !split_table_input(call, &size, split))
+	/* What had been copied has to be copied again, to be compared. */
+	if (config->table == NULL || call->goes_on_from != 0 ||
+		!split_table_input(call, &size, split))
 		split_query(parallel_input_query(call), call->run_id, call->no, &size,
 					split);
 }
@@ -157,7 +162,11 @@ store_split(ActivityCall *call, Split *split, double seconds)
 	XactReadOnly = false;
 	engine_mode_enter(&mode);
 	step_insert(&split->row, split->boundaries.data, split->boundaries.len,
-				split->snapshot);
+				split->snapshot,
+				split->hashes.data == NULL ?
+					NULL :
+					(bytea *) cstring_to_text_with_len(split->hashes.data,
+													   split->hashes.len));
 	engine_mode_leave(&mode);
 }
 

@@ -23,6 +23,7 @@
 #include "nodes/parsenodes.h"
 #include "tcop/dest.h"
 #include "utils/plancache.h"
+#include "utils/relcache.h"
 
 #include "activity/activity.h"
 #include "activity/batch.h"
@@ -43,6 +44,7 @@ typedef struct Split
 	StepRow row;               /* all but its key and split_seconds */
 	StringInfoData boundaries; /* BOUNDARY_SIZE bytes each */
 	bytea *snapshot;           /* NULL: none is needed */
+	StringInfoData hashes;     /* of mini-batches, uint64; no data: of none */
 } Split;
 
 /*
@@ -61,6 +63,21 @@ extern void split_query(const char *query, int64 run_id, int32 no,
 /* The same for the partitions by these columns, a list of char *. */
 extern void split_partitions(const char *query, List *keys, int64 run_id,
 							 int32 no, Split *split);
+
+/* Are its rows just what lies in its own blocks, for everybody alike? */
+extern bool split_can_stand(Relation relation);
+
+/*
+ * Rows that come in the order of their mini-batches, of which each has its
+ * number already; at least so many there are in the end, some without rows.
+ */
+typedef struct GroupStage GroupStage;
+
+extern GroupStage *group_stage_begin(int64 run_id, int32 no, TupleDesc rows,
+									 Split *split);
+extern void group_stage_add(GroupStage *groups, int32 batch,
+							TupleTableSlot *row);
+extern void group_stage_end(GroupStage *groups, int32 least);
 
 /* A split by partition keys whose rows a crash took away. */
 typedef struct LostStage

@@ -222,6 +222,7 @@ end_succeeded(Ending *ending)
 		STEP_ENDED;
 }
 
+/* Where mini-batches of a table are is needed where a rerun goes on with it. */
 static void
 clean_up(const Ending *ending, bool cancel_rest)
 {
@@ -230,7 +231,8 @@ clean_up(const Ending *ending, bool cancel_rest)
 	engine_mode_enter(&mode);
 	if (cancel_rest)
 		batch_cancel_rest(ending->run_id, ending->no, ending->split.batches);
-	step_forget_boundaries(ending->run_id, ending->no);
+	if (ending->split.staged || (!cancel_rest && ending->totals.failed == 0))
+		step_forget_boundaries(ending->run_id, ending->no);
 	claims_forget(ending->run_id, ending->no);
 	engine_mode_leave(&mode);
 	if (ending->split.staged)

@@ -77,7 +77,8 @@ locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 	batch->begin = partition.begin;
 	batch->end = partition.end;
 	batch->items = partition.items;
-	batch->keys = keys_of(worker, &partition);
+	if (worker->config->partition_keys != NIL)
+		batch->keys = keys_of(worker, &partition);
 }
 
 /* From their table; where there is none, from the first of its rows. */

@@ -29,7 +29,6 @@
 #include "activity/parallel.h"
 #include "activity/parallel_partition.h"
 
-static bool can_stand(Relation relation);
 static void check_may_read(Relation relation);
 static void split_by_rows(Relation relation, int64 rows_per_batch,
 						  Split *split);
@@ -38,7 +37,7 @@ bool
 split_table(Oid relation_id, const BatchSize *size, Split *split)
 {
 	Relation relation = table_open(relation_id, AccessShareLock);
-	bool stands = can_stand(relation);
+	bool stands = split_can_stand(relation);
 
 	if (stands)
 	{
@@ -58,9 +57,8 @@ split_table(Oid relation_id, const BatchSize *size, Split *split)
 	return stands;
 }
 
-/* Are its rows just what lies in its own blocks, for everybody alike? */
-static bool
-can_stand(Relation relation)
+bool
+split_can_stand(Relation relation)
 {
 	char kind = relation->rd_rel->relkind;
 

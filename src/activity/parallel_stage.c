@@ -28,6 +28,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "common/hashfn.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -68,14 +69,29 @@ typedef struct StageReceiver
 	PartitionList partitions;
 	const LostStage *lost;  /* NULL: staged for the first time */
 	TupleTableSlot *before; /* the last row of the slots before */
+
+	/* of rows whose mini-batch is known, by slot */
+	bool grouped;
+	int32 groups[BUFFERED_ROWS];
+	int32 least; /* so many mini-batches there are at least */
 } StageReceiver;
 
+struct GroupStage
+{
+	StageReceiver stage;
+	BatchSize none;
+};
+
 static void stage_query(StageReceiver *stage, const char *query, Split *split);
+static void stage_prepare(StageReceiver *stage, Split *split);
 static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static void start_scatter(StageReceiver *stage, TupleDesc rows);
 static void expect_partitions(StageReceiver *stage);
 static bool stage_receive(TupleTableSlot *row, DestReceiver *self);
 static void stage_flush(StageReceiver *stage);
+static void add_to_hash(StageReceiver *stage, int i);
+static void add_to_group(StageReceiver *stage, int i);
+static void add_groups(PartitionList *list, int32 least);
 static void add_to_partition(StageReceiver *stage, int i);
 static bool same_partition(BatchKeys *keys, TupleTableSlot *a,
 						   TupleTableSlot *b);
@@ -128,11 +144,50 @@ split_partitions(const char *query, List *keys, int64 run_id, int32 no,
 	stage_query(&stage, query, split);
 }
 
+GroupStage *
+group_stage_begin(int64 run_id, int32 no, TupleDesc rows, Split *split)
+{
+	GroupStage *groups = palloc0(sizeof(GroupStage));
+
+	groups->stage.run_id = run_id;
+	groups->stage.no = no;
+	groups->stage.size = &groups->none;
+	groups->stage.grouped = true;
+	stage_prepare(&groups->stage, split);
+	stage_startup(&groups->stage.pub, CMD_SELECT, rows);
+	return groups;
+}
+
+void
+group_stage_add(GroupStage *groups, int32 batch, TupleTableSlot *row)
+{
+	StageReceiver *stage = &groups->stage;
+
+	stage->groups[stage->nslots] = batch;
+	(void) stage_receive(row, &stage->pub);
+}
+
+void
+group_stage_end(GroupStage *groups, int32 least)
+{
+	groups->stage.least = least;
+	stage_shutdown(&groups->stage.pub);
+}
+
 static void
 stage_query(StageReceiver *stage, const char *query, Split *split)
 {
 	StatementResult result;
 
+	stage_prepare(stage, split);
+	if (stage->keys == NULL)
+		initStringInfo(&split->hashes);
+	statement_run(query, &stage->pub, &result);
+}
+
+static void
+stage_prepare(StageReceiver *stage, Split *split)
+{
 	memset(split, 0, sizeof(*split));
 	initStringInfo(&split->boundaries);
 	stage->pub.receiveSlot = stage_receive;
@@ -143,8 +198,6 @@ stage_query(StageReceiver *stage, const char *query, Split *split)
 	stage->split = split;
 	stage->context = CurrentMemoryContext;
 	ItemPointerSet(&stage->last, 0, InvalidOffsetNumber);
-
-	statement_run(query, &stage->pub, &result);
 }
 
 static void
@@ -257,8 +310,12 @@ stage_flush(StageReceiver *stage)
 		if (ItemPointerCompare(tid, &stage->last) <= 0)
 			elog(ERROR, "staged rows are out of order");
 		stage->last = *tid;
+		if (stage->keys == NULL && !stage->grouped)
+			add_to_hash(stage, i);
 		if (stage->keys != NULL)
 			add_to_partition(stage, i);
+		else if (stage->grouped)
+			add_to_group(stage, i);
 		else if (stage->size->rows > 0 && row->items % stage->size->rows == 0)
 			split_add_boundary(stage->split, tid);
 		row->items++;
@@ -269,6 +326,63 @@ stage_flush(StageReceiver *stage)
 		ExecClearTuple(stage->slots[i]);
 	stage->nslots = 0;
 	stage->nbytes = 0;
+}
+
+/*
+ * By this a rerun knows a mini-batch again, in whatever order its rows come.
+ * What is stored elsewhere counts as the same as long as its place is.
+ */
+static void
+add_to_hash(StageReceiver *stage, int i)
+{
+	HeapTuple tuple = ExecFetchSlotHeapTuple(stage->slots[i], false, NULL);
+	Size header = offsetof(HeapTupleHeaderData, t_bits);
+	StringInfo hashes = &stage->split->hashes;
+	const BatchSize *size = stage->size;
+	int64 batch = size->rows > 0 ?
+		stage->split->row.items / size->rows :
+		ItemPointerGetBlockNumber(&stage->slots[i]->tts_tid) /
+			Max(size->bytes / BLCKSZ, 1);
+	uint64 *hash;
+
+	while (hashes->len <= batch * (int64) sizeof(uint64))
+	{
+		uint64 zero = 0;
+
+		appendBinaryStringInfo(hashes, (char *) &zero, sizeof(zero));
+	}
+	hash = (uint64 *) hashes->data + batch;
+	*hash += DatumGetUInt64(
+		hash_any_extended((unsigned char *) tuple->t_data + header,
+						  tuple->t_len - header, 0));
+}
+
+/* Mini-batches come in the order of their numbers, but not all have rows. */
+static void
+add_to_group(StageReceiver *stage, int i)
+{
+	ItemPointer tid = &stage->slots[i]->tts_tid;
+	Partition *partition;
+
+	add_groups(&stage->partitions, stage->groups[i]);
+	partition = &stage->partitions.partitions[stage->groups[i] - 1];
+	if (partition->items++ == 0)
+		partition->begin = *tid;
+	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(tid),
+				   ItemPointerGetOffsetNumber(tid) + 1);
+}
+
+static void
+add_groups(PartitionList *list, int32 least)
+{
+	while (list->n < least)
+	{
+		Partition *partition = partition_add(list);
+
+		memset(partition, 0, sizeof(*partition));
+		ItemPointerSet(&partition->begin, 0, FirstOffsetNumber);
+		partition->end = partition->begin;
+	}
 }
 
 /* The rows come in order of their keys. */
@@ -327,11 +441,13 @@ stage_shutdown(DestReceiver *self)
 	row->filenode = stage->relation->rd_rel->relfilenode;
 	row->blocks = RelationGetNumberOfBlocks(stage->relation);
 	row->rows_per_batch = stage->size->rows;
-	if (stage->keys != NULL)
+	if (stage->grouped)
+		add_groups(&stage->partitions, stage->least);
+	if (stage->keys != NULL || stage->grouped)
 	{
 		row->partitioned = true;
 		row->batches = stage->partitions.n;
-		if (stage->lost == NULL)
+		if (stage->lost == NULL && !stage->grouped)
 			partitions_sort(&stage->partitions);
 		partitions_write(&stage->partitions, &stage->split->boundaries);
 	}

@@ -110,7 +110,8 @@ decide(Planning *planning, int place)
 	if (planning->demanded[place] || (demand->all && !planning->needed[place]))
 	{
 		planning->changed[place] = true;
-		return place == demand->from && demand->from_inside && earlier->begun ?
+		return place == demand->from && demand->from_inside &&
+				earlier->begun_in != 0 ?
 			RERUN_GO_ON :
 			RERUN_ANEW;
 	}
@@ -145,7 +146,7 @@ decide_succeeded(Planning *planning, int place)
 	}
 	if (def->rerun_always)
 		return RERUN_ANEW;
-	if (def->rerun_inside && earlier->begun)
+	if (def->rerun_inside && earlier->begun_in != 0)
 		return RERUN_GO_ON;
 	if (!has_ground_now(planning, place))
 		return RERUN_KEEP_LATER;
@@ -156,7 +157,8 @@ decide_succeeded(Planning *planning, int place)
 static RerunAction
 decide_failed(Planning *planning, int place)
 {
-	bool goes_on = !planning->changed[place] && planning->earlier[place].begun;
+	bool goes_on = !planning->changed[place] &&
+		planning->earlier[place].begun_in != 0;
 
 	planning->failed_again[place] = !planning->changed[place] &&
 		list_activity(planning->document, planning->list, place)->rerun_always;

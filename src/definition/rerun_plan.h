@@ -15,7 +15,7 @@
 typedef struct EarlierEnd
 {
 	ActivityEnd end; /* END_NONE: it has no row, or was inactive */
-	bool begun;      /* there are results inside of it to go on with */
+	int64 begun_in;  /* run with results inside of it to go on with; 0: none */
 	bool incomplete; /* a step that succeeded, but not all of it */
 } EarlierEnd;
 

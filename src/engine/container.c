@@ -134,7 +134,7 @@ container_start(ActivityCall *call, NextActivity *next)
 	scope->parent_no = call->no;
 	scope->iteration = 1;
 	scope->container = row->name;
-	if (call->goes_on && call->body->has_items)
+	if (call->goes_on_from != 0 && call->body->has_items)
 	{
 		left = rerun_iterations(run, call, scope);
 		lanes = Max(Min(call->max_scopes, left), 1);
@@ -151,9 +151,9 @@ container_start(ActivityCall *call, NextActivity *next)
 		wakeup_at(due_at);
 	wakeup_run_event(run->run_id);
 	advance = advance_begin(run, next);
-	if (call->goes_on && call->body->has_items && left == 0)
+	if (call->goes_on_from != 0 && call->body->has_items && left == 0)
 		container_body_ended(last_scope(advance, run, call, scope));
-	else if (call->goes_on && call->body->has_items)
+	else if (call->goes_on_from != 0 && call->body->has_items)
 		begin_items(advance, call, scope, lanes);
 	else if (call->items != NULL)
 		start_items(advance, call, scope, lanes);

@@ -24,14 +24,14 @@
 #include "store/engine_mode.h"
 #include "store/rerun_store.h"
 
-static void take_over(Advance *advance, const RunInfo *run, const Scope *scope,
+static void take_over(Advance *advance, int64 from_run_id, const Scope *scope,
 					  TimestampTz due_at);
-static Takeover takeover_of(const RunInfo *run);
+static Takeover takeover_of(const RunInfo *run, int64 from_run_id);
 static RerunDemand demand_in(const RunInfo *run, const Scope *scope);
 static const ActivityRow *named_in(const RunInfo *run, int32 parent_no,
 								   int32 iteration, bool *inside);
-static const ActivityList *earlier_body(const RunInfo *run, int32 no);
-static void require_earlier_run(const RunInfo *run);
+static const ActivityList *earlier_body(const ActivityCall *call);
+static void require_earlier_run(int64 run_id);
 
 bool
 rerun_begin(const RunInfo *run)
@@ -40,7 +40,7 @@ rerun_begin(const RunInfo *run)
 	Advance *advance = advance_begin(run, NULL);
 	bool ended;
 
-	take_over(advance, run, &scope, 0);
+	take_over(advance, run->rerun_of, &scope, 0);
 	ended = advance_finish(advance);
 	if (ended)
 		rerun_set_started(run->run_id);
@@ -51,30 +51,35 @@ bool
 rerun_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 {
 	const RunInfo *run = advance_run(advance);
+	int64 from_run_id;
 
 	if (run->rerun_of == 0 ||
-		(scope->list->repeated && !scope->list->has_items) ||
-		!rerun_continues(run->run_id, scope->parent_no) ||
-		rerun_scope_begun(run->rerun_of, scope->parent_no, scope->iteration) !=
+		(scope->list->repeated && !scope->list->has_items))
+		return false;
+	from_run_id = rerun_continues(run->run_id, scope->parent_no);
+	if (from_run_id == 0 ||
+		rerun_scope_begun(from_run_id, scope->parent_no, scope->iteration) !=
 			scope->first_no)
 		return false;
-	take_over(advance, run, scope, due_at);
+	take_over(advance, from_run_id, scope, due_at);
 	return true;
 }
 
 static void
-take_over(Advance *advance, const RunInfo *run, const Scope *scope,
+take_over(Advance *advance, int64 from_run_id, const Scope *scope,
 		  TimestampTz due_at)
 {
+	const RunInfo *run = advance_run(advance);
 	int count = scope->list->count;
 	EarlierEnd *earlier = palloc(count * sizeof(EarlierEnd));
 	ActivityEnd *ends = palloc0(count * sizeof(ActivityEnd));
 	RerunDemand demand = demand_in(run, scope);
-	Takeover takeover = takeover_of(run);
+	Takeover takeover = takeover_of(run, from_run_id);
 	RerunAction *actions;
 	List *containers = NIL;
 
-	rerun_earlier_ends(run->rerun_of, run->document, scope, earlier);
+	rerun_earlier_ends(from_run_id, run->document, scope,
+					   &parallel_activity.kind, earlier);
 	actions = rerun_plan(run->document, scope->list, earlier, &demand);
 	for (int place = 0; place < count; place++)
 	{
@@ -87,16 +92,16 @@ take_over(Advance *advance, const RunInfo *run, const Scope *scope,
 			list_activity(run->document, scope->list, place)->bodies != NIL)
 			containers = lappend_int(containers, scope->first_no + place);
 	}
-	rerun_insert(&takeover, scope, actions, due_at);
+	rerun_insert(&takeover, scope, actions, earlier, due_at);
 	rerun_copy_inside(&takeover, containers);
 	advance_rerun_scope(advance, scope, ends, due_at);
 }
 
 static Takeover
-takeover_of(const RunInfo *run)
+takeover_of(const RunInfo *run, int64 from_run_id)
 {
 	return (Takeover){.run_id = run->run_id,
-					  .from_run_id = run->rerun_of,
+					  .from_run_id = from_run_id,
 					  .document = run->document};
 }
 
@@ -140,20 +145,19 @@ named_in(const RunInfo *run, int32 parent_no, int32 iteration, bool *inside)
 bool
 rerun_call(ActivityCall *call, ActivityOutcome *outcome)
 {
-	const RunInfo *run = run_info(call->run_id);
 	EngineMode mode;
-	bool continues;
 
-	if (run->rerun_of == 0 || call->def->bodies == NIL)
+	if (run_info(call->run_id)->rerun_of == 0)
 		return false;
 	engine_mode_enter(&mode);
-	continues = rerun_continues(call->run_id, call->no);
-	if (continues)
-		call->body = earlier_body(run, call->no);
+	call->goes_on_from = rerun_continues(call->run_id, call->no);
+	if (call->goes_on_from != 0)
+		require_earlier_run(call->goes_on_from);
+	if (call->goes_on_from != 0 && call->def->bodies != NIL)
+		call->body = earlier_body(call);
 	engine_mode_leave(&mode);
-	if (!continues)
+	if (call->body == NULL)
 		return false;
-	call->goes_on = true;
 	if (call->body->has_items)
 		call->max_scopes = activity_type(call->def)->max_scopes(call->def);
 	*outcome = OUTCOME_BODY;
@@ -162,29 +166,27 @@ rerun_call(ActivityCall *call, ActivityOutcome *outcome)
 
 /* Of an if or a switch the branch that was taken. */
 static const ActivityList *
-earlier_body(const RunInfo *run, int32 no)
+earlier_body(const ActivityCall *call)
 {
-	const ActivityDef *def = run_activity(run, no);
 	const ActivityRow *first;
 
-	require_earlier_run(run);
-	if (((ActivityList *) linitial(def->bodies))->repeated)
-		return linitial(def->bodies);
-	first = activity_load(run->rerun_of,
-						  rerun_scope_begun(run->rerun_of, no, 1));
-	return run->document->activities[first->activity_no].list;
+	if (((ActivityList *) linitial(call->def->bodies))->repeated)
+		return linitial(call->def->bodies);
+	first = activity_load(call->goes_on_from,
+						  rerun_scope_begun(call->goes_on_from, call->no, 1));
+	return call->document->activities[first->activity_no].list;
 }
 
-/* It is not purged as long as a rerun needs it, unless somebody insists. */
+/* No run of a group is purged as long as a rerun of that is unfinished. */
 static void
-require_earlier_run(const RunInfo *run)
+require_earlier_run(int64 run_id)
 {
-	if (run_load(run->rerun_of, false) == NULL)
+	if (run_load(run_id, false) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("run " INT64_FORMAT
 						" was purged, whose results were to be taken over",
-						run->rerun_of)));
+						run_id)));
 }
 
 int32
@@ -192,7 +194,7 @@ rerun_iterations(const RunInfo *run, ActivityCall *call, Scope *scope)
 {
 	bool inside;
 	const ActivityRow *named = named_in(run, call->no, -1, &inside);
-	Takeover takeover = takeover_of(run);
+	Takeover takeover = takeover_of(run, call->goes_on_from);
 	RerunLoop loop = rerun_copy_loop(&takeover, call->no, call->body,
 									 !call->def->rerun_inside &&
 										 !run->rerun_all,

@@ -22,8 +22,9 @@ extern bool rerun_scope(Advance *advance, const Scope *scope,
 						TimestampTz due_at);
 
 /*
- * Does the activity go on with what it had done, so that it need not find out
- * what to do?  Then that is put into the call, as run() would do it.
+ * Is the activity a container that goes on with what it had done, so that it
+ * need not find out what to do?  Then that is put into the call, as run() would
+ * do it.  Of a step that goes on the call is told.
  */
 extern bool rerun_call(ActivityCall *call, ActivityOutcome *outcome);
 

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -109,16 +110,24 @@ rerun_trigger(const RerunSource *source, const char *from_activity)
 }
 
 /*
- * One that was to be taken over there, but had to wait for something that did
- * not go well, is to be taken over from there all the same.
+ * One that was to be taken over there, or to go on, but had to wait for
+ * something that did not go well, is to do so all the same.
  */
-#define EARLIER_STATUS                                                \
-	"CASE WHEN a.reused_from IS NOT NULL THEN 'succeeded'::text ELSE" \
-	" a.status::text END"
+#define EARLIER_STATUS                                                        \
+	"CASE WHEN a.reused_from IS NOT NULL THEN 'succeeded'::text"              \
+	" WHEN a.continues IS NOT NULL AND a.status = 'skipped' THEN 'cancelled'" \
+	" ELSE a.status::text END"
+
+#define HAS_SCOPE(run)                                         \
+	"EXISTS (SELECT FROM mlpipe.scope s WHERE s.run_id = " run \
+	" AND s.no = a.no AND s.first_no IS NOT NULL)"
+#define HAS_BATCH(run)                                              \
+	"EXISTS (SELECT FROM mlpipe.mini_batch b WHERE b.run_id = " run \
+	" AND b.no = a.no AND b.status = 'succeeded')"
 
 void
 rerun_earlier_ends(int64 run_id, const Document *document, const Scope *scope,
-				   EarlierEnd *earlier)
+				   const ActivityKind *step_kind, EarlierEnd *earlier)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID, INT4OID};
@@ -131,9 +140,15 @@ rerun_earlier_ends(int64 run_id, const Document *document, const Scope *scope,
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT a.no, " EARLIER_STATUS ", EXISTS (SELECT FROM mlpipe.scope s"
-		" WHERE s.run_id = $1 AND s.no = a.no AND s.first_no IS NOT NULL)"
-		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3",
+		"SELECT a.no, " EARLIER_STATUS ", CASE WHEN " HAS_SCOPE(
+			"f.run_id") " THEN f.run_id END,"
+						" CASE WHEN " HAS_BATCH(
+							"f.run_id") " THEN f.run_id END,"
+										" jsonb_typeof(a.output->'failed') = 'number' AND a.output->'failed' > '0'"
+										" FROM mlpipe.activity_run a CROSS JOIN LATERAL"
+										" (SELECT CASE WHEN a.continues IS NULL OR " HAS_SCOPE(
+											"$1") " OR " HAS_BATCH("$1") " THEN $1 ELSE a.continues END AS run_id OFFSET 0) f"
+																		 " WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
@@ -145,7 +160,12 @@ rerun_earlier_ends(int64 run_id, const Document *document, const Scope *scope,
 
 		if (status != ACTIVITY_INACTIVE)
 			earlier[place].end = activity_end_of(status, def);
-		earlier[place].begun = column_bool(i, 3) && !repeats_rounds(def);
+		if (def->kind == step_kind)
+			earlier[place].begun_in = column_int64(i, 4);
+		else if (!repeats_rounds(def))
+			earlier[place].begun_in = column_int64(i, 3);
+		earlier[place].incomplete = def->kind == step_kind &&
+			column_bool(i, 5);
 	}
 	store_end();
 }
@@ -191,23 +211,26 @@ repeats_rounds(const ActivityDef *def)
 
 void
 rerun_insert(const Takeover *takeover, const Scope *scope,
-			 const RerunAction *actions, TimestampTz due_at)
+			 const RerunAction *actions, const EarlierEnd *earlier,
+			 TimestampTz due_at)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,       INT8OID, BOOLOID,      INT4ARRAYOID,
-				   INT4ARRAYOID,  INT4OID, INT4OID,      INT4OID,
-				   INT4OID,       INT4OID, TEXTARRAYOID, INT4OID,
-				   TIMESTAMPTZOID};
+	Oid types[] = {INT8OID,        INT8OID,     BOOLOID,      INT4ARRAYOID,
+				   INT4ARRAYOID,   INT4OID,     INT4OID,      INT4OID,
+				   INT4OID,        INT4OID,     TEXTARRAYOID, INT4OID,
+				   TIMESTAMPTZOID, INT8ARRAYOID};
 	const ActivityList *list = scope->list;
 	int32 *waits = palloc(list->count * sizeof(int32));
 	int32 *what = palloc(list->count * sizeof(int32));
 	bool has_check = list_activity(takeover->document, list, list->count - 1)
 						 ->internal;
-	char nulls[] = "             ";
-	Datum values[13];
+	Datum *sources = palloc(list->count * sizeof(Datum));
+	char nulls[] = "              ";
+	Datum values[14];
 
 	for (int i = 0; i < list->count; i++)
 	{
+		sources[i] = Int64GetDatum(earlier[i].begun_in);
 		waits[i] = list->graph->first_in[i + 1] - list->graph->first_in[i];
 		what[i] = actions[i];
 	}
@@ -225,6 +248,9 @@ rerun_insert(const Takeover *takeover, const Scope *scope,
 	values[11] = Int32GetDatum(has_check ? list->count - 1 : -1);
 	values[12] = TimestampTzGetDatum(due_at);
 	nulls[12] = due_at == 0 ? 'n' : ' ';
+	values[13] = PointerGetDatum(
+		construct_array(sources, list->count, INT8OID, sizeof(int64),
+						FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 
 	StaticAssertStmt(RERUN_KEEP == 1 && RERUN_KEEP_LATER == 2 &&
 						 RERUN_GO_ON == 3,
@@ -238,10 +264,11 @@ rerun_insert(const Takeover *takeover, const Scope *scope,
 		" SELECT $1, $6 + w.i - 1, $7 + w.i - 1, nullif($8, -1), $9, $10, w.i - 1 = $12,"
 		" CASE WHEN w.action = 1 THEN 'succeeded'::mlpipe.activity_status"
 		" WHEN w.waits > 0 THEN 'waiting' ELSE 'queued' END,"
-		" w.waits, w.name, CASE WHEN w.waits = 0 AND w.action <> 1 THEN $13 END, w.action = 3,"
+		" w.waits, w.name, CASE WHEN w.waits = 0 AND w.action <> 1 THEN $13 END, CASE WHEN w.action = 3 THEN w.source END,"
 		" CASE WHEN w.action = 1 THEN clock_timestamp() END, o.items_in, o.items_out,"
 		" coalesce(o.reused_from, o.run_id), o.output"
-		" FROM ROWS FROM (unnest($4), unnest($5), unnest($11)) WITH ORDINALITY AS w (waits, action, name, i)"
+		" FROM ROWS FROM (unnest($4), unnest($5), unnest($11), unnest($14))"
+		" WITH ORDINALITY AS w (waits, action, name, source, i)"
 		" LEFT JOIN LATERAL (SELECT o.run_id, o.items_in, o.items_out, o.reused_from, o.output"
 		" FROM mlpipe.activity_run o"
 		" WHERE o.run_id = $2 AND o.no = $6 + w.i - 1 AND w.action IN (1, 2) OFFSET 0) o ON true"
@@ -400,22 +427,23 @@ rerun_copy_loop(const Takeover *takeover, int32 no, const ActivityList *body,
 	return loop;
 }
 
-bool
+int64
 rerun_continues(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	bool found;
+	int64 from_run_id = 0;
 
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2 AND continues",
+		"SELECT continues FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2",
 		lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		from_run_id = column_int64(0, 1);
 	store_end();
-	return found;
+	return from_run_id;
 }
 
 int32

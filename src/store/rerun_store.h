@@ -44,9 +44,14 @@ extern Jsonb *rerun_parameters(Jsonb *earlier, Jsonb *changed);
 extern Jsonb *rerun_trigger(const RerunSource *source,
 							const char *from_activity);
 
-/* How the activities of a scope ended there, by place. */
+/*
+ * How the activities of a scope ended there, by place.  step_kind: whose work
+ * is mini-batches.
+ */
 extern void rerun_earlier_ends(int64 run_id, const Document *document,
-							   const Scope *scope, EarlierEnd *earlier);
+							   const Scope *scope,
+							   const ActivityKind *step_kind,
+							   EarlierEnd *earlier);
 
 /* The rerun that takes over. */
 typedef struct Takeover
@@ -61,7 +66,8 @@ typedef struct Takeover
  * copied, with what they did to variables.  What is inside of them is not.
  */
 extern void rerun_insert(const Takeover *takeover, const Scope *scope,
-						 const RerunAction *actions, TimestampTz due_at);
+						 const RerunAction *actions, const EarlierEnd *earlier,
+						 TimestampTz due_at);
 
 /* All scopes of those containers, and what is inside of them. */
 extern void rerun_copy_inside(const Takeover *takeover,
@@ -81,8 +87,8 @@ extern RerunLoop rerun_copy_loop(const Takeover *takeover, int32 no,
 								 const ActivityList *body, bool keep,
 								 int32 again);
 
-/* Does the row go on with what it had done in the other run? */
-extern bool rerun_continues(int64 run_id, int32 no);
+/* The run with whose results of it an activity goes on; 0: none. */
+extern int64 rerun_continues(int64 run_id, int32 no);
 
 /* The first row of a scope there; -1: it had not begun. */
 extern int32 rerun_scope_begun(int64 run_id, int32 no, int32 iteration);

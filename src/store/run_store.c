@@ -778,6 +778,7 @@ run_next_due(void)
 	PURGE_TABLE(activity_run)    \
 	PURGE_TABLE(scope)           \
 	PURGE_TABLE(step)            \
+	PURGE_TABLE(step_origin)     \
 	PURGE_TABLE(mini_batch)      \
 	PURGE_TABLE(batch_claim)     \
 	PURGE_TABLE(failure)         \
@@ -807,7 +808,8 @@ runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
 		"SELECT r.run_id FROM mlpipe.run r WHERE r.finished_at < $1 AND r.finished_at >= $4 AND ($3 = 0 OR pg_has_role($3,"
 		" coalesce((SELECT p.owner::oid FROM mlpipe.pipeline p WHERE p.pipeline_id = r.pipeline_id),"
 		" r.submitted_by::oid), 'USAGE'))"
-		" AND NOT EXISTS (SELECT FROM mlpipe.run n WHERE n.rerun_of = r.run_id AND n.finished_at IS NULL)"
+		" AND NOT EXISTS (SELECT FROM mlpipe.run n WHERE n.group_id = r.group_id AND n.group_id <> n.run_id"
+		" AND n.finished_at IS NULL)"
 		" ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED))"
 		" RETURNING run_id, version_id, pipeline_id, group_id, finished_at)," PURGE_TABLES
 		" version_rows AS (DELETE FROM mlpipe.pipeline_version v USING gone"

@@ -20,15 +20,15 @@ static const Oid key_types[] = {INT8OID, INT4OID};
 
 void
 step_insert(const StepRow *step, const char *boundaries, Size length,
-			bytea *snapshot)
+			bytea *snapshot, bytea *hashes)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID,  INT4OID, OIDOID,   OIDOID,
 								BOOLOID,  INT4OID, INT8OID,  INT8OID,
 								INT8OID,  INT4OID, BYTEAOID, FLOAT8OID,
-								BYTEAOID, BOOLOID, OIDOID};
-	char nulls[] = "               ";
-	Datum values[15];
+								BYTEAOID, BOOLOID, OIDOID,   BYTEAOID};
+	char nulls[] = "                ";
+	Datum values[16];
 
 	values[0] = Int64GetDatum(step->run_id);
 	values[1] = Int32GetDatum(step->no);
@@ -45,6 +45,8 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	values[12] = PointerGetDatum(snapshot);
 	values[13] = BoolGetDatum(step->partitioned);
 	values[14] = ObjectIdGetDatum(step->key_relation);
+	values[15] = PointerGetDatum(hashes);
+	nulls[15] = hashes == NULL ? 'n' : ' ';
 	nulls[14] = OidIsValid(step->key_relation) ? ' ' : 'n';
 	nulls[12] = snapshot == NULL ? 'n' : ' ';
 	nulls[6] = step->items < 0 ? 'n' : ' ';
@@ -57,9 +59,9 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 		&plan,
 		"INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
 		" batches, items, rows_per_batch, blocks, blocks_per_batch,"
-		" boundaries, split_seconds, snapshot, partitioned, key_relation)"
+		" boundaries, split_seconds, snapshot, partitioned, key_relation, hashes)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-		" $14, $15)",
+		" $14, $15, $16)",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();

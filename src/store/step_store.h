@@ -57,7 +57,7 @@ typedef struct StepActivity
 
 /* snapshot: NULL where there is none. */
 extern void step_insert(const StepRow *step, const char *boundaries,
-						Size length, bytea *snapshot);
+						Size length, bytea *snapshot, bytea *hashes);
 
 /* NULL where the step has none. */
 extern bytea *step_snapshot(int64 run_id, int32 no);

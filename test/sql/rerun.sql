@@ -231,6 +231,30 @@ CALL again();
 SELECT activity, status, attempt, reused_from FROM rows;
 SELECT ran();
 
+-- a rerun that ended before the loop began does not lose what is done
+INSERT INTO broken VALUES ('l2');
+SELECT mlpipe_submit('{"activities": [{"name": "ask", "type": "approval", "message": "go?", "on_rerun": "run"},
+	{"name": "each", "type": "for_each", "items": [1, 2, 3], "depends_on": ["ask"], "activities": [{"name": "a", "type": "sql", "sql": "SELECT rerun.act(''l'' || ${{ item }})"}]}]}'::jsonb) AS run \gset
+CALL wait_for('ask', :run);
+SELECT mlpipe_approve(:run, 'ask');
+CALL waits(:run);
+DELETE FROM broken;
+SELECT ran();
+SELECT mlpipe_rerun(:run) AS run \gset
+CALL wait_for('ask', :run);
+SELECT mlpipe_cancel(:run);
+SELECT mlpipe_rerun(:run) AS run \gset
+CALL wait_for('ask', :run);
+SELECT mlpipe_approve(:run, 'ask', false);
+CALL waits(:run);
+SELECT * FROM rows;
+SELECT mlpipe_rerun(:run) AS run \gset
+CALL wait_for('ask', :run);
+SELECT mlpipe_approve(:run, 'ask');
+CALL waits(:run);
+SELECT * FROM rows;
+SELECT ran();
+
 --
 -- Parameters
 --
