@@ -351,6 +351,18 @@ CREATE TABLE mlpipe.metric (
 );
 CREATE INDEX metric_run ON mlpipe.metric (run_id);
 
+-- The tables that an activity has read and written; those of mini-batches are
+-- those of their activity.
+CREATE TABLE mlpipe.lineage (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,
+	relation oid NOT NULL,				-- in another database it may be anything
+	written boolean NOT NULL,			-- else read
+	rows bigint NOT NULL,
+	name text NOT NULL,					-- as it was then
+	PRIMARY KEY (run_id, no, relation, written)
+);
+
 -- History is dumped too.  A run that was unfinished comes back as it was, and
 -- its column home keeps it from starting before mlpipe_resume().
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.run', '');
@@ -368,3 +380,4 @@ SELECT pg_catalog.pg_extension_config_dump('mlpipe.log', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.log_log_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.metric', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.metric_metric_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('mlpipe.lineage', '');

@@ -271,6 +271,16 @@ WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
 ORDER BY m.metric_id;
 COMMENT ON VIEW @extschema@.mlpipe_metrics IS 'what activities measured with mlpipe_log_metric(), and what workers of parallel steps use';
 
+CREATE VIEW @extschema@.mlpipe_lineage WITH (security_barrier) AS
+SELECT l.run_id, a.name AS activity, l.name AS relation,
+	CASE WHEN l.written THEN 'write' ELSE 'read' END AS direction, l.rows
+FROM mlpipe.lineage l
+JOIN mlpipe.run r ON r.run_id = l.run_id
+JOIN mlpipe.activity_run a ON a.run_id = l.run_id AND a.no = l.no
+WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
+ORDER BY l.run_id DESC, l.no, l.name, l.written;
+COMMENT ON VIEW @extschema@.mlpipe_lineage IS 'tables that activities read and wrote, with the rows that they took from them and put into them';
+
 -- One that does nothing shows to members of its role.
 CREATE VIEW @extschema@.mlpipe_executors WITH (security_barrier) AS
 SELECT e.pid, e.role::regrole AS role, e.state, e.run_id, a.name AS activity, e.batch, e.since, 'local'::text AS compute
@@ -362,6 +372,6 @@ COMMENT ON VIEW @extschema@.mlpipe_health IS 'problems that an administrator sho
 
 GRANT SELECT ON @extschema@.mlpipe_pipelines, @extschema@.mlpipe_runs, @extschema@.mlpipe_activities,
 	@extschema@.mlpipe_batches, @extschema@.mlpipe_timeline, @extschema@.mlpipe_errors, @extschema@.mlpipe_logs,
-	@extschema@.mlpipe_metrics, @extschema@.mlpipe_executors, @extschema@.mlpipe_health TO PUBLIC;
+	@extschema@.mlpipe_metrics, @extschema@.mlpipe_lineage, @extschema@.mlpipe_executors, @extschema@.mlpipe_health TO PUBLIC;
 
 SET LOCAL search_path = @extschema@, pg_temp;

@@ -89,4 +89,14 @@
 #define relation_file(relation) ((relation)->rd_node)
 #endif
 
+/* 16 moved what rights a table of a statement needs out of its range table. */
+#if PG_VERSION_NUM >= 160000
+#define table_required_rights(plan, table) \
+	((table)->perminfoindex == 0 ?         \
+		 0 :                               \
+		 getRTEPermissionInfo((plan)->permInfos, table)->requiredPerms)
+#else
+#define table_required_rights(plan, table) ((table)->requiredPerms)
+#endif
+
 #endif /* MLPIPE_COMPAT_H */

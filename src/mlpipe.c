@@ -20,6 +20,7 @@
 
 #include "definition/document.h"
 #include "engine/hooks.h"
+#include "engine/lineage.h"
 #include "engine/shmem.h"
 #include "mlpipe.h"
 
@@ -62,6 +63,7 @@ _PG_init(void)
 	/* pg_upgrade wants no workers, but the settings. */
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
+	lineage_install_hooks();
 	shmem_install_hooks();
 	register_launcher();
 }

@@ -32,6 +32,7 @@
 #include "definition/catch.h"
 #include "engine/horizon.h"
 #include "engine/journal.h"
+#include "engine/lineage.h"
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/step.h"
@@ -144,6 +145,7 @@ static Failure *
 run_group(ParallelWorker *worker, BatchResult *results, int n)
 {
 	Failure *volatile failure = NULL;
+	LineageMark mark = lineage_mark();
 	WatchAlarm alarm;
 
 	PG_TRY();
@@ -153,8 +155,10 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 			horizon_share(worker->snapshot->xmin);
 		MemoryContextSwitchTo(worker->scratch);
 		journal_capture_start();
+		lineage_start();
 		try_all(worker, results, n);
 		fire_deferred_triggers(worker);
+		lineage_stop();
 		journal_capture_stop();
 		parallel_record(worker, results, n);
 		work_commit(worker->call->document->durability == DURABILITY_ACTIVITY);
@@ -164,6 +168,8 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 		alarm = watch_stop();
 		MyBatch = NULL;
 		journal_capture_stop();
+		lineage_stop();
+		lineage_go_back(&mark);
 		failure = failure_catch(worker->scratch);
 		if (alarm == WATCH_BATCH && strcmp(failure->sqlstate, "57014") == 0)
 			failure = timeout_failure(worker->scratch, worker->call->def,
@@ -334,6 +340,7 @@ run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	volatile WatchAlarm alarm = WATCH_NONE;
+	LineageMark mark = lineage_mark();
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(worker->scratch);
@@ -349,6 +356,7 @@ run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		lineage_go_back(&mark);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(worker->scratch);

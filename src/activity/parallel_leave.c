@@ -17,6 +17,7 @@
 #include "engine/executor.h"
 #include "engine/finish.h"
 #include "engine/journal.h"
+#include "engine/lineage.h"
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/step.h"
@@ -29,6 +30,7 @@ static void wait_for_others(ParallelWorker *worker);
 static void run_shutdown(ParallelWorker *worker);
 static bool shutdown_transaction(ParallelWorker *worker);
 static bool write_samples(ParallelWorker *worker);
+static bool write_lineage(ParallelWorker *worker);
 static void end_activity(ParallelWorker *worker);
 static void wait_for_retry(ParallelWorker *worker);
 static bool restart(ParallelWorker *worker);
@@ -49,6 +51,8 @@ parallel_leave(ParallelWorker *worker)
 	if (monitor_has_samples())
 		(void) parallel_in_transaction(worker, write_samples);
 	monitor_stop();
+	if (worker->call != NULL && lineage_entries() != NIL)
+		(void) parallel_in_transaction(worker, write_lineage);
 	last = step_leave(worker->step);
 	if (worker->gone)
 		step_remove(worker->order.run_id, worker->order.no);
@@ -102,7 +106,9 @@ shutdown_transaction(ParallelWorker *worker)
 	StatementResult result;
 
 	journal_capture_start();
+	lineage_start();
 	statement_run(worker->shutdown_text, NULL, &result);
+	lineage_stop();
 	journal_capture_stop();
 	return parallel_write_journal(worker);
 }
@@ -115,6 +121,13 @@ write_samples(ParallelWorker *worker)
 	engine_mode_enter(&mode);
 	monitor_write(worker->order.run_id, worker->order.no);
 	engine_mode_leave(&mode);
+	return false;
+}
+
+static bool
+write_lineage(ParallelWorker *worker)
+{
+	lineage_write(worker->order.run_id, worker->order.no);
 	return false;
 }
 

@@ -18,6 +18,7 @@
 #include "activity/parallel_worker.h"
 #include "engine/executor.h"
 #include "engine/journal.h"
+#include "engine/lineage.h"
 #include "engine/role.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -171,7 +172,9 @@ run_init(ParallelWorker *worker)
 	StatementResult result;
 
 	journal_capture_start();
+	lineage_start();
 	statement_run(worker->init_text, NULL, &result);
+	lineage_stop();
 	journal_capture_stop();
 	return parallel_write_journal(worker);
 }

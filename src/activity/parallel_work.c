@@ -35,6 +35,7 @@
 #include "activity/parallel_worker.h"
 #include "engine/executor.h"
 #include "engine/journal.h"
+#include "engine/lineage.h"
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/step.h"
@@ -125,6 +126,7 @@ parallel_in_transaction(ParallelWorker *worker, WorkerTransaction transaction)
 	PG_CATCH();
 	{
 		journal_capture_stop();
+		lineage_stop();
 		MyBatch = NULL;
 		failure = failure_catch(worker->context);
 	}

@@ -29,6 +29,7 @@
 #include "engine/failure.h"
 #include "engine/finish.h"
 #include "engine/journal.h"
+#include "engine/lineage.h"
 #include "engine/rerun.h"
 #include "engine/role.h"
 #include "engine/session.h"
@@ -186,6 +187,7 @@ attempt_run(const WorkOrder *order, int32 attempt, NextActivity *next)
 	PG_CATCH();
 	{
 		journal_capture_stop();
+		lineage_stop();
 		failure = failure_catch(failure_context);
 	}
 	PG_END_TRY();
@@ -257,6 +259,7 @@ run_user_part(ActivityCall *call)
 				 errmsg("the pipeline's document is not valid any more: %s",
 						call->document->problem)));
 	journal_capture_start();
+	lineage_start();
 	attempt_timeout_start_rest(call->def->timeout, time_limit(call));
 	if (!rerun_call(call, &outcome))
 		outcome = activity_type(call->def)->run(call);
@@ -270,6 +273,7 @@ run_user_part(ActivityCall *call)
 	PortalHashTableDeleteAll();
 	attempt_check_interrupt();
 	attempt_timeout_stop();
+	lineage_stop();
 	journal_capture_stop();
 	return outcome;
 }
@@ -291,6 +295,8 @@ finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
 
 	XactReadOnly = false;
 	journal_write(call->run_id, call->no, 0);
+	if (outcome != OUTCOME_PARKED && !call->def->internal)
+		lineage_write(call->run_id, call->no);
 	store_variables(call);
 	switch (outcome)
 	{

@@ -14,6 +14,7 @@
 #include "engine/context.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
+#include "engine/lineage.h"
 #include "engine/placed.h"
 #include "engine/session.h"
 #include "store/activity_store.h"
@@ -46,6 +47,7 @@ call_begin(int64 run_id, int32 no, int32 activity_no, int32 attempt)
 	call->items_out = -1;
 	journal_reset();
 	placed_begin(call->context);
+	lineage_reset();
 	MyCall = call;
 	return call;
 }

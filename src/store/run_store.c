@@ -783,7 +783,8 @@ run_next_due(void)
 	PURGE_TABLE(batch_claim)     \
 	PURGE_TABLE(failure)         \
 	PURGE_TABLE(log)             \
-	PURGE_TABLE(metric)
+	PURGE_TABLE(metric)          \
+	PURGE_TABLE(lineage)
 
 /* Reruns of a document without a name share its version. */
 #define AND_NO_OTHER(condition)                                  \

@@ -1,0 +1,214 @@
+/*-------------------------------------------------------------------------
+ *
+ * lineage.c
+ *	  Gathers which tables the work of an attempt reads and writes.
+ *
+ * lineage_watch.c sees the statements.  Names are kept as they are when a table
+ * is first seen, for it may be dropped by the time somebody looks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "engine/lineage.h"
+#include "mlpipe.h"
+#include "store/engine_mode.h"
+#include "store/lineage_store.h"
+
+/* What one attempt can leave; who touches more tables loses the rest. */
+#define MAX_ENTRIES 10000
+
+static MemoryContext LineageContext = NULL;
+static List *entries = NIL;
+
+static LineageEntry *find_entry(Oid relation, bool written);
+static char *name_of_table(Oid relation);
+static bool is_users_table(Form_pg_class class);
+static int compare_entries(const ListCell *a, const ListCell *b);
+
+void
+lineage_reset(void)
+{
+	entries = NIL;
+	if (LineageContext != NULL)
+		MemoryContextReset(LineageContext);
+}
+
+void
+lineage_note(Oid relation, bool written, int64 rows)
+{
+	LineageEntry *entry = find_entry(relation, written);
+	MemoryContext previous;
+	char *name;
+
+	if (entry != NULL)
+	{
+		entry->rows += rows;
+		return;
+	}
+	name = name_of_table(relation);
+	if (name == NULL || list_length(entries) >= MAX_ENTRIES)
+		return;
+
+	if (LineageContext == NULL)
+		LineageContext = AllocSetContextCreate(TopMemoryContext,
+											   "mlpipe lineage",
+											   ALLOCSET_SMALL_SIZES);
+	previous = MemoryContextSwitchTo(LineageContext);
+	entry = palloc(sizeof(LineageEntry));
+	entry->relation = relation;
+	entry->written = written;
+	entry->rows = rows;
+	entry->name = pstrdup(name);
+	entries = lappend(entries, entry);
+	MemoryContextSwitchTo(previous);
+}
+
+void
+lineage_add_rows(Oid relation, bool written, int64 rows)
+{
+	LineageEntry *entry = find_entry(relation, written);
+
+	if (entry != NULL)
+		entry->rows += rows;
+}
+
+static LineageEntry *
+find_entry(Oid relation, bool written)
+{
+	ListCell *cell;
+
+	foreach(cell, entries)
+	{
+		LineageEntry *entry = lfirst(cell);
+
+		if (entry->relation == relation && entry->written == written)
+			return entry;
+	}
+	return NULL;
+}
+
+/* NULL where it is none that concerns users. */
+static char *
+name_of_table(Oid relation)
+{
+	HeapTuple tuple;
+	Form_pg_class class;
+	char *name = NULL;
+
+	/* The catalogs, and what initdb has made besides. */
+	if (relation < FirstNormalObjectId)
+		return NULL;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	class = (Form_pg_class) GETSTRUCT(tuple);
+	if (is_users_table(class))
+		name = quote_qualified_identifier(get_namespace_name(
+											  class->relnamespace),
+										  NameStr(class->relname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+static bool
+is_users_table(Form_pg_class class)
+{
+	switch (class->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_MATVIEW:
+			return class->relpersistence != RELPERSISTENCE_TEMP &&
+				class->relnamespace != get_namespace_oid(EXTENSION_NAME, true);
+		default:
+			return false;
+	}
+}
+
+LineageMark
+lineage_mark(void)
+{
+	LineageMark mark = {.count = list_length(entries)};
+	ListCell *cell;
+
+	if (mark.count > 0)
+		mark.rows = palloc(mark.count * sizeof(int64));
+	foreach(cell, entries)
+		mark.rows[foreach_current_index(cell)] =
+			((LineageEntry *) lfirst(cell))->rows;
+	return mark;
+}
+
+void
+lineage_go_back(const LineageMark *mark)
+{
+	ListCell *cell;
+
+	foreach(cell, entries)
+	{
+		int i = foreach_current_index(cell);
+
+		((LineageEntry *) lfirst(cell))->rows = i < mark->count ?
+			mark->rows[i] :
+			0;
+	}
+}
+
+List *
+lineage_entries(void)
+{
+	return entries;
+}
+
+void
+lineage_write(int64 run_id, int32 no)
+{
+	EngineMode mode;
+	ListCell *cell;
+
+	if (entries == NIL)
+		return;
+
+	/* In one order, for workers of a step add to the same rows. */
+	list_sort(entries, compare_entries);
+
+	/* The user's statements may have set the transaction read-only. */
+	XactReadOnly = false;
+	engine_mode_enter(&mode);
+	foreach(cell, entries)
+	{
+		LineageEntry *entry = lfirst(cell);
+		LineageRow row = {.run_id = run_id,
+						  .no = no,
+						  .relation = entry->relation,
+						  .written = entry->written,
+						  .rows = entry->rows,
+						  .name = entry->name};
+
+		lineage_add(&row);
+	}
+	engine_mode_leave(&mode);
+}
+
+static int
+compare_entries(const ListCell *a, const ListCell *b)
+{
+	const LineageEntry *one = lfirst(a);
+	const LineageEntry *other = lfirst(b);
+
+	if (one->relation != other->relation)
+		return one->relation < other->relation ? -1 : 1;
+	return (int) one->written - (int) other->written;
+}

@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * lineage.h
+ *	  Which tables the work of an attempt reads and writes.
+ *
+ * What is seen is gathered in memory, one list a process, and written along
+ * with the end of the activity; by a worker of a parallel step when it leaves
+ * the step.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_LINEAGE_H
+#define MLPIPE_LINEAGE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+/* A table that was read or written. */
+typedef struct LineageEntry
+{
+	Oid relation;
+	bool written; /* else read */
+	int64 rows;
+	char *name; /* schema-qualified, as it was when first seen */
+} LineageEntry;
+
+/* Once, when the library is loaded. */
+extern void lineage_install_hooks(void);
+
+/*
+ * Between these two what the session's statements read and write is gathered.
+ * Neither can fail.
+ */
+extern void lineage_start(void);
+extern void lineage_stop(void);
+extern bool lineage_is_watching(void);
+
+/* Forgets all of it. */
+extern void lineage_reset(void);
+
+/*
+ * Notes that a table is read or written, and so many rows of it.  What is not
+ * a user's table is left out: catalogs, temporary tables, views, our own.
+ */
+extern void lineage_note(Oid relation, bool written, int64 rows);
+
+/* More rows of what has been noted; nothing where it has not. */
+extern void lineage_add_rows(Oid relation, bool written, int64 rows);
+
+/* How many rows there are so far, to go back to where work is rolled back. */
+typedef struct LineageMark
+{
+	int count;
+	int64 *rows;
+} LineageMark;
+
+extern LineageMark lineage_mark(void);
+extern void lineage_go_back(const LineageMark *mark);
+
+/* Of LineageEntry *; the list is nobody's to change. */
+extern List *lineage_entries(void);
+
+/*
+ * Writes all that was gathered, in the open transaction, added to what is there
+ * for the activity; it stays gathered until lineage_reset().  Enters engine
+ * mode itself.
+ */
+extern void lineage_write(int64 run_id, int32 no);
+
+#endif /* MLPIPE_LINEAGE_H */

@@ -1,0 +1,413 @@
+/*-------------------------------------------------------------------------
+ *
+ * lineage_watch.c
+ *	  Sees what the statements of an attempt read and write.
+ *
+ * Every statement goes through the executor or through ProcessUtility, those
+ * inside of functions in any language too.  Which tables a plan touches is
+ * told by its range table, from the moment that it starts: what an error stops
+ * has been looked at all the same.  How many rows, the scans have counted when
+ * it ends.
+ *
+ * A table is noted where the statement needs a right on it.  So it is the table
+ * that was named, and not its partitions, and what stands below a view, not the
+ * view.  Outside of an attempt all of this is a look at one variable.
+ *
+ * Code in C that reads tables past the executor is not seen.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "executor/execdesc.h"
+#include "executor/executor.h"
+#include "executor/instrument.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+
+#include "compat.h"
+#include "engine/lineage.h"
+
+/* What a walk over the states of a plan needs to know. */
+typedef struct PlanWalk
+{
+	QueryDesc *query;
+	bool counting; /* else the counters are being set up */
+} PlanWalk;
+
+static ExecutorStart_hook_type previous_start = NULL;
+static ExecutorEnd_hook_type previous_end = NULL;
+static ProcessUtility_hook_type previous_utility = NULL;
+static bool watching = false;
+
+static void executor_start(QueryDesc *query, int flags);
+static void executor_end(QueryDesc *query);
+static void note_tables(const PlannedStmt *plan);
+static void note_target(const PlannedStmt *plan, const Plan *top);
+static void walk_plan(QueryDesc *query, bool counting);
+static bool walk_node(PlanState *node, void *arg);
+static Index scanned_table(const PlanState *node);
+static void set_up_counter(PlanState *node, QueryDesc *query);
+static void count_scan(const PlanState *node, const QueryDesc *query);
+static void count_modified(const ModifyTableState *node,
+						   const QueryDesc *query);
+static int64 rows_of(const PlanState *node);
+static Oid named_table(const PlannedStmt *plan, Index table);
+static void process_utility(PlannedStmt *statement, const char *text,
+							bool read_only_tree, ProcessUtilityContext context,
+							ParamListInfo parameters,
+							QueryEnvironment *environment,
+							DestReceiver *receiver,
+							QueryCompletion *completion);
+static void run_utility(PlannedStmt *statement, const char *text,
+						bool read_only_tree, ProcessUtilityContext context,
+						ParamListInfo parameters,
+						QueryEnvironment *environment, DestReceiver *receiver,
+						QueryCompletion *completion);
+static bool is_skipped(const Node *statement);
+static void note_truncate(const TruncateStmt *truncate);
+static void note_utility(const Node *statement, int64 rows);
+static void note_copy(const CopyStmt *copy, int64 rows);
+static void note_by_name(const RangeVar *name, bool written, int64 rows);
+
+void
+lineage_install_hooks(void)
+{
+	previous_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+	previous_end = ExecutorEnd_hook;
+	ExecutorEnd_hook = executor_end;
+	previous_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+void
+lineage_start(void)
+{
+	watching = true;
+}
+
+void
+lineage_stop(void)
+{
+	watching = false;
+}
+
+bool
+lineage_is_watching(void)
+{
+	return watching;
+}
+
+/*
+ * What workers of a parallel query have counted comes back only where the whole
+ * plan is instrumented.
+ */
+static void
+executor_start(QueryDesc *query, int flags)
+{
+	bool watched = watching && (flags & EXEC_FLAG_EXPLAIN_ONLY) == 0;
+
+	if (watched && query->plannedstmt->parallelModeNeeded)
+		query->instrument_options |= INSTRUMENT_ROWS;
+	if (previous_start)
+		previous_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+	if (!watched)
+		return;
+	note_tables(query->plannedstmt);
+	walk_plan(query, false);
+}
+
+static void
+executor_end(QueryDesc *query)
+{
+	if (watching &&
+		(query->estate->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		walk_plan(query, true);
+	if (previous_end)
+		previous_end(query);
+	else
+		standard_ExecutorEnd(query);
+}
+
+/* Foreign keys are checked by queries, too, which read nothing for the user. */
+static void
+note_tables(const PlannedStmt *plan)
+{
+	ListCell *cell;
+
+	foreach(cell, plan->rtable)
+	{
+		RangeTblEntry *table = lfirst_node(RangeTblEntry, cell);
+
+		if (table->rtekind == RTE_RELATION && !InNoForceRLSOperation() &&
+			(table_required_rights(plan, table) & ACL_SELECT))
+			lineage_note(table->relid, false, 0);
+	}
+	note_target(plan, plan->planTree);
+	foreach(cell, plan->subplans)
+		note_target(plan, lfirst(cell));
+}
+
+static void
+note_target(const PlannedStmt *plan, const Plan *top)
+{
+	if (top != NULL && IsA(top, ModifyTable))
+		lineage_note(rt_fetch(((const ModifyTable *) top)->nominalRelation,
+							  plan->rtable)
+						 ->relid,
+					 true, 0);
+}
+
+static void
+walk_plan(QueryDesc *query, bool counting)
+{
+	PlanWalk walk = {.query = query, .counting = counting};
+
+	if (lineage_entries() != NIL && query->planstate != NULL)
+		(void) walk_node(query->planstate, &walk);
+}
+
+static bool
+walk_node(PlanState *node, void *arg)
+{
+	PlanWalk *walk = arg;
+
+	if (!walk->counting)
+		set_up_counter(node, walk->query);
+	else if (IsA(node, ModifyTableState))
+		count_modified((ModifyTableState *) node, walk->query);
+	else if (scanned_table(node) > 0)
+		count_scan(node, walk->query);
+	return planstate_tree_walker(node, walk_node, arg);
+}
+
+/* Its place in the range table; 0 where the node scans none. */
+static Index
+scanned_table(const PlanState *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_SeqScanState:
+		case T_SampleScanState:
+		case T_IndexScanState:
+		case T_IndexOnlyScanState:
+		case T_BitmapHeapScanState:
+		case T_TidScanState:
+		case T_TidRangeScanState:
+		case T_ForeignScanState:
+		case T_CustomScanState:
+			return ((const Scan *) node->plan)->scanrelid;
+		default:
+			return 0;
+	}
+}
+
+/*
+ * Nothing but what is wanted is counted, since a counter costs a little for
+ * each row.  Of a statement that modifies a table by the way, in WITH, the
+ * server does not count the rows: these are what it is given.
+ */
+static void
+set_up_counter(PlanState *node, QueryDesc *query)
+{
+	MemoryContext previous;
+
+	if (IsA(node, ModifyTableState) && !((ModifyTableState *) node)->canSetTag)
+		node = outerPlanState(node);
+	else if (scanned_table(node) == 0)
+		return;
+	if (node->instrument != NULL)
+		return;
+	previous = MemoryContextSwitchTo(query->estate->es_query_cxt);
+	node->instrument = InstrAlloc(1, INSTRUMENT_ROWS, false);
+	MemoryContextSwitchTo(previous);
+}
+
+static void
+count_scan(const PlanState *node, const QueryDesc *query)
+{
+	lineage_add_rows(named_table(query->plannedstmt, scanned_table(node)),
+					 false, rows_of(node));
+}
+
+static void
+count_modified(const ModifyTableState *node, const QueryDesc *query)
+{
+	const ModifyTable *plan = (const ModifyTable *) node->ps.plan;
+	Oid relation = rt_fetch(plan->nominalRelation, query->plannedstmt->rtable)
+					   ->relid;
+
+	lineage_add_rows(relation, true,
+					 node->canSetTag ? query->estate->es_processed :
+									   rows_of(outerPlanState(node)));
+}
+
+static int64
+rows_of(const PlanState *node)
+{
+	const Instrumentation *counter = node->instrument;
+
+	return counter == NULL ? 0 :
+							 (int64) (counter->ntuples + counter->tuplecount);
+}
+
+/* Up from a partition to the table that the statement names. */
+static Oid
+named_table(const PlannedStmt *plan, Index table)
+{
+	ListCell *cell;
+	bool found = true;
+
+	while (found)
+	{
+		found = false;
+		foreach(cell, plan->appendRelations)
+		{
+			AppendRelInfo *part = lfirst_node(AppendRelInfo, cell);
+
+			if (part->child_relid != table ||
+				rt_fetch(part->parent_relid, plan->rtable)->rtekind !=
+					RTE_RELATION)
+				continue;
+			table = part->parent_relid;
+			found = true;
+			break;
+		}
+	}
+	return rt_fetch(table, plan->rtable)->relid;
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo parameters,
+				QueryEnvironment *environment, DestReceiver *receiver,
+				QueryCompletion *completion)
+{
+	QueryCompletion own;
+	const Node *node = statement->utilityStmt;
+	const Node *target = NULL;
+
+	if (!watching)
+	{
+		run_utility(statement, text, read_only_tree, context, parameters,
+					environment, receiver, completion);
+		return;
+	}
+	InitializeQueryCompletion(&own);
+	if (completion == NULL)
+		completion = &own;
+	if (IsA(node, TruncateStmt))
+		note_truncate((const TruncateStmt *) node);
+	else if (!is_skipped(node))
+		target = node;
+	run_utility(statement, text, read_only_tree, context, parameters,
+				environment, receiver, completion);
+	if (target != NULL)
+		note_utility(target, (int64) completion->nprocessed);
+}
+
+static void
+run_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+			ProcessUtilityContext context, ParamListInfo parameters,
+			QueryEnvironment *environment, DestReceiver *receiver,
+			QueryCompletion *completion)
+{
+	if (previous_utility)
+		previous_utility(statement, text, read_only_tree, context, parameters,
+						 environment, receiver, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context,
+								parameters, environment, receiver, completion);
+}
+
+/* CREATE TABLE IF NOT EXISTS ... AS, where it does. */
+static bool
+is_skipped(const Node *statement)
+{
+	const CreateTableAsStmt *create = (const CreateTableAsStmt *) statement;
+
+	return IsA(statement, CreateTableAsStmt) && create->if_not_exists &&
+		OidIsValid(RangeVarGetRelid(create->into->rel, NoLock, true));
+}
+
+/* Also what CASCADE takes along.  How many rows there were, nobody knows. */
+static void
+note_truncate(const TruncateStmt *truncate)
+{
+	List *relations = NIL;
+	List *more;
+	ListCell *cell;
+
+	foreach(cell, truncate->relations)
+	{
+		Oid relation = RangeVarGetRelid(lfirst(cell), NoLock, true);
+
+		if (OidIsValid(relation))
+			relations = list_append_unique_oid(relations, relation);
+	}
+	while (truncate->behavior == DROP_CASCADE && relations != NIL &&
+		   (more = heap_truncate_find_FKs(relations)) != NIL)
+		relations = list_concat_unique_oid(relations, more);
+	foreach(cell, relations)
+		lineage_note(lfirst_oid(cell), true, 0);
+}
+
+static void
+note_utility(const Node *statement, int64 rows)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CopyStmt:
+			note_copy((const CopyStmt *) statement, rows);
+			break;
+		case T_CreateTableAsStmt:
+			note_by_name(((const CreateTableAsStmt *) statement)->into->rel,
+						 true, rows);
+			break;
+		case T_RefreshMatViewStmt:
+			note_by_name(((const RefreshMatViewStmt *) statement)->relation,
+						 true, rows);
+			break;
+		default:
+			break;
+	}
+}
+
+/* Under row-level security the server makes it COPY of a query, which is seen. */
+static void
+note_copy(const CopyStmt *copy, int64 rows)
+{
+	Oid relation;
+
+	if (copy->relation == NULL)
+		return;
+	relation = RangeVarGetRelid(copy->relation, NoLock, true);
+	if (OidIsValid(relation) &&
+		(copy->is_from ||
+		 check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED))
+		lineage_note(relation, copy->is_from, rows);
+}
+
+static void
+note_by_name(const RangeVar *name, bool written, int64 rows)
+{
+	Oid relation = RangeVarGetRelid(name, NoLock, true);
+
+	if (OidIsValid(relation))
+		lineage_note(relation, written, rows);
+}
