@@ -363,6 +363,50 @@ CREATE TABLE mlpipe.lineage (
 	PRIMARY KEY (run_id, no, relation, written)
 );
 
+-- What successes of activities with "reuse" are recognized by.  Not dumped, nor
+-- the next two: they speak of tables by number, and of one database's WAL.
+CREATE TABLE mlpipe.reuse (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,
+	key bytea NOT NULL,					-- role, name, definition, parameters and upstream: all that has to be the same
+	place bytea NOT NULL,				-- role and name
+	definition text NOT NULL,
+	parameters jsonb NOT NULL,			-- the values of its placeholders
+	upstream jsonb NOT NULL,
+	asked jsonb NOT NULL,				-- parameters that mlpipe_parameter() gave it
+	problem text,						-- why it is not used again; NULL: it is
+	origin_run_id bigint NOT NULL,		-- where the work was done: here, or where it was taken from
+	origin_no integer NOT NULL,
+	compared_run_id bigint,				-- the earlier success that it was compared with
+	compared_no integer,
+	PRIMARY KEY (run_id, no)
+);
+CREATE INDEX reuse_key ON mlpipe.reuse (key, run_id, no) WHERE problem IS NULL;
+CREATE INDEX reuse_place ON mlpipe.reuse (place, run_id, no);
+
+CREATE TABLE mlpipe.reuse_table (
+	run_id bigint NOT NULL,
+	no integer NOT NULL,
+	use "char" NOT NULL,				-- i: input, o: output, f: an output of the other success, as it was found;
+										-- v, p: a view or a function that it reads through
+	relation oid NOT NULL,
+	name text NOT NULL,
+	visible boolean NOT NULL,			-- found without its schema
+	xid bigint NOT NULL,				-- only the rows that it inserted; 0: all
+	problem text,						-- why there is no hash
+	hash bytea,
+	PRIMARY KEY (run_id, no, use, relation)
+);
+
+-- Contents of tables, as long as nothing has been written to them since.
+CREATE TABLE mlpipe.table_hash (
+	relation oid NOT NULL,
+	xid bigint NOT NULL,
+	stamp bytea NOT NULL,
+	hash bytea NOT NULL,
+	PRIMARY KEY (relation, xid)
+) WITH (fillfactor = 70);
+
 -- History is dumped too.  A run that was unfinished comes back as it was, and
 -- its column home keeps it from starting before mlpipe_resume().
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.run', '');

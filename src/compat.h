@@ -95,8 +95,19 @@
 	((table)->perminfoindex == 0 ?         \
 		 0 :                               \
 		 getRTEPermissionInfo((plan)->permInfos, table)->requiredPerms)
+#define table_checked_as(plan, table) \
+	(getRTEPermissionInfo((plan)->permInfos, table)->checkAsUser)
 #else
 #define table_required_rights(plan, table) ((table)->requiredPerms)
+#define table_checked_as(plan, table)      ((table)->checkAsUser)
+#endif
+
+/* 16 renamed what says in which subtransaction a relation got its files. */
+#if PG_VERSION_NUM >= 160000
+#define relation_new_file_subid(relation) \
+	((relation)->rd_newRelfilelocatorSubid)
+#else
+#define relation_new_file_subid(relation) ((relation)->rd_newRelfilenodeSubid)
 #endif
 
 #endif /* MLPIPE_COMPAT_H */

@@ -24,6 +24,7 @@
 #include "activity/variable.h"
 #include "definition/value.h"
 #include "engine/journal.h"
+#include "engine/reuse.h"
 #include "engine/slot.h"
 
 PG_FUNCTION_INFO_V1(mlpipe_run_id);
@@ -52,6 +53,7 @@ mlpipe_run_id(PG_FUNCTION_ARGS)
 {
 	if (MyCall == NULL)
 		PG_RETURN_NULL();
+	reuse_note_context();
 	PG_RETURN_INT64(MyCall->run_id);
 }
 
@@ -70,6 +72,7 @@ mlpipe_parameter(PG_FUNCTION_ARGS)
 	JsonbValue *value;
 
 	require_not_null(fcinfo, 0, "name");
+	reuse_note_parameter(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	value = find_parameter(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (value->type == jbvNull)
 		PG_RETURN_NULL();
@@ -79,7 +82,10 @@ mlpipe_parameter(PG_FUNCTION_ARGS)
 Datum
 mlpipe_context(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(call_whole_context(require_call()));
+	ActivityCall *call = require_call();
+
+	reuse_note_context();
+	PG_RETURN_JSONB_P(call_whole_context(call));
 }
 
 /* NULL takes back what was set before. */

@@ -132,8 +132,13 @@ typedef struct ActivityDef
 	bool secure_output;      /* or one inside has it */
 	bool rerun_always;       /* on_rerun: run */
 	bool rerun_inside;       /* or one inside has that */
-	Jsonb *definition;       /* its object in the document */
-	ContextNeeds *needs;     /* of all texts in it */
+	bool reuse;
+	bool has_inputs; /* named in the document, like the outputs */
+	bool has_outputs;
+	List *inputs; /* of Template *: names of tables */
+	List *outputs;
+	Jsonb *definition;   /* its object in the document */
+	ContextNeeds *needs; /* of all texts in it */
 } ActivityDef;
 
 /*

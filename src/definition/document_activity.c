@@ -41,6 +41,10 @@ static void parse_retry(JsonReader *reader, ActivityDef *def);
 static void check_sqlstates(JsonReader *retry, List *sqlstates);
 static bool is_sqlstate(const char *code);
 static void parse_transaction(JsonReader *reader, ActivityDef *def);
+static void parse_reuse(ListParse *parse, JsonReader *reader,
+						ActivityDef *def);
+static List *parse_tables(ListParse *parse, JsonReader *reader,
+						  const char *key);
 static void refuse_unavailable(JsonReader *reader, const ActivityKind *kind);
 static bool takes_key(JsonReader *reader, const ActivityKind *kind, int flag,
 					  const char *key);
@@ -74,6 +78,7 @@ parse_keys(ListParse *parse, JsonReader *reader, ActivityDef *def)
 		return;
 	parse_retry(reader, def);
 	parse_transaction(reader, def);
+	parse_reuse(parse, reader, def);
 	refuse_unavailable(reader, def->kind);
 	if (def->kind->takes & STARTS_RUNS)
 		parse->parse->document->has_children = true;
@@ -215,26 +220,52 @@ parse_transaction(JsonReader *reader, ActivityDef *def)
 											  lengthof(words), 0) == 1;
 }
 
+/* What each statement has committed by itself, nobody can vouch for. */
+static void
+parse_reuse(ListParse *parse, JsonReader *reader, ActivityDef *def)
+{
+	if (takes_key(reader, def->kind, TAKES_REUSE, "reuse"))
+		def->reuse = reader_bool(reader, "reuse", false);
+	def->has_inputs = takes_key(reader, def->kind, TAKES_REUSE, "inputs") &&
+		reader_has(reader, "inputs");
+	def->has_outputs = takes_key(reader, def->kind, TAKES_REUSE, "outputs") &&
+		reader_has(reader, "outputs");
+	if (def->has_inputs)
+		def->inputs = parse_tables(parse, reader, "inputs");
+	if (def->has_outputs)
+		def->outputs = parse_tables(parse, reader, "outputs");
+	if (def->reuse && def->own_transactions)
+		problem_add(reader->problems, PROBLEM_ERROR,
+					reader_path(reader, "reuse"), NULL,
+					"does not go with \"transaction\": \"none\"");
+}
+
+static List *
+parse_tables(ListParse *parse, JsonReader *reader, const char *key)
+{
+	List *tables = NIL;
+	ListCell *cell;
+
+	foreach(cell, reader_texts(reader, key, false))
+	{
+		Template *name = template_parse(lfirst(cell), TEMPLATE_TEXT,
+										&parse->scope, reader->problems,
+										psprintf("%s[%d]",
+												 reader_path(reader, key),
+												 foreach_current_index(cell)));
+
+		if (name != NULL)
+			tables = lappend(tables, name);
+	}
+	return tables;
+}
+
 /* Better refused than taken and then not done. */
 static void
 refuse_unavailable(JsonReader *reader, const ActivityKind *kind)
 {
-	static const char *const tables[] = {"inputs", "outputs"};
 	char *compute;
 
-	if (takes_key(reader, kind, TAKES_REUSE, "reuse") &&
-		reader_bool(reader, "reuse", false))
-		problem_add(reader->problems, PROBLEM_ERROR,
-					reader_path(reader, "reuse"), NULL,
-					"\"reuse\" " NOT_AVAILABLE);
-	for (int i = 0; i < lengthof(tables); i++)
-	{
-		if (takes_key(reader, kind, TAKES_REUSE, tables[i]) &&
-			reader_has(reader, tables[i]))
-			problem_add(reader->problems, PROBLEM_ERROR,
-						reader_path(reader, tables[i]), NULL,
-						"\"%s\" " NOT_AVAILABLE, tables[i]);
-	}
 	if (!takes_key(reader, kind, TAKES_COMPUTE, "compute"))
 		return;
 	compute = reader_text(reader, "compute", false);

@@ -107,4 +107,10 @@ extern Jsonb *template_render_json(Jsonb *value, Jsonb *context);
 /* Is there a placeholder in any of its texts? */
 extern bool template_in_json(Jsonb *value);
 
+/*
+ * All that the placeholders of such a value find, by their text: an object.
+ * Those that look into the mini-batch are left out.
+ */
+extern Jsonb *template_values(Jsonb *value, Jsonb *context);
+
 #endif /* MLPIPE_TEMPLATE_H */

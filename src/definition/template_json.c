@@ -17,6 +17,8 @@ static void check_container(JsonbContainer *container,
 							const char *path);
 static char *placeholder_text(const JsonbValue *value);
 static Jsonb *render_text(const char *text, Jsonb *context);
+static void push_values(JsonbParseState **state, const char *text,
+						Jsonb *context);
 
 void
 template_check_json(JsonbValue *value, const TemplateScope *scope,
@@ -124,4 +126,50 @@ render_text(const char *text, Jsonb *context)
 
 	problem_raise(&problems);
 	return template_render_value(tmpl, context);
+}
+
+Jsonb *
+template_values(Jsonb *value, Jsonb *context)
+{
+	JsonbIterator *it = JsonbIteratorInit(&value->root);
+	JsonbParseState *state = NULL;
+	JsonbIteratorToken token;
+	JsonbValue item;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	while ((token = JsonbIteratorNext(&it, &item, false)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM || token == WJB_VALUE)
+		{
+			char *text = placeholder_text(&item);
+
+			if (text != NULL)
+				push_values(&state, text, context);
+		}
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+push_values(JsonbParseState **state, const char *text, Jsonb *context)
+{
+	ProblemList problems = {NIL, 0};
+	Template *tmpl = template_parse(text, TEMPLATE_TEXT, NULL, &problems, "");
+	int i;
+
+	problem_raise(&problems);
+	if (template_uses_root(tmpl, "batch"))
+		return;
+	for (i = 0; i < tmpl->nplaceholders; i++)
+	{
+		const TemplatePath *path = &tmpl->placeholders[i].path;
+		JsonbValue key = {.type = jbvString};
+		JsonbValue found;
+
+		key.val.string.val = path->text;
+		key.val.string.len = strlen(path->text);
+		pushJsonbValue(state, WJB_KEY, &key);
+		template_path_find(path, context, &found);
+		pushJsonbValue(state, WJB_VALUE, &found);
+	}
 }

@@ -31,6 +31,7 @@
 #include "engine/journal.h"
 #include "engine/lineage.h"
 #include "engine/rerun.h"
+#include "engine/reuse.h"
 #include "engine/role.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -51,6 +52,7 @@ static bool flushes_each_end(const Document *document);
 static void flush_claim(void);
 static void work(ActivityCall *call, NextActivity *next);
 static ActivityOutcome run_user_part(ActivityCall *call);
+static ActivityOutcome run_watched(ActivityCall *call);
 static int64 time_limit(ActivityCall *call);
 static bool finish_outcome(ActivityCall *call, ActivityOutcome outcome,
 						   NextActivity *next);
@@ -252,6 +254,7 @@ static ActivityOutcome
 run_user_part(ActivityCall *call)
 {
 	ActivityOutcome outcome;
+	bool worked = false;
 
 	if (call->document->problem != NULL)
 		ereport(ERROR,
@@ -259,10 +262,12 @@ run_user_part(ActivityCall *call)
 				 errmsg("the pipeline's document is not valid any more: %s",
 						call->document->problem)));
 	journal_capture_start();
-	lineage_start();
 	attempt_timeout_start_rest(call->def->timeout, time_limit(call));
 	if (!rerun_call(call, &outcome))
-		outcome = activity_type(call->def)->run(call);
+	{
+		worked = !call->def->reuse || !reuse_take(call);
+		outcome = worked ? run_watched(call) : OUTCOME_DONE;
+	}
 
 	/*
 	 * Deferred constraints belong to the user's part, and to its time, even
@@ -271,11 +276,20 @@ run_user_part(ActivityCall *call)
 	 */
 	AfterTriggerFireDeferred();
 	PortalHashTableDeleteAll();
+	lineage_stop();
+	if (call->def->reuse && worked)
+		reuse_look(call, outcome);
 	attempt_check_interrupt();
 	attempt_timeout_stop();
-	lineage_stop();
 	journal_capture_stop();
 	return outcome;
+}
+
+static ActivityOutcome
+run_watched(ActivityCall *call)
+{
+	lineage_start();
+	return activity_type(call->def)->run(call);
 }
 
 /* What waits has so long in all; this may be one look of many. */
@@ -297,6 +311,8 @@ finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
 	journal_write(call->run_id, call->no, 0);
 	if (outcome != OUTCOME_PARKED && !call->def->internal)
 		lineage_write(call->run_id, call->no);
+	if (call->def->reuse)
+		reuse_write(call);
 	store_variables(call);
 	switch (outcome)
 	{

@@ -18,8 +18,11 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "engine/lineage.h"
 #include "mlpipe.h"
 #include "store/engine_mode.h"
@@ -30,9 +33,13 @@
 
 static MemoryContext LineageContext = NULL;
 static List *entries = NIL;
+static List *sources = NIL;
+static const char *read_problem = NULL;
+static const char *write_problem = NULL;
 
 static LineageEntry *find_entry(Oid relation, bool written);
-static char *name_of_table(Oid relation);
+static MemoryContext enter_context(void);
+static bool has_new_file(Oid relation);
 static bool is_users_table(Form_pg_class class);
 static int compare_entries(const ListCell *a, const ListCell *b);
 
@@ -40,11 +47,13 @@ void
 lineage_reset(void)
 {
 	entries = NIL;
+	sources = NIL;
+	read_problem = write_problem = NULL;
 	if (LineageContext != NULL)
 		MemoryContextReset(LineageContext);
 }
 
-void
+LineageEntry *
 lineage_note(Oid relation, bool written, int64 rows)
 {
 	LineageEntry *entry = find_entry(relation, written);
@@ -54,24 +63,95 @@ lineage_note(Oid relation, bool written, int64 rows)
 	if (entry != NULL)
 	{
 		entry->rows += rows;
-		return;
+		return entry;
 	}
-	name = name_of_table(relation);
+	name = lineage_name(relation);
 	if (name == NULL || list_length(entries) >= MAX_ENTRIES)
-		return;
+		return NULL;
 
-	if (LineageContext == NULL)
-		LineageContext = AllocSetContextCreate(TopMemoryContext,
-											   "mlpipe lineage",
-											   ALLOCSET_SMALL_SIZES);
-	previous = MemoryContextSwitchTo(LineageContext);
-	entry = palloc(sizeof(LineageEntry));
+	previous = enter_context();
+	entry = palloc0(sizeof(LineageEntry));
 	entry->relation = relation;
 	entry->written = written;
 	entry->rows = rows;
 	entry->name = pstrdup(name);
+	entry->own = !written && has_new_file(relation);
 	entries = lappend(entries, entry);
 	MemoryContextSwitchTo(previous);
+	return entry;
+}
+
+static MemoryContext
+enter_context(void)
+{
+	if (LineageContext == NULL)
+		LineageContext = AllocSetContextCreate(TopMemoryContext,
+											   "mlpipe lineage",
+											   ALLOCSET_SMALL_SIZES);
+	return MemoryContextSwitchTo(LineageContext);
+}
+
+/* Made or emptied in this transaction: what is in it, is its own work. */
+static bool
+has_new_file(Oid relation)
+{
+	Relation table = RelationIdGetRelation(relation);
+	bool new_file = RelationIsValid(table) &&
+		(table->rd_createSubid != InvalidSubTransactionId ||
+		 relation_new_file_subid(table) != InvalidSubTransactionId);
+
+	if (RelationIsValid(table))
+		RelationClose(table);
+	return new_file;
+}
+
+void
+lineage_note_source(Oid class_id, Oid object_id)
+{
+	MemoryContext previous;
+	LineageSource *source;
+	ListCell *cell;
+
+	if (object_id < FirstNormalObjectId)
+		return;
+	foreach(cell, sources)
+	{
+		source = lfirst(cell);
+		if (source->object_id == object_id && source->class_id == class_id)
+			return;
+	}
+	if (list_length(sources) >= MAX_ENTRIES)
+		return;
+	previous = enter_context();
+	source = palloc(sizeof(LineageSource));
+	source->class_id = class_id;
+	source->object_id = object_id;
+	sources = lappend(sources, source);
+	MemoryContextSwitchTo(previous);
+}
+
+void
+lineage_note_problem(bool written, const char *problem)
+{
+	const char **place = written ? &write_problem : &read_problem;
+
+	if (*place == NULL)
+		*place = problem;
+}
+
+const char *
+lineage_problem(bool written)
+{
+	if (list_length(entries) >= MAX_ENTRIES ||
+		list_length(sources) >= MAX_ENTRIES)
+		return "too many tables";
+	return written ? write_problem : read_problem;
+}
+
+List *
+lineage_sources(void)
+{
+	return sources;
 }
 
 void
@@ -98,9 +178,8 @@ find_entry(Oid relation, bool written)
 	return NULL;
 }
 
-/* NULL where it is none that concerns users. */
-static char *
-name_of_table(Oid relation)
+char *
+lineage_name(Oid relation)
 {
 	HeapTuple tuple;
 	Form_pg_class class;

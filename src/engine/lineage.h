@@ -23,7 +23,19 @@ typedef struct LineageEntry
 	bool written; /* else read */
 	int64 rows;
 	char *name; /* schema-qualified, as it was when first seen */
+
+	/* for reuse */
+	bool own; /* first read when this transaction had given it its file */
+	bool by_others; /* read with the rights of another role */
+	bool replaces;  /* not only added to */
 } LineageEntry;
+
+/* Of views and functions, what they are defined as is a part of what is read. */
+typedef struct LineageSource
+{
+	Oid class_id; /* pg_class or pg_proc */
+	Oid object_id;
+} LineageSource;
 
 /* Once, when the library is loaded. */
 extern void lineage_install_hooks(void);
@@ -41,9 +53,16 @@ extern void lineage_reset(void);
 
 /*
  * Notes that a table is read or written, and so many rows of it.  What is not
- * a user's table is left out: catalogs, temporary tables, views, our own.
+ * a user's table is left out: catalogs, temporary tables, views, our own.  NULL
+ * then.
  */
-extern void lineage_note(Oid relation, bool written, int64 rows);
+extern LineageEntry *lineage_note(Oid relation, bool written, int64 rows);
+
+/* The same of a view or a function that takes part. */
+extern void lineage_note_source(Oid class_id, Oid object_id);
+
+/* Notes that something was read, or written, that cannot be told. */
+extern void lineage_note_problem(bool written, const char *problem);
 
 /* More rows of what has been noted; nothing where it has not. */
 extern void lineage_add_rows(Oid relation, bool written, int64 rows);
@@ -60,6 +79,13 @@ extern void lineage_go_back(const LineageMark *mark);
 
 /* Of LineageEntry *; the list is nobody's to change. */
 extern List *lineage_entries(void);
+extern List *lineage_sources(void); /* of LineageSource * */
+
+/* The first that was noted; NULL: none. */
+extern const char *lineage_problem(bool written);
+
+/* Its qualified name; NULL where it is none that is noted. */
+extern char *lineage_name(Oid relation);
 
 /*
  * Writes all that was gathered, in the open transaction, added to what is there

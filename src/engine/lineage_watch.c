@@ -22,9 +22,12 @@
 #include "access/xact.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "executor/execdesc.h"
 #include "executor/executor.h"
 #include "executor/instrument.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
@@ -36,7 +39,9 @@
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
+#include "activity/activity.h"
 #include "compat.h"
 #include "engine/lineage.h"
 
@@ -50,12 +55,18 @@ typedef struct PlanWalk
 static ExecutorStart_hook_type previous_start = NULL;
 static ExecutorEnd_hook_type previous_end = NULL;
 static ProcessUtility_hook_type previous_utility = NULL;
+static needs_fmgr_hook_type previous_needs_hook = NULL;
 static bool watching = false;
 
 static void executor_start(QueryDesc *query, int flags);
 static void executor_end(QueryDesc *query);
 static void note_tables(const PlannedStmt *plan);
+static bool calls_functions(const PlannedStmt *plan);
+static void note_table(const PlannedStmt *plan, const RangeTblEntry *table);
+static bool is_insert_target(const PlannedStmt *plan,
+							 const RangeTblEntry *table);
 static void note_target(const PlannedStmt *plan, const Plan *top);
+static bool note_function(Oid function);
 static void walk_plan(QueryDesc *query, bool counting);
 static bool walk_node(PlanState *node, void *arg);
 static Index scanned_table(const PlanState *node);
@@ -80,7 +91,8 @@ static bool is_skipped(const Node *statement);
 static void note_truncate(const TruncateStmt *truncate);
 static void note_utility(const Node *statement, int64 rows);
 static void note_copy(const CopyStmt *copy, int64 rows);
-static void note_by_name(const RangeVar *name, bool written, int64 rows);
+static void note_made(const RangeVar *name, int64 rows);
+static void note_replaced(Oid relation, int64 rows);
 
 void
 lineage_install_hooks(void)
@@ -91,6 +103,8 @@ lineage_install_hooks(void)
 	ExecutorEnd_hook = executor_end;
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
+	previous_needs_hook = needs_fmgr_hook;
+	needs_fmgr_hook = note_function;
 }
 
 void
@@ -150,27 +164,81 @@ note_tables(const PlannedStmt *plan)
 {
 	ListCell *cell;
 
+	if (plan->parallelModeNeeded && calls_functions(plan))
+		lineage_note_problem(false, "functions that ran in parallel workers");
 	foreach(cell, plan->rtable)
-	{
-		RangeTblEntry *table = lfirst_node(RangeTblEntry, cell);
-
-		if (table->rtekind == RTE_RELATION && !InNoForceRLSOperation() &&
-			(table_required_rights(plan, table) & ACL_SELECT))
-			lineage_note(table->relid, false, 0);
-	}
+		note_table(plan, lfirst_node(RangeTblEntry, cell));
 	note_target(plan, plan->planTree);
 	foreach(cell, plan->subplans)
 		note_target(plan, lfirst(cell));
 }
 
+/* Of a user's; what one reads in another process is not seen here. */
+static bool
+calls_functions(const PlannedStmt *plan)
+{
+	ListCell *cell;
+
+	foreach(cell, plan->invalItems)
+	{
+		if (lfirst_node(PlanInvalItem, cell)->cacheId == PROCOID)
+			return true;
+	}
+	return false;
+}
+
+static void
+note_table(const PlannedStmt *plan, const RangeTblEntry *table)
+{
+	LineageEntry *entry;
+	Oid reader;
+
+	if (OidIsValid(table->relid) &&
+		get_rel_relkind(table->relid) == RELKIND_VIEW)
+		lineage_note_source(RelationRelationId, table->relid);
+	if (table->rtekind != RTE_RELATION || InNoForceRLSOperation() ||
+		!(table_required_rights(plan, table) & ACL_SELECT))
+		return;
+	if (table->relkind == RELKIND_SEQUENCE)
+		lineage_note_problem(false, "a sequence");
+	if (is_insert_target(plan, table))
+		return;
+	entry = lineage_note(table->relid, false, 0);
+	reader = table_checked_as(plan, table);
+	if (!OidIsValid(reader))
+		reader = GetUserId();
+	if (entry != NULL && MyCall != NULL && reader != MyCall->role)
+		entry->by_others = true;
+}
+
+/*
+ * What INSERT looks at in its own target, to find conflicts or to return it, is
+ * not what it makes its rows from.
+ */
+static bool
+is_insert_target(const PlannedStmt *plan, const RangeTblEntry *table)
+{
+	const ModifyTable *top = (const ModifyTable *) plan->planTree;
+
+	return plan->commandType == CMD_INSERT && IsA(top, ModifyTable) &&
+		rt_fetch(top->nominalRelation, plan->rtable) == table;
+}
+
 static void
 note_target(const PlannedStmt *plan, const Plan *top)
 {
-	if (top != NULL && IsA(top, ModifyTable))
-		lineage_note(rt_fetch(((const ModifyTable *) top)->nominalRelation,
-							  plan->rtable)
-						 ->relid,
-					 true, 0);
+	const ModifyTable *modify = (const ModifyTable *) top;
+	LineageEntry *entry;
+
+	if (top == NULL || !IsA(top, ModifyTable))
+		return;
+	entry = lineage_note(rt_fetch(modify->nominalRelation, plan->rtable)
+							 ->relid,
+						 true, 0);
+	if (entry != NULL &&
+		(modify->operation != CMD_INSERT ||
+		 modify->onConflictAction == ONCONFLICT_UPDATE))
+		entry->replaces = true;
 }
 
 static void
@@ -364,7 +432,7 @@ note_truncate(const TruncateStmt *truncate)
 		   (more = heap_truncate_find_FKs(relations)) != NIL)
 		relations = list_concat_unique_oid(relations, more);
 	foreach(cell, relations)
-		lineage_note(lfirst_oid(cell), true, 0);
+		note_replaced(lfirst_oid(cell), 0);
 }
 
 static void
@@ -376,12 +444,12 @@ note_utility(const Node *statement, int64 rows)
 			note_copy((const CopyStmt *) statement, rows);
 			break;
 		case T_CreateTableAsStmt:
-			note_by_name(((const CreateTableAsStmt *) statement)->into->rel,
-						 true, rows);
+			note_made(((const CreateTableAsStmt *) statement)->into->rel,
+					  rows);
 			break;
 		case T_RefreshMatViewStmt:
-			note_by_name(((const RefreshMatViewStmt *) statement)->relation,
-						 true, rows);
+			note_made(((const RefreshMatViewStmt *) statement)->relation,
+					  rows);
 			break;
 		default:
 			break;
@@ -394,6 +462,8 @@ note_copy(const CopyStmt *copy, int64 rows)
 {
 	Oid relation;
 
+	lineage_note_problem(!copy->is_from,
+						 copy->is_program ? "a program" : "a file");
 	if (copy->relation == NULL)
 		return;
 	relation = RangeVarGetRelid(copy->relation, NoLock, true);
@@ -404,10 +474,28 @@ note_copy(const CopyStmt *copy, int64 rows)
 }
 
 static void
-note_by_name(const RangeVar *name, bool written, int64 rows)
+note_made(const RangeVar *name, int64 rows)
 {
 	Oid relation = RangeVarGetRelid(name, NoLock, true);
 
 	if (OidIsValid(relation))
-		lineage_note(relation, written, rows);
+		note_replaced(relation, rows);
+}
+
+static void
+note_replaced(Oid relation, int64 rows)
+{
+	LineageEntry *entry = lineage_note(relation, true, rows);
+
+	if (entry != NULL)
+		entry->replaces = true;
+}
+
+/* The server asks whether a function, also one that it inlines, wants a hook. */
+static bool
+note_function(Oid function)
+{
+	if (watching)
+		lineage_note_source(ProcedureRelationId, function);
+	return previous_needs_hook != NULL && previous_needs_hook(function);
 }

@@ -784,7 +784,9 @@ run_next_due(void)
 	PURGE_TABLE(failure)         \
 	PURGE_TABLE(log)             \
 	PURGE_TABLE(metric)          \
-	PURGE_TABLE(lineage)
+	PURGE_TABLE(lineage)         \
+	PURGE_TABLE(reuse)           \
+	PURGE_TABLE(reuse_table)
 
 /* Reruns of a document without a name share its version. */
 #define AND_NO_OTHER(condition)                                  \

@@ -1,0 +1,511 @@
+/*-------------------------------------------------------------------------
+ *
+ * reuse.c
+ *	  Activities that are not done again: "reuse": true.
+ *
+ * A success is recognized by its key, that is the role, the activity's name,
+ * its definition, the values of its placeholders and the ends of what it
+ * depends on; and by the contents of its inputs and outputs.  Both are kept
+ * with the end of the activity.  Where there is an earlier success with the
+ * same key whose inputs are what they were, and whose outputs what it left,
+ * the activity ends at once, with the earlier output.
+ *
+ * What an activity has read is told as of a snapshot that is taken before it
+ * begins.  If another transaction has changed an input since, nobody knows what
+ * the statements saw: then the success is no use to later runs, and its record
+ * says so.  The same goes for all that cannot be told: files, foreign tables,
+ * sequences, what runs under the rights of others and is not to be seen whole.
+ * So every doubt leads to doing the work again.
+ *
+ * reuse_key.c makes the key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/varlena.h"
+
+#include "activity/activity.h"
+#include "engine/content.h"
+#include "engine/guard.h"
+#include "engine/lineage.h"
+#include "engine/reuse.h"
+#include "engine/reuse_key.h"
+#include "engine/run_cache.h"
+#include "store/engine_mode.h"
+#include "store/reuse_store.h"
+
+/* Successes with the same key that are looked at, latest first. */
+#define MAX_CANDIDATES 4
+
+/* What is known of the attempt that this process makes; in its context. */
+typedef struct ReuseAttempt
+{
+	ReuseRow row;
+	List *tables; /* of ReuseTable *, for its record */
+	const ReuseRow *compared;
+	List *found;    /* of ReuseTable *: outputs of that, before the work */
+	Snapshot start; /* before the work */
+	bool taken;
+} ReuseAttempt;
+
+static ReuseAttempt *attempt = NULL;
+
+static bool is_usable(ActivityCall *call, const ReuseRow *candidate);
+static bool tables_stand(const ReuseRow *candidate);
+static Content *content_of(const ReuseTable *table);
+static void take_over(ActivityCall *call, const ReuseRow *candidate);
+static void take_over_tables(const ReuseRow *candidate);
+static const char *find_problem(ActivityCall *call, ActivityOutcome outcome);
+static void look_at_inputs(ActivityCall *call);
+static void look_at_sources(void);
+static void look_at_outputs(ActivityCall *call);
+static void add_declared(ActivityCall *call, List *names, TableUse use);
+static Oid find_table(const char *name);
+static void add_input(Oid relation, const char *name, bool written);
+static void add_output(Oid relation, const char *name, bool appended,
+					   int64 rows);
+static ReuseTable *add_table(TableUse use, Oid relation, const char *name);
+static bool is_known(TableUse use, Oid relation);
+static const LineageEntry *find_entry(Oid relation, bool written);
+
+bool
+reuse_take(ActivityCall *call)
+{
+	EngineMode mode;
+	List *candidates;
+	ListCell *cell;
+
+	contents_reset();
+	attempt = palloc0(sizeof(ReuseAttempt));
+	attempt->row.run_id = call->run_id;
+	attempt->row.no = call->no;
+	reuse_key_make(call, &attempt->row);
+
+	engine_mode_enter(&mode);
+	candidates = reuse_candidates(attempt->row.key, call->run_id,
+								  MAX_CANDIDATES);
+	engine_mode_leave(&mode);
+	foreach(cell, candidates)
+	{
+		if (is_usable(call, lfirst(cell)))
+		{
+			take_over(call, lfirst(cell));
+			return true;
+		}
+	}
+	if (attempt->compared == NULL)
+	{
+		engine_mode_enter(&mode);
+		attempt->compared = reuse_nearest(attempt->row.place, call->run_id);
+		engine_mode_leave(&mode);
+	}
+	attempt->start = RegisterSnapshot(GetLatestSnapshot());
+	return false;
+}
+
+static bool
+is_usable(ActivityCall *call, const ReuseRow *candidate)
+{
+	bool first = attempt->compared == NULL;
+	bool stands;
+
+	attempt->found = first ? NIL : attempt->found;
+	if (first)
+		attempt->compared = candidate;
+	stands = reuse_asked_same(call, candidate->asked) &&
+		tables_stand(candidate);
+	if (stands)
+		attempt->compared = candidate;
+	return stands;
+}
+
+/*
+ * All of them, so that what was found can be told.  A name that has come to
+ * stand for another table is a change as well.
+ */
+static bool
+tables_stand(const ReuseRow *candidate)
+{
+	bool keep_found = attempt->found == NIL;
+	bool stand = true;
+	List *tables;
+	List *contents = NIL;
+	ListCell *cell;
+	ListCell *content_cell;
+	EngineMode mode;
+
+	engine_mode_enter(&mode);
+	tables = reuse_tables(candidate->run_id, candidate->no);
+	engine_mode_leave(&mode);
+	foreach(cell, tables)
+	{
+		const ReuseTable *table = lfirst(cell);
+
+		if (table->use == TABLE_INPUT || table->use == TABLE_OUTPUT)
+			contents = lappend(contents, content_of(table));
+	}
+	contents_now(contents);
+
+	content_cell = list_head(contents);
+	foreach(cell, tables)
+	{
+		ReuseTable *table = lfirst(cell);
+		ContentHash hash;
+		const char *problem = NULL;
+
+		if (table->use == TABLE_FOUND)
+			continue;
+		if (table->use == TABLE_INPUT || table->use == TABLE_OUTPUT)
+		{
+			const Content *content = lfirst(content_cell);
+
+			problem = content->problem;
+			hash = content->hash;
+			content_cell = lnext(contents, content_cell);
+			if (problem == NULL && !reuse_name_stands(table))
+				problem = "renamed, or another table has its name";
+		}
+		else if (!reuse_source_hash(table, &hash))
+			problem = "dropped";
+		if (problem != NULL ||
+			memcmp(&hash, &table->hash, sizeof(ContentHash)) != 0)
+			stand = false;
+		if (table->use == TABLE_OUTPUT && keep_found)
+		{
+			ReuseTable *found = palloc(sizeof(ReuseTable));
+
+			*found = *table;
+			found->use = TABLE_FOUND;
+			found->problem = problem;
+			if (problem == NULL)
+				found->hash = hash;
+			attempt->found = lappend(attempt->found, found);
+		}
+	}
+	return stand;
+}
+
+static Content *
+content_of(const ReuseTable *table)
+{
+	return content_create(table->relation, table->xid);
+}
+
+static void
+take_over(ActivityCall *call, const ReuseRow *candidate)
+{
+	attempt->taken = true;
+	attempt->row.asked = candidate->asked;
+	attempt->row.origin_run_id = candidate->origin_run_id;
+	attempt->row.origin_no = candidate->origin_no;
+	call->output = candidate->output;
+	call->items_in = candidate->items_in;
+	call->items_out = candidate->items_out;
+	take_over_tables(candidate);
+}
+
+static void
+take_over_tables(const ReuseRow *candidate)
+{
+	EngineMode mode;
+	ListCell *cell;
+
+	engine_mode_enter(&mode);
+	foreach(cell, reuse_tables(candidate->run_id, candidate->no))
+	{
+		ReuseTable *table = lfirst(cell);
+
+		if (table->use != TABLE_FOUND)
+			attempt->tables = lappend(attempt->tables, table);
+	}
+	engine_mode_leave(&mode);
+}
+
+void
+reuse_look(ActivityCall *call, ActivityOutcome outcome)
+{
+	int level = NewGUCNestLevel();
+
+	attempt->row.origin_run_id = call->run_id;
+	attempt->row.origin_no = call->no;
+	attempt->row.asked = reuse_asked();
+	attempt->row.problem = find_problem(call, outcome);
+	if (attempt->row.problem == NULL)
+	{
+		/* Names mean what they meant before the statements of the user. */
+		(void) set_config_option("search_path",
+								 GetConfigOptionResetString("search_path"),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+		look_at_inputs(call);
+		look_at_sources();
+		look_at_outputs(call);
+	}
+	AtEOXact_GUC(false, level);
+	UnregisterSnapshot(attempt->start);
+}
+
+/* The mini-batches of a step commit by themselves, long after its split. */
+static const char *
+find_problem(ActivityCall *call, ActivityOutcome outcome)
+{
+	const char *problem = NULL;
+
+	if (outcome == OUTCOME_STEP)
+		problem = "its mini-batches are transactions of their own";
+	else if (!call->def->has_inputs && lineage_problem(false) != NULL)
+		problem = psprintf("it reads %s", lineage_problem(false));
+	else if (!call->def->has_outputs && lineage_problem(true) != NULL)
+		problem = psprintf("it writes %s", lineage_problem(true));
+	else if (GetUserId() != call->role)
+		problem = "it has changed its role";
+	else if (call->variables != NIL)
+		problem = "it sets variables";
+	else if (reuse_asked_for_context())
+		problem = "it asks for the context of the run";
+	return problem;
+}
+
+static void
+look_at_inputs(ActivityCall *call)
+{
+	ListCell *cell;
+
+	if (call->def->has_inputs)
+	{
+		add_declared(call, call->def->inputs, TABLE_INPUT);
+		return;
+	}
+	foreach(cell, lineage_entries())
+	{
+		const LineageEntry *entry = lfirst(cell);
+
+		if (!entry->written && !entry->own)
+			add_input(entry->relation, entry->name,
+					  find_entry(entry->relation, true) != NULL);
+	}
+}
+
+static void
+add_declared(ActivityCall *call, List *names, TableUse use)
+{
+	ListCell *cell;
+
+	foreach(cell, names)
+	{
+		char *name = call_render(call, lfirst(cell));
+		Oid relation = find_table(name);
+
+		if (!OidIsValid(relation))
+			attempt->row.problem = psprintf("table \"%s\" does not exist",
+											name);
+		else if (use == TABLE_INPUT)
+			add_input(relation, name, find_entry(relation, true) != NULL);
+		else
+			add_output(relation, name, false, 0);
+	}
+}
+
+static Oid
+find_table(const char *name)
+{
+	List *names = textToQualifiedNameList(cstring_to_text(name));
+
+	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+}
+
+/*
+ * Row-level security that another role is free of hides from us what that one
+ * has read for the activity.
+ */
+static void
+add_input(Oid relation, const char *name, bool written)
+{
+	const LineageEntry *entry = find_entry(relation, false);
+	Content *content = content_create(relation, InvalidTransactionId);
+	ReuseTable *table;
+
+	if (is_known(TABLE_INPUT, relation))
+		return;
+	if (entry == NULL && lineage_name(relation) != NULL)
+		name = lineage_name(relation);
+	table = add_table(TABLE_INPUT, relation, name);
+	if (entry != NULL && entry->by_others && reuse_has_row_security(relation))
+		content->problem = "row-level security may hide a part of it";
+	else if (written && reuse_has_new_file(relation))
+		content->problem = "replaced by the activity itself";
+	else
+		content_as_of(content, attempt->start, written);
+	table->problem = content->problem;
+	table->hash = content->hash;
+}
+
+static void
+look_at_sources(void)
+{
+	ListCell *cell;
+
+	foreach(cell, lineage_sources())
+	{
+		const LineageSource *source = lfirst(cell);
+		ReuseTable table = {.use = source->class_id == ProcedureRelationId ?
+								TABLE_FUNCTION :
+								TABLE_VIEW,
+							.relation = source->object_id};
+		ContentHash hash;
+
+		/* What came and went in this transaction, is the activity's own. */
+		if (!reuse_source_hash(&table, &hash))
+			continue;
+		add_table(table.use, table.relation, reuse_source_name(&table))
+			->hash = hash;
+	}
+}
+
+static void
+look_at_outputs(ActivityCall *call)
+{
+	ListCell *cell;
+
+	if (call->def->has_outputs)
+	{
+		add_declared(call, call->def->outputs, TABLE_OUTPUT);
+		return;
+	}
+	foreach(cell, lineage_entries())
+	{
+		const LineageEntry *entry = lfirst(cell);
+
+		/* What it has dropped again, is no output. */
+		if (entry->written && get_rel_relkind(entry->relation) != '\0')
+			add_output(entry->relation, entry->name, !entry->replaces,
+					   entry->rows);
+	}
+}
+
+/*
+ * Of a table that the activity has only added to, its output are its own rows:
+ * others may add theirs.  They are known by the transaction; where they are not
+ * (a part of it was a subtransaction), the table as a whole counts.
+ */
+static void
+add_output(Oid relation, const char *name, bool appended, int64 rows)
+{
+	TransactionId xid = GetTopTransactionIdIfAny();
+	ReuseTable *table;
+	Content *content;
+
+	if (is_known(TABLE_OUTPUT, relation))
+		return;
+
+	/* It may have been given another one. */
+	if (lineage_name(relation) != NULL)
+		name = lineage_name(relation);
+	table = add_table(TABLE_OUTPUT, relation, name);
+	if (appended && TransactionIdIsValid(xid) && !reuse_has_new_file(relation))
+	{
+		content = content_create(relation, xid);
+		contents_now(list_make1(content));
+		if (content->problem == NULL && content->hash.rows == rows)
+		{
+			table->xid = xid;
+			table->hash = content->hash;
+			return;
+		}
+	}
+	content = content_create(relation, InvalidTransactionId);
+	contents_now(list_make1(content));
+	content_require_settled(content, attempt->start);
+	table->problem = content->problem;
+	table->hash = content->hash;
+}
+
+static ReuseTable *
+add_table(TableUse use, Oid relation, const char *name)
+{
+	ReuseTable *table = palloc0(sizeof(ReuseTable));
+
+	table->use = use;
+	table->relation = relation;
+	table->name = pstrdup(name);
+	table->visible = use != TABLE_FUNCTION && RelationIsVisible(relation);
+	attempt->tables = lappend(attempt->tables, table);
+	return table;
+}
+
+static bool
+is_known(TableUse use, Oid relation)
+{
+	ListCell *cell;
+
+	foreach(cell, attempt->tables)
+	{
+		const ReuseTable *table = lfirst(cell);
+
+		if (table->use == use && table->relation == relation)
+			return true;
+	}
+	return false;
+}
+
+static const LineageEntry *
+find_entry(Oid relation, bool written)
+{
+	ListCell *cell;
+
+	foreach(cell, lineage_entries())
+	{
+		const LineageEntry *entry = lfirst(cell);
+
+		if (entry->relation == relation && entry->written == written)
+			return entry;
+	}
+	return NULL;
+}
+
+/* The first table that cannot be told is why the success is of no further use. */
+void
+reuse_write(ActivityCall *call)
+{
+	ReuseRow *row = &attempt->row;
+	EngineMode mode;
+	ListCell *cell;
+
+	foreach(cell, attempt->tables)
+	{
+		const ReuseTable *table = lfirst(cell);
+
+		if (table->problem != NULL && row->problem == NULL)
+			row->problem = psprintf("%s %s: %s",
+									table->use == TABLE_OUTPUT ? "output" :
+																 "input",
+									table->name, table->problem);
+	}
+	if (attempt->compared != NULL)
+	{
+		row->compared_run_id = attempt->compared->run_id;
+		row->compared_no = attempt->compared->no;
+	}
+	if (attempt->taken)
+		guard_share(run_info(call->run_id));
+	engine_mode_enter(&mode);
+	contents_remember();
+	if (attempt->taken)
+		activity_set_reused(call->run_id, call->no, row->origin_run_id);
+	reuse_insert(row);
+	foreach(cell, list_concat_copy(attempt->tables, attempt->found))
+		reuse_table_insert(call->run_id, call->no, lfirst(cell));
+	engine_mode_leave(&mode);
+}

@@ -1,0 +1,392 @@
+/*-------------------------------------------------------------------------
+ *
+ * reuse_store.c
+ *	  Statements on mlpipe.reuse, mlpipe.reuse_table and mlpipe.table_hash.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "store/plan.h"
+#include "store/reuse_store.h"
+
+#define NULL_IF(condition) ((condition) ? 'n' : ' ')
+
+static Datum bytes_datum(const void *data, Size size);
+static void read_bytes(uint64 row, int column, void *data, Size size);
+static Datum copy_bytes(uint64 row, int column);
+static ReuseRow *read_reuse(uint64 row);
+static List *append_row(List *list, void *row);
+static Datum text_or_null(const char *text);
+
+bool
+table_hash_find(Oid relation, TransactionId xid, const ContentStamp *stamp,
+				ContentHash *hash)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {OIDOID, INT8OID, BYTEAOID};
+	Datum values[] = {ObjectIdGetDatum(relation), Int64GetDatum(xid),
+					  bytes_datum(stamp, sizeof(*stamp))};
+	bool found;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT hash FROM mlpipe.table_hash WHERE relation = $1 AND xid = $2 AND stamp = $3",
+		lengthof(types), types);
+	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
+	if (found)
+		read_bytes(0, 1, hash, sizeof(*hash));
+	store_end();
+	return found;
+}
+
+void
+table_hash_keep(Oid relation, TransactionId xid, const ContentStamp *stamp,
+				const ContentHash *hash)
+{
+	static SPIPlanPtr forget = NULL;
+	static SPIPlanPtr keep = NULL;
+	Oid types[] = {OIDOID, BYTEAOID, INT8OID, BYTEAOID};
+	Datum values[] = {ObjectIdGetDatum(relation),
+					  bytes_datum(stamp, sizeof(*stamp)), Int64GetDatum(xid),
+					  bytes_datum(hash, sizeof(*hash))};
+
+	store_begin();
+	plan_keep(&forget,
+			  "DELETE FROM mlpipe.table_hash WHERE relation = $1"
+			  " AND stamp <> $2",
+			  2, types);
+	(void) plan_execute(forget, values, NULL, false, SPI_OK_DELETE);
+	plan_keep(
+		&keep,
+		"INSERT INTO mlpipe.table_hash (relation, stamp, xid, hash) VALUES ($1, $2, $3, $4)"
+		" ON CONFLICT (relation, xid) DO UPDATE SET stamp = excluded.stamp, hash = excluded.hash",
+		lengthof(types), types);
+	(void) plan_execute(keep, values, NULL, false, SPI_OK_INSERT);
+	store_end();
+}
+
+void
+table_hashes_clean(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	store_begin();
+	plan_keep(&plan,
+			  "DELETE FROM mlpipe.table_hash h WHERE NOT EXISTS"
+			  " (SELECT FROM pg_class c WHERE c.oid = h.relation)",
+			  0, NULL);
+	(void) plan_execute(plan, NULL, NULL, false, SPI_OK_DELETE);
+	store_end();
+}
+
+void
+reuse_insert(const ReuseRow *row)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID,  INT4OID,  BYTEAOID, BYTEAOID, TEXTOID,
+				   JSONBOID, JSONBOID, JSONBOID, TEXTOID,  INT8OID,
+				   INT4OID,  INT8OID,  INT4OID};
+	Datum values[] = {Int64GetDatum(row->run_id),
+					  Int32GetDatum(row->no),
+					  row->key,
+					  row->place,
+					  CStringGetTextDatum(row->definition),
+					  JsonbPGetDatum(row->parameters),
+					  JsonbPGetDatum(row->upstream),
+					  JsonbPGetDatum(row->asked),
+					  text_or_null(row->problem),
+					  Int64GetDatum(row->origin_run_id),
+					  Int32GetDatum(row->origin_no),
+					  Int64GetDatum(row->compared_run_id),
+					  Int32GetDatum(row->compared_no)};
+	char nulls[] = "             ";
+
+	/* A step may be split again, when its first split was lost. */
+	nulls[8] = NULL_IF(row->problem == NULL);
+	nulls[11] = nulls[12] = NULL_IF(row->compared_run_id == 0);
+	store_begin();
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.reuse (run_id, no, key, place, definition, parameters, upstream, asked,"
+		" problem, origin_run_id, origin_no, compared_run_id, compared_no)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+		" ON CONFLICT (run_id, no) DO NOTHING",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
+	store_end();
+}
+
+void
+reuse_table_insert(int64 run_id, int32 no, const ReuseTable *table)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, TEXTOID, OIDOID,  TEXTOID,
+				   BOOLOID, INT8OID, TEXTOID, BYTEAOID};
+	char use[] = {table->use, '\0'};
+	Datum values[] = {Int64GetDatum(run_id),
+					  Int32GetDatum(no),
+					  CStringGetTextDatum(use),
+					  ObjectIdGetDatum(table->relation),
+					  CStringGetTextDatum(table->name),
+					  BoolGetDatum(table->visible),
+					  Int64GetDatum(table->xid),
+					  text_or_null(table->problem),
+					  bytes_datum(&table->hash, sizeof(table->hash))};
+	char nulls[] = "         ";
+
+	nulls[7] = NULL_IF(table->problem == NULL);
+	nulls[8] = NULL_IF(table->problem != NULL);
+	store_begin();
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.reuse_table (run_id, no, use, relation, name, visible, xid, problem, hash)"
+		" VALUES ($1, $2, $3::\"char\", $4, $5, $6, $7, $8, $9)",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
+	store_end();
+}
+
+#define REUSE_COLUMNS                                                                   \
+	"u.run_id, u.no, u.key, u.place, u.definition, u.parameters, u.upstream, u.asked,"  \
+	" u.problem, u.origin_run_id, u.origin_no, u.compared_run_id, u.compared_no"        \
+	", a.output, coalesce(a.items_in, -1), coalesce(a.items_out, -1) FROM mlpipe.reuse" \
+	" u JOIN mlpipe.activity_run a USING (run_id, no)"
+
+List *
+reuse_candidates(Datum key, int64 run_id, int limit)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {BYTEAOID, INT8OID, INT8OID};
+	Datum values[] = {key, Int64GetDatum(run_id), Int64GetDatum(limit)};
+	List *list = NIL;
+	uint64 rows;
+	uint64 i;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT " REUSE_COLUMNS
+		" WHERE u.key = $1 AND u.run_id <> $2 AND u.problem IS NULL AND a.status = 'succeeded'"
+		" ORDER BY u.key DESC, u.run_id DESC, u.no DESC LIMIT $3",
+		lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+		list = append_row(list, read_reuse(i));
+	store_end();
+	return list;
+}
+
+ReuseRow *
+reuse_nearest(Datum place, int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {BYTEAOID, INT8OID};
+	Datum values[] = {place, Int64GetDatum(run_id)};
+	ReuseRow *row = NULL;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT " REUSE_COLUMNS
+		" WHERE u.place = $1 AND u.run_id < $2 AND a.status = 'succeeded'"
+		" ORDER BY u.place DESC, u.run_id DESC, u.no DESC LIMIT 1",
+		lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		row = read_reuse(0);
+	store_end();
+	return row;
+}
+
+ReuseRow *
+reuse_load(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	ReuseRow *row = NULL;
+
+	store_begin();
+	plan_keep(&plan,
+			  "SELECT " REUSE_COLUMNS " WHERE u.run_id = $1 AND u.no = $2",
+			  lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		row = read_reuse(0);
+	store_end();
+	return row;
+}
+
+static ReuseRow *
+read_reuse(uint64 row)
+{
+	ReuseRow *reuse = SPI_palloc(sizeof(ReuseRow));
+
+	reuse->run_id = column_int64(row, 1);
+	reuse->no = column_int32(row, 2);
+	reuse->key = copy_bytes(row, 3);
+	reuse->place = copy_bytes(row, 4);
+	reuse->definition = column_text(row, 5);
+	reuse->parameters = column_jsonb(row, 6);
+	reuse->upstream = column_jsonb(row, 7);
+	reuse->asked = column_jsonb(row, 8);
+	reuse->problem = column_text(row, 9);
+	reuse->origin_run_id = column_int64(row, 10);
+	reuse->origin_no = column_int32(row, 11);
+	reuse->compared_run_id = column_int64(row, 12);
+	reuse->compared_no = column_int32(row, 13);
+	reuse->output = column_jsonb(row, 14);
+	reuse->items_in = column_int64(row, 15);
+	reuse->items_out = column_int64(row, 16);
+	return reuse;
+}
+
+List *
+reuse_tables(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	List *list = NIL;
+	uint64 rows;
+	uint64 i;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT use::text, relation, name, visible, xid, problem, hash FROM mlpipe.reuse_table"
+		" WHERE run_id = $1 AND no = $2 ORDER BY run_id, no, use, relation",
+		lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		ReuseTable *table = SPI_palloc(sizeof(ReuseTable));
+
+		memset(table, 0, sizeof(*table));
+		table->use = column_text(i, 1)[0];
+		table->relation = column_oid(i, 2);
+		table->name = column_text(i, 3);
+		table->visible = column_bool(i, 4);
+		table->xid = (TransactionId) column_int64(i, 5);
+		table->problem = column_text(i, 6);
+		if (table->problem == NULL)
+			read_bytes(i, 7, &table->hash, sizeof(table->hash));
+		list = append_row(list, table);
+	}
+	store_end();
+	return list;
+}
+
+char *
+reuse_end_of(int64 run_id, int32 no, bool by_origin)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, BOOLOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  BoolGetDatum(by_origin)};
+	char *end = NULL;
+
+	store_begin();
+
+	/* A rerun takes over what was done without a record of ours. */
+	plan_keep(
+		&plan,
+		"SELECT a.status::text || CASE"
+		" WHEN $3 AND a.status = 'succeeded' THEN format(' in run %s, activity %s',"
+		" coalesce(u.origin_run_id, a.reused_from, a.run_id), coalesce(u.origin_no, a.no))"
+		" ELSE coalesce(', output ' || md5(a.output::text), '') END"
+		" FROM mlpipe.activity_run a LEFT JOIN mlpipe.reuse u USING (run_id, no)"
+		" WHERE a.run_id = $1 AND a.no = $2",
+		lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		end = column_text(0, 1);
+	store_end();
+	return end;
+}
+
+char *
+reuse_ends_inside(int64 run_id, const char *container)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), CStringGetTextDatum(container)};
+	char *ends;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT coalesce(md5(string_agg(format('%s %s', u.origin_run_id, u.origin_no), ',' ORDER BY u.no)), '')"
+		" FROM mlpipe.reuse u JOIN mlpipe.activity_run a USING (run_id, no)"
+		" WHERE u.run_id = $1 AND (starts_with(a.name, $2 || '.') OR starts_with(a.name, $2 || '['))",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	ends = column_text(0, 1);
+	store_end();
+	return ends;
+}
+
+void
+activity_set_reused(int64 run_id, int32 no, int64 reused_from)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int64GetDatum(reused_from)};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET reused_from = $3 WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+static Datum
+bytes_datum(const void *data, Size size)
+{
+	bytea *bytes = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	memcpy(VARDATA(bytes), data, size);
+	return PointerGetDatum(bytes);
+}
+
+static void
+read_bytes(uint64 row, int column, void *data, Size size)
+{
+	bytea *bytes = DatumGetByteaPP(column_datum(row, column));
+
+	if (VARSIZE_ANY_EXHDR(bytes) != size)
+		elog(ERROR, "unexpected size of a stored hash");
+	memcpy(data, VARDATA_ANY(bytes), size);
+}
+
+static Datum
+copy_bytes(uint64 row, int column)
+{
+	bytea *bytes = DatumGetByteaP(column_datum(row, column));
+	bytea *copy = SPI_palloc(VARSIZE(bytes));
+
+	memcpy(copy, bytes, VARSIZE(bytes));
+	return PointerGetDatum(copy);
+}
+
+static Datum
+text_or_null(const char *text)
+{
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+static List *
+append_row(List *list, void *row)
+{
+	MemoryContext spi = MemoryContextSwitchTo(store_context());
+
+	list = lappend(list, row);
+	MemoryContextSwitchTo(spi);
+	return list;
+}
