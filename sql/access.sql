@@ -95,6 +95,11 @@ CREATE POLICY see ON mlpipe.metric FOR SELECT
 	USING (EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = metric.run_id));
 GRANT SELECT ON mlpipe.metric TO PUBLIC;
 
+ALTER TABLE mlpipe.lineage ENABLE ROW LEVEL SECURITY;
+CREATE POLICY see ON mlpipe.lineage FOR SELECT
+	USING (EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = lineage.run_id));
+GRANT SELECT ON mlpipe.lineage TO PUBLIC;
+
 -- Not for anybody's eyes
 
 ALTER TABLE mlpipe.run_variable ENABLE ROW LEVEL SECURITY;
@@ -105,5 +110,8 @@ ALTER TABLE mlpipe.step_origin ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mlpipe.batch_claim ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mlpipe.tally ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mlpipe.source_change ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mlpipe.reuse ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mlpipe.reuse_table ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mlpipe.table_hash ENABLE ROW LEVEL SECURITY;
 
 SET LOCAL search_path = @extschema@, pg_temp;

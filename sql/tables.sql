@@ -394,6 +394,7 @@ CREATE TABLE mlpipe.reuse_table (
 	visible boolean NOT NULL,			-- found without its schema
 	xid bigint NOT NULL,				-- only the rows that it inserted; 0: all
 	problem text,						-- why there is no hash
+	rows bigint,
 	hash bytea,
 	PRIMARY KEY (run_id, no, use, relation)
 );

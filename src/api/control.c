@@ -21,6 +21,7 @@
 #include "engine/stop.h"
 #include "engine/wakeup.h"
 #include "store/engine_mode.h"
+#include "store/reuse_store.h"
 #include "store/run_store.h"
 
 #define PURGE_AT_ONCE 10000
@@ -152,6 +153,8 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 		some = runs_purge(&from, before, PURGE_AT_ONCE, scope);
 		purged += some;
 	} while (some == PURGE_AT_ONCE);
+	if (purged > 0)
+		table_hashes_clean();
 	engine_mode_leave(&mode);
 	PG_RETURN_INT64(purged);
 }

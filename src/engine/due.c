@@ -23,6 +23,7 @@
 #include "mlpipe.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
+#include "store/reuse_store.h"
 #include "store/run_store.h"
 
 #define DUE_AT_ONCE   1000
@@ -241,5 +242,7 @@ purge_some(void *arg)
 	engine_mode_enter(&mode);
 	purge->purged = runs_purge(&purge->from, purge->finished_before,
 							   PURGE_AT_ONCE, InvalidOid);
+	if (purge->purged > 0)
+		table_hashes_clean();
 	engine_mode_leave(&mode);
 }

@@ -126,7 +126,7 @@ reuse_table_insert(int64 run_id, int32 no, const ReuseTable *table)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID, TEXTOID, OIDOID,  TEXTOID,
-				   BOOLOID, INT8OID, TEXTOID, BYTEAOID};
+				   BOOLOID, INT8OID, TEXTOID, INT8OID, BYTEAOID};
 	char use[] = {table->use, '\0'};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
@@ -136,16 +136,17 @@ reuse_table_insert(int64 run_id, int32 no, const ReuseTable *table)
 					  BoolGetDatum(table->visible),
 					  Int64GetDatum(table->xid),
 					  text_or_null(table->problem),
+					  Int64GetDatum(table->hash.rows),
 					  bytes_datum(&table->hash, sizeof(table->hash))};
-	char nulls[] = "         ";
+	char nulls[] = "          ";
 
 	nulls[7] = NULL_IF(table->problem == NULL);
-	nulls[8] = NULL_IF(table->problem != NULL);
+	nulls[8] = nulls[9] = NULL_IF(table->problem != NULL);
 	store_begin();
 	plan_keep(
 		&plan,
-		"INSERT INTO mlpipe.reuse_table (run_id, no, use, relation, name, visible, xid, problem, hash)"
-		" VALUES ($1, $2, $3::\"char\", $4, $5, $6, $7, $8, $9)",
+		"INSERT INTO mlpipe.reuse_table (run_id, no, use, relation, name, visible, xid, problem, rows, hash)"
+		" VALUES ($1, $2, $3::\"char\", $4, $5, $6, $7, $8, $9, $10)",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
@@ -275,6 +276,61 @@ reuse_tables(int64 run_id, int32 no)
 		if (table->problem == NULL)
 			read_bytes(i, 7, &table->hash, sizeof(table->hash));
 		list = append_row(list, table);
+	}
+	store_end();
+	return list;
+}
+
+/* Of outputs, what this run has found of those that the other has left. */
+#define PART_OF_TABLE                                                \
+	"CASE use WHEN 'i' THEN 'input ' WHEN 'v' THEN 'view '"          \
+	" WHEN 'p' THEN 'function ' ELSE 'output ' END || name AS part," \
+	" coalesce(problem, CASE WHEN use IN ('v', 'p') THEN ''"         \
+	" ELSE format('%s rows, ', rows) END || left(md5(hash), 12)) AS value"
+
+List *
+reuse_parts(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	List *list = NIL;
+	uint64 rows;
+	uint64 i;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"WITH t AS MATERIALIZED (SELECT * FROM mlpipe.reuse WHERE run_id = $1 AND no = $2),"
+		" e AS MATERIALIZED (SELECT u.* FROM t JOIN mlpipe.reuse u ON u.run_id = t.compared_run_id AND u.no = t.compared_no),"
+		" this AS (SELECT 0 AS place, 'definition' AS part, left(md5(definition), 12) AS value FROM t"
+		" UNION ALL SELECT 1, 'parameter ' || j.key, j.value FROM t, jsonb_each_text(parameters || asked) j"
+		" UNION ALL SELECT 2, 'upstream ' || j.key, j.value FROM t, jsonb_each_text(upstream) j"
+		" UNION ALL SELECT 3, " PART_OF_TABLE
+		" FROM mlpipe.reuse_table WHERE run_id = $1 AND no = $2 AND use <> 'o'"
+		" UNION ALL SELECT 4, 'problem', problem FROM t WHERE problem IS NOT NULL),"
+		" earlier AS (SELECT 0 AS place, 'definition' AS part, left(md5(definition), 12) AS value FROM e"
+		" UNION ALL SELECT 1, 'parameter ' || j.key, j.value FROM e, jsonb_each_text(parameters || asked) j"
+		" UNION ALL SELECT 2, 'upstream ' || j.key, j.value FROM e, jsonb_each_text(upstream) j"
+		" UNION ALL SELECT 3, " PART_OF_TABLE
+		" FROM mlpipe.reuse_table WHERE (run_id, no) = (SELECT run_id, no FROM e) AND use <> 'f'"
+		" UNION ALL SELECT 4, 'problem', e.problem FROM e WHERE e.problem IS NOT NULL)"
+		" SELECT part, this.value, earlier.value,"
+		" part <> 'problem' AND this.value IS NOT DISTINCT FROM earlier.value,"
+		" NOT (starts_with(part, 'output ') AND this.value IS NULL)"
+		" FROM this FULL JOIN earlier USING (place, part) ORDER BY place, part COLLATE \"C\"",
+		lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		ReusePart *part = SPI_palloc(sizeof(ReusePart));
+
+		part->part = column_text(i, 1);
+		part->this_run = column_text(i, 2);
+		part->earlier_run = column_text(i, 3);
+		part->same = column_bool(i, 4);
+		part->looked = column_bool(i, 5);
+		list = append_row(list, part);
 	}
 	store_end();
 	return list;

@@ -103,6 +103,18 @@ extern List *reuse_tables(int64 run_id, int32 no); /* of ReuseTable * */
 /* NULL where the activity has left none. */
 extern ReuseRow *reuse_load(int64 run_id, int32 no);
 
+/* One part of what an activity is recognized by, here and in what it was compared with. */
+typedef struct ReusePart
+{
+	char *part;
+	char *this_run; /* NULL: there is no such part */
+	char *earlier_run;
+	bool same;
+	bool looked; /* else same is not known */
+} ReusePart;
+
+extern List *reuse_parts(int64 run_id, int32 no); /* of ReusePart * */
+
 /*
  * How an activity of the run ended, as far as those that depend on it are
  * concerned: where its work was done, or what it returned.

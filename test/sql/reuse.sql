@@ -263,6 +263,61 @@ CALL go('p');
 CALL go('p');
 CALL go('p');
 
+-- Why: part by part, beside the success that it was compared with
+CREATE PROCEDURE why(activity text) LANGUAGE plpgsql AS $$
+DECLARE
+	line record;
+BEGIN
+	FOR line IN SELECT e.part,
+			regexp_replace(e.this_run, 'run \d+', 'run N') AS this_run, regexp_replace(e.earlier_run, 'run \d+', 'run N') AS earlier_run, e.same
+			FROM mlpipe_explain_reuse((SELECT max(run_id) FROM mlpipe_runs), activity) e LOOP
+		RAISE NOTICE '%: % | % | %', line.part, regexp_replace(line.this_run, '\m[0-9a-f]{12}\M', '#'),
+			regexp_replace(line.earlier_run, '\m[0-9a-f]{12}\M', '#'), line.same;
+	END LOOP;
+END $$;
+SELECT pipeline('{"sql": ["TRUNCATE re.part_in", "INSERT INTO re.part_in SELECT id, v FROM re.part WHERE v < ${{ parameters.low }}"]}',
+	'{"depends_on": ["a1"], "sql": "INSERT INTO re.trace SELECT re.inlined() + mlpipe_parameter(''high'')::integer FROM re.part_in LIMIT 1"}', '{"reuse": false, "sql": "SELECT 1"}');
+CALL go('p');
+CALL why('a1');
+CALL go('p');
+CALL why('a1');
+CALL why('a2');
+UPDATE re.part SET v = v + 1 WHERE id = 3;
+CALL go('p', '{"high": 9}');
+CALL why('a1');
+CALL why('a2');
+DELETE FROM re.part_in WHERE id < 20;
+CALL go('p', '{"low": 2}');
+CALL why('a1');
+CALL go('p', '{"low": 2}');
+TRUNCATE re.part_in;
+CALL go('p', '{"low": 2}');
+CALL why('a1');
+DROP TABLE re.trace;
+CREATE TABLE re.trace (what text, at timestamptz DEFAULT clock_timestamp());
+CALL go('p', '{"low": 2}');
+CALL why('a2');
+\set VERBOSITY terse
+SELECT * FROM mlpipe_explain_reuse(NULL, 'a1');
+SELECT * FROM mlpipe_explain_reuse(-1, 'a1');
+\set VERBOSITY default
+DO $$ BEGIN
+	PERFORM mlpipe_explain_reuse((SELECT max(run_id) FROM mlpipe_runs), 'a3');
+EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE '%', regexp_replace(sqlerrm, 'run \d+', 'run N');
+END $$;
+DO $$ BEGIN
+	PERFORM mlpipe_explain_reuse((SELECT max(run_id) FROM mlpipe_runs), 'a4');
+EXCEPTION WHEN undefined_object THEN RAISE NOTICE '%', regexp_replace(sqlerrm, 'run \d+', 'run N');
+END $$;
+-- a run that one may not see is none
+SELECT set_config('re.run', max(run_id)::text, false) IS NOT NULL AS set FROM mlpipe_runs;
+SET ROLE regress_mlpipe_reuse;
+DO $$ BEGIN
+	PERFORM mlpipe_explain_reuse(current_setting('re.run')::bigint, 'a1');
+EXCEPTION WHEN undefined_object THEN RAISE NOTICE '%', regexp_replace(sqlerrm, 'run \d+', 'run N');
+END $$;
+RESET ROLE;
+
 -- Inside of containers: each by itself
 SELECT mlpipe_create_pipeline('loop', '{"activities": [
 	{"name": "each", "type": "for_each", "sequential": true, "items": [1, 2, 3], "activities": [
@@ -329,5 +384,5 @@ SET client_min_messages = warning;
 SELECT mlpipe_drop_pipeline('p'), mlpipe_drop_pipeline('loop');
 DROP SCHEMA re CASCADE;
 DROP ROLE regress_mlpipe_reuse;
-DROP PROCEDURE go, blocked;
+DROP PROCEDURE go, why, blocked;
 DROP FUNCTION pipeline;
