@@ -379,6 +379,8 @@ CREATE TABLE mlpipe.reuse (
 	origin_no integer NOT NULL,
 	compared_run_id bigint,				-- the earlier success that it was compared with
 	compared_no integer,
+	start_lsn pg_lsn,					-- of a parallel step: when it was split,
+	start_snapshot bytea,				-- and what was to be seen then
 	PRIMARY KEY (run_id, no)
 );
 CREATE INDEX reuse_key ON mlpipe.reuse (key, run_id, no) WHERE problem IS NULL;

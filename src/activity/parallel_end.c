@@ -24,6 +24,7 @@
 #include "activity/parallel_judge.h"
 #include "engine/finish.h"
 #include "engine/guard.h"
+#include "engine/reuse.h"
 #include "store/activity_store.h"
 #include "store/claim_store.h"
 #include "store/engine_mode.h"
@@ -210,6 +211,10 @@ end_succeeded(Ending *ending)
 		1000000.0;
 	Jsonb *summary = parallel_summary(ending->split.batches, totals, seconds);
 
+	/* The scheduler, which ends what was left over, must not read for users. */
+	if (MyCall != NULL && MyCall->run_id == ending->run_id &&
+		MyCall->no == ending->no && MyCall->def->reuse)
+		reuse_step_end(MyCall, totals->failed == 0);
 	clean_up(ending, false);
 	log_tolerated(ending);
 	log_to_run(ending,

@@ -18,6 +18,7 @@
 #include "engine/finish.h"
 #include "engine/journal.h"
 #include "engine/lineage.h"
+#include "engine/reuse.h"
 #include "engine/session.h"
 #include "engine/slot.h"
 #include "engine/step.h"
@@ -51,7 +52,8 @@ parallel_leave(ParallelWorker *worker)
 	if (monitor_has_samples())
 		(void) parallel_in_transaction(worker, write_samples);
 	monitor_stop();
-	if (worker->call != NULL && lineage_entries() != NIL)
+	if (worker->call != NULL &&
+		(lineage_entries() != NIL || worker->call->def->reuse))
 		(void) parallel_in_transaction(worker, write_lineage);
 	last = step_leave(worker->step);
 	if (worker->gone)
@@ -128,6 +130,8 @@ static bool
 write_lineage(ParallelWorker *worker)
 {
 	lineage_write(worker->order.run_id, worker->order.no);
+	if (worker->call->def->reuse)
+		reuse_step_seen(worker->call);
 	return false;
 }
 

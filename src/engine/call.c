@@ -16,6 +16,7 @@
 #include "engine/finish.h"
 #include "engine/lineage.h"
 #include "engine/placed.h"
+#include "engine/reuse.h"
 #include "engine/session.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
@@ -48,6 +49,7 @@ call_begin(int64 run_id, int32 no, int32 activity_no, int32 attempt)
 	journal_reset();
 	placed_begin(call->context);
 	lineage_reset();
+	reuse_forget_asked();
 	MyCall = call;
 	return call;
 }

@@ -89,7 +89,8 @@ static void add_column_names(Content *content);
 static char *hash_query(const Content *content);
 static void add_columns(StringInfo sql, Relation table);
 static bool table_is_settled(Relation table, Snapshot snapshot);
-static bool page_is_settled(Page page, Snapshot snapshot);
+static bool count_added(Relation table, Snapshot snapshot, int64 *added);
+static bool count_added_on(Page page, Snapshot snapshot, int64 *added);
 static bool is_later(TransactionId xid, Snapshot snapshot);
 static bool tree_is_settled(const Content *content, Snapshot snapshot);
 static int compare_contents(const ListCell *a, const ListCell *b);
@@ -166,6 +167,40 @@ void
 content_require_settled(Content *content, Snapshot snapshot)
 {
 	if (content->problem == NULL && !tree_is_settled(content, snapshot))
+		content->problem = CHANGED;
+}
+
+/*
+ * Pages that nobody has written since have lost no tuple since, and what was
+ * under way at that time shows in their tuples.
+ */
+void
+content_require_unchanged(Content *content, XLogRecPtr lsn, Snapshot snapshot)
+{
+	if (content->problem == NULL &&
+		(!content->has_stamp || content->stamp.lsn > lsn))
+		content->problem = CHANGED;
+	content_require_settled(content, snapshot);
+}
+
+void
+content_require_added(Content *content, Snapshot snapshot, int64 rows)
+{
+	int64 added = 0;
+	bool only_added = true;
+	ListCell *cell;
+
+	if (content->problem != NULL)
+		return;
+	foreach(cell, content->tree)
+	{
+		Relation table = relation_open(lfirst_oid(cell), NoLock);
+
+		if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+			only_added &= count_added(table, snapshot, &added);
+		relation_close(table, NoLock);
+	}
+	if (!only_added || added != rows)
 		content->problem = CHANGED;
 }
 
@@ -544,32 +579,41 @@ tree_is_settled(const Content *content, Snapshot snapshot)
 static bool
 table_is_settled(Relation table, Snapshot snapshot)
 {
+	int64 added = 0;
+
+	return count_added(table, snapshot, &added) && added == 0;
+}
+
+/* Counts tuples made later; false where one was deleted later. */
+static bool
+count_added(Relation table, Snapshot snapshot, int64 *added)
+{
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
 	BlockNumber nblocks = RelationGetNumberOfBlocks(table);
 	BlockNumber block;
-	bool settled = true;
+	bool only_added = true;
 
-	for (block = 0; block < nblocks && settled; block++)
+	for (block = 0; block < nblocks && only_added; block++)
 	{
 		Buffer buffer = ReadBufferExtended(table, MAIN_FORKNUM, block,
 										   RBM_NORMAL, strategy);
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		settled = page_is_settled(BufferGetPage(buffer), snapshot);
+		only_added = count_added_on(BufferGetPage(buffer), snapshot, added);
 		UnlockReleaseBuffer(buffer);
 	}
 	FreeAccessStrategy(strategy);
-	return settled;
+	return only_added;
 }
 
 static bool
-page_is_settled(Page page, Snapshot snapshot)
+count_added_on(Page page, Snapshot snapshot, int64 *added)
 {
 	OffsetNumber last;
 	OffsetNumber offset;
 
-	if (PageIsNew(page) || PageIsAllVisible(page))
+	if (PageIsNew(page))
 		return true;
 	last = PageGetMaxOffsetNumber(page);
 	for (offset = FirstOffsetNumber; offset <= last; offset++)
@@ -584,7 +628,7 @@ page_is_settled(Page page, Snapshot snapshot)
 			continue;
 		if (!HeapTupleHeaderXminFrozen(tuple) &&
 			is_later(HeapTupleHeaderGetRawXmin(tuple), snapshot))
-			return false;
+			(*added)++;
 		if (!(tuple->t_infomask & HEAP_XMAX_INVALID) &&
 			!HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask) &&
 			is_later(HeapTupleHeaderGetUpdateXid(tuple), snapshot))

@@ -54,6 +54,17 @@ extern void content_as_of(Content *content, Snapshot snapshot, bool written);
 extern void content_require_settled(Content *content, Snapshot snapshot);
 
 /*
+ * The same of one that has been read now, by the time of an earlier snapshot
+ * that nobody has kept, when WAL had come to lsn: not even our own role has.
+ */
+extern void content_require_unchanged(Content *content, XLogRecPtr lsn,
+									  Snapshot snapshot);
+
+/* Has nothing been done to it since but so many rows added? */
+extern void content_require_added(Content *content, Snapshot snapshot,
+								  int64 rows);
+
+/*
  * Remembers, in engine mode, what has been hashed since the last call, for as
  * long as nothing is written to those tables.
  */

@@ -25,6 +25,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -57,6 +58,7 @@ typedef struct ReuseAttempt
 	const ReuseRow *compared;
 	List *found;    /* of ReuseTable *: outputs of that, before the work */
 	Snapshot start; /* before the work */
+	XLogRecPtr start_lsn;
 	bool taken;
 } ReuseAttempt;
 
@@ -67,12 +69,12 @@ static bool tables_stand(const ReuseRow *candidate);
 static Content *content_of(const ReuseTable *table);
 static void take_over(ActivityCall *call, const ReuseRow *candidate);
 static void take_over_tables(const ReuseRow *candidate);
-static const char *find_problem(ActivityCall *call, ActivityOutcome outcome);
+static void look_at_split(void);
+static const char *find_problem(ActivityCall *call);
 static void look_at_inputs(ActivityCall *call);
 static void look_at_sources(void);
 static void look_at_outputs(ActivityCall *call);
 static void add_declared(ActivityCall *call, List *names, TableUse use);
-static Oid find_table(const char *name);
 static void add_input(Oid relation, const char *name, bool written);
 static void add_output(Oid relation, const char *name, bool appended,
 					   int64 rows);
@@ -111,6 +113,7 @@ reuse_take(ActivityCall *call)
 		attempt->compared = reuse_nearest(attempt->row.place, call->run_id);
 		engine_mode_leave(&mode);
 	}
+	attempt->start_lsn = GetXLogInsertRecPtr();
 	attempt->start = RegisterSnapshot(GetLatestSnapshot());
 	return false;
 }
@@ -236,19 +239,17 @@ take_over_tables(const ReuseRow *candidate)
 void
 reuse_look(ActivityCall *call, ActivityOutcome outcome)
 {
-	int level = NewGUCNestLevel();
+	int level = reuse_pin_names();
 
 	attempt->row.origin_run_id = call->run_id;
 	attempt->row.origin_no = call->no;
 	attempt->row.asked = reuse_asked();
-	attempt->row.problem = find_problem(call, outcome);
+	if (outcome == OUTCOME_STEP)
+		look_at_split();
+	else
+		attempt->row.problem = find_problem(call);
 	if (attempt->row.problem == NULL)
 	{
-		/* Names mean what they meant before the statements of the user. */
-		(void) set_config_option("search_path",
-								 GetConfigOptionResetString("search_path"),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
 		look_at_inputs(call);
 		look_at_sources();
 		look_at_outputs(call);
@@ -257,15 +258,26 @@ reuse_look(ActivityCall *call, ActivityOutcome outcome)
 	UnregisterSnapshot(attempt->start);
 }
 
-/* The mini-batches of a step commit by themselves, long after its split. */
+/* Its mini-batches commit by themselves, until long after this. */
+static void
+look_at_split(void)
+{
+	Size size = EstimateSnapshotSpace(attempt->start);
+	bytea *kept = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(kept, VARHDRSZ + size);
+	SerializeSnapshot(attempt->start, VARDATA(kept));
+	attempt->row.start_snapshot = kept;
+	attempt->row.start_lsn = attempt->start_lsn;
+	attempt->row.problem = "its mini-batches have not ended";
+}
+
 static const char *
-find_problem(ActivityCall *call, ActivityOutcome outcome)
+find_problem(ActivityCall *call)
 {
 	const char *problem = NULL;
 
-	if (outcome == OUTCOME_STEP)
-		problem = "its mini-batches are transactions of their own";
-	else if (!call->def->has_inputs && lineage_problem(false) != NULL)
+	if (!call->def->has_inputs && lineage_problem(false) != NULL)
 		problem = psprintf("it reads %s", lineage_problem(false));
 	else if (!call->def->has_outputs && lineage_problem(true) != NULL)
 		problem = psprintf("it writes %s", lineage_problem(true));
@@ -306,7 +318,7 @@ add_declared(ActivityCall *call, List *names, TableUse use)
 	foreach(cell, names)
 	{
 		char *name = call_render(call, lfirst(cell));
-		Oid relation = find_table(name);
+		Oid relation = reuse_find_table(name);
 
 		if (!OidIsValid(relation))
 			attempt->row.problem = psprintf("table \"%s\" does not exist",
@@ -316,14 +328,6 @@ add_declared(ActivityCall *call, List *names, TableUse use)
 		else
 			add_output(relation, name, false, 0);
 	}
-}
-
-static Oid
-find_table(const char *name)
-{
-	List *names = textToQualifiedNameList(cstring_to_text(name));
-
-	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
 }
 
 /*
@@ -508,4 +512,6 @@ reuse_write(ActivityCall *call)
 	foreach(cell, list_concat_copy(attempt->tables, attempt->found))
 		reuse_table_insert(call->run_id, call->no, lfirst(cell));
 	engine_mode_leave(&mode);
+	if (row->start_snapshot != NULL)
+		reuse_step_seen(call);
 }

@@ -26,6 +26,17 @@ extern void reuse_look(ActivityCall *call, ActivityOutcome outcome);
 /* Writes the record of either, along with the end of the activity. */
 extern void reuse_write(ActivityCall *call);
 
+/*
+ * Of a parallel step: what the split, or a worker in its visit, has seen, to
+ * be added to its record; and at its end, by a worker, all of it is looked at.
+ * complete: no mini-batch has failed.
+ */
+extern void reuse_step_seen(ActivityCall *call);
+extern void reuse_step_end(ActivityCall *call, bool complete);
+
+/* What an earlier attempt has asked for is forgotten. */
+extern void reuse_forget_asked(void);
+
 /* A function has asked for a parameter of the run, or for all of its context. */
 extern void reuse_note_parameter(const char *name);
 extern void reuse_note_context(void);

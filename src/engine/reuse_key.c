@@ -33,12 +33,14 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "compat.h"
 #include "engine/lineage.h"
@@ -92,8 +94,6 @@ reuse_key_make(ActivityCall *call, ReuseRow *row)
 	StringInfoData text;
 	char *place = psprintf("%u %s", call->role, call_name(call));
 
-	asked_names = NIL;
-	asked_context = false;
 	initStringInfo(&text);
 	appendStringInfoString(&text, json_text(definition));
 	append_types(&text, call->document->parameters);
@@ -287,6 +287,13 @@ reuse_note_parameter(const char *name)
 }
 
 void
+reuse_forget_asked(void)
+{
+	asked_names = NIL;
+	asked_context = false;
+}
+
+void
 reuse_note_context(void)
 {
 	asked_context = true;
@@ -450,4 +457,24 @@ reuse_has_new_file(Oid relation)
 		RelationClose(table);
 	}
 	return found;
+}
+
+Oid
+reuse_find_table(const char *name)
+{
+	List *names = textToQualifiedNameList(cstring_to_text(name));
+
+	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+}
+
+int
+reuse_pin_names(void)
+{
+	int level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path",
+							 GetConfigOptionResetString("search_path"),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+	return level;
 }

@@ -11,10 +11,7 @@
 #include "activity/activity.h"
 #include "store/reuse_store.h"
 
-/*
- * Fills in key, place, definition, parameters and upstream, and forgets what
- * functions have asked for.
- */
+/* Fills in key, place, definition, parameters and upstream. */
 extern void reuse_key_make(ActivityCall *call, ReuseRow *row);
 
 /* The parameters that functions have asked for: an object. */
@@ -32,6 +29,15 @@ extern bool reuse_source_hash(const ReuseTable *source, ContentHash *hash);
 extern char *reuse_source_name(const ReuseTable *source);
 
 extern bool reuse_has_row_security(Oid relation);
+
+/* A table by a name of the document; invalid where there is none. */
+extern Oid reuse_find_table(const char *name);
+
+/*
+ * Until the level that it returns is left with AtEOXact_GUC(), names mean what
+ * they meant before the statements of the user.
+ */
+extern int reuse_pin_names(void);
 
 /* Has this transaction made or emptied it, or a part of it? */
 extern bool reuse_has_new_file(Oid relation);

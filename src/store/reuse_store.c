@@ -9,12 +9,15 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/pg_lsn.h"
 
 #include "store/plan.h"
 #include "store/reuse_store.h"
 
 #define NULL_IF(condition) ((condition) ? 'n' : ' ')
 
+static void write_table(SPIPlanPtr *plan, const char *sql, int64 run_id,
+						int32 no, const ReuseTable *table);
 static Datum bytes_datum(const void *data, Size size);
 static void read_bytes(uint64 row, int column, void *data, Size size);
 static Datum copy_bytes(uint64 row, int column);
@@ -88,9 +91,9 @@ void
 reuse_insert(const ReuseRow *row)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,  INT4OID,  BYTEAOID, BYTEAOID, TEXTOID,
-				   JSONBOID, JSONBOID, JSONBOID, TEXTOID,  INT8OID,
-				   INT4OID,  INT8OID,  INT4OID};
+	Oid types[] = {INT8OID,  INT4OID,  BYTEAOID, BYTEAOID,  TEXTOID,
+				   JSONBOID, JSONBOID, JSONBOID, TEXTOID,   INT8OID,
+				   INT4OID,  INT8OID,  INT4OID,  PG_LSNOID, BYTEAOID};
 	Datum values[] = {Int64GetDatum(row->run_id),
 					  Int32GetDatum(row->no),
 					  row->key,
@@ -103,28 +106,70 @@ reuse_insert(const ReuseRow *row)
 					  Int64GetDatum(row->origin_run_id),
 					  Int32GetDatum(row->origin_no),
 					  Int64GetDatum(row->compared_run_id),
-					  Int32GetDatum(row->compared_no)};
-	char nulls[] = "             ";
+					  Int32GetDatum(row->compared_no),
+					  LSNGetDatum(row->start_lsn),
+					  PointerGetDatum(row->start_snapshot)};
+	char nulls[] = "               ";
 
 	/* A step may be split again, when its first split was lost. */
 	nulls[8] = NULL_IF(row->problem == NULL);
+	nulls[13] = nulls[14] = NULL_IF(row->start_snapshot == NULL);
 	nulls[11] = nulls[12] = NULL_IF(row->compared_run_id == 0);
 	store_begin();
 	plan_keep(
 		&plan,
 		"INSERT INTO mlpipe.reuse (run_id, no, key, place, definition, parameters, upstream, asked,"
-		" problem, origin_run_id, origin_no, compared_run_id, compared_no)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+		" problem, origin_run_id, origin_no, compared_run_id, compared_no, start_lsn, start_snapshot)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 		" ON CONFLICT (run_id, no) DO NOTHING",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
 }
 
+#define TABLE_COLUMNS                                                      \
+	"(run_id, no, use, relation, name, visible, xid, problem, rows, hash)" \
+	" VALUES ($1, $2, $3::\"char\", $4, $5, $6, $7, $8, $9, $10)"
+
 void
 reuse_table_insert(int64 run_id, int32 no, const ReuseTable *table)
 {
 	static SPIPlanPtr plan = NULL;
+
+	write_table(&plan, "INSERT INTO mlpipe.reuse_table " TABLE_COLUMNS, run_id,
+				no, table);
+}
+
+void
+reuse_table_add(int64 run_id, int32 no, const ReuseTable *table)
+{
+	static SPIPlanPtr plan = NULL;
+
+	write_table(
+		&plan,
+		"INSERT INTO mlpipe.reuse_table AS t " TABLE_COLUMNS
+		" ON CONFLICT (run_id, no, use, relation) DO UPDATE SET"
+		" rows = t.rows + excluded.rows, problem = coalesce(t.problem, excluded.problem)",
+		run_id, no, table);
+}
+
+void
+reuse_table_update(int64 run_id, int32 no, const ReuseTable *table)
+{
+	static SPIPlanPtr plan = NULL;
+
+	write_table(
+		&plan,
+		"INSERT INTO mlpipe.reuse_table AS t " TABLE_COLUMNS
+		" ON CONFLICT (run_id, no, use, relation) DO UPDATE SET visible = excluded.visible,"
+		" rows = excluded.rows, hash = excluded.hash, problem = excluded.problem",
+		run_id, no, table);
+}
+
+static void
+write_table(SPIPlanPtr *plan, const char *sql, int64 run_id, int32 no,
+			const ReuseTable *table)
+{
 	Oid types[] = {INT8OID, INT4OID, TEXTOID, OIDOID,  TEXTOID,
 				   BOOLOID, INT8OID, TEXTOID, INT8OID, BYTEAOID};
 	char use[] = {table->use, '\0'};
@@ -143,19 +188,50 @@ reuse_table_insert(int64 run_id, int32 no, const ReuseTable *table)
 	nulls[7] = NULL_IF(table->problem == NULL);
 	nulls[8] = nulls[9] = NULL_IF(table->problem != NULL);
 	store_begin();
-	plan_keep(
-		&plan,
-		"INSERT INTO mlpipe.reuse_table (run_id, no, use, relation, name, visible, xid, problem, rows, hash)"
-		" VALUES ($1, $2, $3::\"char\", $4, $5, $6, $7, $8, $9, $10)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
+	plan_keep(plan, sql, lengthof(types), types);
+	(void) plan_execute(*plan, values, nulls, false, SPI_OK_INSERT);
 	store_end();
 }
 
-#define REUSE_COLUMNS                                                                   \
-	"u.run_id, u.no, u.key, u.place, u.definition, u.parameters, u.upstream, u.asked,"  \
-	" u.problem, u.origin_run_id, u.origin_no, u.compared_run_id, u.compared_no"        \
-	", a.output, coalesce(a.items_in, -1), coalesce(a.items_out, -1) FROM mlpipe.reuse" \
+void
+reuse_asked_add(int64 run_id, int32 no, Jsonb *asked)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, JSONBOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  JsonbPGetDatum(asked)};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.reuse SET asked = asked || $3 WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+void
+reuse_set_problem(int64 run_id, int32 no, const char *problem)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  text_or_null(problem)};
+	char nulls[] = {' ', ' ', NULL_IF(problem == NULL), '\0'};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.reuse SET problem = $3 WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+#define REUSE_COLUMNS                                                                                                  \
+	"u.run_id, u.no, u.key, u.place, u.definition, u.parameters, u.upstream, u.asked,"                                 \
+	" u.problem, u.origin_run_id, u.origin_no, u.compared_run_id, u.compared_no"                                       \
+	", a.output, coalesce(a.items_in, -1), coalesce(a.items_out, -1), u.start_lsn, u.start_snapshot FROM mlpipe.reuse" \
 	" u JOIN mlpipe.activity_run a USING (run_id, no)"
 
 List *
@@ -242,6 +318,10 @@ read_reuse(uint64 row)
 	reuse->output = column_jsonb(row, 14);
 	reuse->items_in = column_int64(row, 15);
 	reuse->items_out = column_int64(row, 16);
+	reuse->start_lsn = (XLogRecPtr) column_int64(row, 17);
+	reuse->start_snapshot = column_is_null(row, 18) ?
+		NULL :
+		(bytea *) DatumGetPointer(copy_bytes(row, 18));
 	return reuse;
 }
 
@@ -258,7 +338,7 @@ reuse_tables(int64 run_id, int32 no)
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT use::text, relation, name, visible, xid, problem, hash FROM mlpipe.reuse_table"
+		"SELECT use::text, relation, name, visible, xid, problem, hash, rows FROM mlpipe.reuse_table"
 		" WHERE run_id = $1 AND no = $2 ORDER BY run_id, no, use, relation",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
@@ -275,6 +355,9 @@ reuse_tables(int64 run_id, int32 no)
 		table->problem = column_text(i, 6);
 		if (table->problem == NULL)
 			read_bytes(i, 7, &table->hash, sizeof(table->hash));
+
+		/* While a step goes on its workers add to these. */
+		table->hash.rows = column_int64(i, 8);
 		list = append_row(list, table);
 	}
 	store_end();

@@ -58,6 +58,8 @@ typedef struct ReuseRow
 	int32 origin_no;
 	int64 compared_run_id; /* with what it was compared; 0: nothing */
 	int32 compared_no;
+	XLogRecPtr start_lsn;  /* of a parallel step: when it was split */
+	bytea *start_snapshot; /* NULL: it is none */
 
 	/* of its activity; not written */
 	Jsonb *output;
@@ -88,6 +90,18 @@ typedef struct ReuseTable
 extern void reuse_insert(const ReuseRow *row);
 extern void reuse_table_insert(int64 run_id, int32 no,
 							   const ReuseTable *table);
+
+/*
+ * A worker of a step has seen the table: rows are added to those that others
+ * have seen, and the first problem stays.
+ */
+extern void reuse_table_add(int64 run_id, int32 no, const ReuseTable *table);
+extern void reuse_asked_add(int64 run_id, int32 no, Jsonb *asked);
+
+/* What has become of it at the end of the step. */
+extern void reuse_table_update(int64 run_id, int32 no,
+							   const ReuseTable *table);
+extern void reuse_set_problem(int64 run_id, int32 no, const char *problem);
 
 /*
  * Successes of other runs with that key that can be used again, latest first;

@@ -331,6 +331,33 @@ DELETE FROM re.trace WHERE what = repeat('x', 2);
 CALL go('loop');
 CALL go('loop');
 
+-- A parallel step: as a whole
+CREATE TABLE re.items AS SELECT i AS id, i % 3 AS v FROM generate_series(1, 100) i;
+CREATE TABLE re.rate AS SELECT 2 AS factor;
+SELECT pipeline('{"name": "step", "type": "parallel", "input": {"table": "re.items"}, "mini_batch_size": "10 rows", "append_row_to": "re.done",
+		"run": "SELECT id, v * factor AS v FROM mini_batch, re.rate"}',
+	'{"name": "by", "type": "parallel", "input": {"query": "SELECT * FROM re.items WHERE v > 0"}, "partition_keys": ["v"], "init": "SET work_mem = ''8MB''",
+		"run": "INSERT INTO re.trace SELECT count(*) FROM mini_batch"}',
+	'{"name": "use", "depends_on": ["step"], "sql": ["DROP TABLE IF EXISTS re.used", "CREATE TABLE re.used AS SELECT sum(v) FROM re.done"]}');
+CALL go('p');
+CALL go('p');
+SELECT activity, status, batches_total, batches_done, items_in, items_out FROM mlpipe_activities
+	WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) AND type = 'parallel' ORDER BY activity;
+UPDATE re.rate SET factor = 3;
+CALL go('p');
+CALL go('p');
+UPDATE re.items SET v = 0 WHERE id = 1;
+CALL go('p');
+DELETE FROM re.done WHERE id = 7;
+CALL go('p');
+CALL go('p');
+-- not one of which a mini-batch has failed, nor one that changes what it finds
+SELECT pipeline('{"type": "parallel", "input": {"table": "re.items"}, "mini_batch_size": "10 rows", "retry_settings": {"max_retries": 0, "timeout": 60},
+		"run": "SELECT 1 / (id - 50) FROM mini_batch", "append_row_to": "re.done2"}',
+	'{"type": "parallel", "input": {"table": "re.items"}, "mini_batch_size": "50 rows", "run": "UPDATE re.items i SET v = m.v FROM mini_batch m WHERE m.id = i.id"}');
+CALL go('p');
+CALL go('p');
+
 -- A writer that has not committed, and one that comes and goes meanwhile, fool nobody
 SELECT pipeline('{"sql": "INSERT INTO re.trace SELECT sum(v) FROM re.part"}');
 CALL go('p');
@@ -364,6 +391,19 @@ SELECT pg_advisory_unlock(4713);
 CALL blocked(4714);
 UPDATE re.part SET v = v - 1 WHERE id = 1;
 SELECT pg_advisory_unlock(4714);
+SELECT mlpipe_wait(:run, '1 min');
+SELECT problem FROM mlpipe.reuse WHERE run_id = :run;
+CALL go('p');
+CALL go('p');
+
+SELECT pipeline('{"type": "parallel", "input": {"table": "re.items"}, "mini_batch_size": "50 rows", "init": "SELECT pg_advisory_xact_lock_shared(4715)",
+	"run": "SELECT count(*) FROM mini_batch, re.rate", "count": "none", "append_row_to": "re.counts"}');
+SELECT pg_advisory_lock(4715);
+SELECT mlpipe_submit('p') AS run \gset
+CALL blocked(4715);
+UPDATE re.rate SET factor = factor + 1;
+UPDATE re.rate SET factor = factor - 1;
+SELECT pg_advisory_unlock(4715);
 SELECT mlpipe_wait(:run, '1 min');
 SELECT problem FROM mlpipe.reuse WHERE run_id = :run;
 CALL go('p');
