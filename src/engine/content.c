@@ -26,19 +26,13 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -53,6 +47,7 @@
 #include "compat.h"
 #include "definition/catch.h"
 #include "engine/content.h"
+#include "engine/table_pages.h"
 #include "store/engine_mode.h"
 
 /* An aggregate takes no more arguments; its first one is its state. */
@@ -77,11 +72,6 @@ static const char *check_table(Relation table);
 static bool recall(Content *content);
 static const Content *find_fresh(const Content *content);
 static void read_stamp(Content *content);
-static bool stamp_table(Relation table, ContentStamp *stamp);
-static void add_to_stamp(ContentStamp *stamp, uint64 value);
-static void stamp_columns(Relation table, ContentStamp *stamp);
-static void add_column(ContentStamp *stamp, Form_pg_attribute column);
-static bool stamp_pages(Relation table, ContentStamp *stamp);
 static bool is_quiet(const Content *content);
 static void read_rows(Content *content, Snapshot snapshot);
 static void try_to_read(void *arg);
@@ -89,9 +79,6 @@ static void add_column_names(Content *content);
 static char *hash_query(const Content *content);
 static void add_columns(StringInfo sql, Relation table);
 static bool table_is_settled(Relation table, Snapshot snapshot);
-static bool count_added(Relation table, Snapshot snapshot, int64 *added);
-static bool count_added_on(Page page, Snapshot snapshot, int64 *added);
-static bool is_later(TransactionId xid, Snapshot snapshot);
 static bool tree_is_settled(const Content *content, Snapshot snapshot);
 static int compare_contents(const ListCell *a, const ListCell *b);
 
@@ -197,7 +184,7 @@ content_require_added(Content *content, Snapshot snapshot, int64 rows)
 		Relation table = relation_open(lfirst_oid(cell), NoLock);
 
 		if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-			only_added &= count_added(table, snapshot, &added);
+			only_added &= table_count_added(table, snapshot, &added);
 		relation_close(table, NoLock);
 	}
 	if (!only_added || added != rows)
@@ -334,88 +321,11 @@ read_stamp(Content *content)
 	{
 		Relation table = relation_open(lfirst_oid(cell), NoLock);
 
-		content->has_stamp = stamp_table(table, &content->stamp);
+		content->has_stamp = table_stamp(table, &content->stamp);
 		relation_close(table, NoLock);
 		if (!content->has_stamp)
 			return;
 	}
-}
-
-/* False where its pages have no LSNs to go by. */
-static bool
-stamp_table(Relation table, ContentStamp *stamp)
-{
-	add_to_stamp(stamp, RelationGetRelid(table));
-	stamp_columns(table, stamp);
-	if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		return true;
-	if (!RelationNeedsWAL(table))
-		return false;
-	add_to_stamp(stamp, table->rd_rel->relfilenode);
-	return stamp_pages(table, stamp);
-}
-
-static void
-add_to_stamp(ContentStamp *stamp, uint64 value)
-{
-	stamp->digest = DatumGetUInt64(hash_any_extended((unsigned char *) &value,
-													 sizeof(value),
-													 stamp->digest));
-}
-
-/*
- * A column can be added, with a value for all rows, or dropped without any
- * change of a page.
- */
-static void
-stamp_columns(Relation table, ContentStamp *stamp)
-{
-	TupleDesc columns = RelationGetDescr(table);
-	int i;
-
-	for (i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(columns, i);
-
-		if (column->attisdropped)
-			continue;
-		add_to_stamp(stamp, column->attnum);
-		add_column(stamp, column);
-	}
-}
-
-static void
-add_column(ContentStamp *stamp, Form_pg_attribute column)
-{
-	add_to_stamp(stamp, column->atttypid);
-	add_to_stamp(stamp, column->atttypmod);
-	add_to_stamp(stamp,
-				 hash_bytes((unsigned char *) NameStr(column->attname),
-							strlen(NameStr(column->attname))));
-}
-
-static bool
-stamp_pages(Relation table, ContentStamp *stamp)
-{
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	BlockNumber nblocks = RelationGetNumberOfBlocks(table);
-	BlockNumber block;
-	bool logged = true;
-
-	add_to_stamp(stamp, nblocks);
-	for (block = 0; block < nblocks && logged; block++)
-	{
-		Buffer buffer = ReadBufferExtended(table, MAIN_FORKNUM, block,
-										   RBM_NORMAL, strategy);
-		XLogRecPtr lsn = BufferGetLSNAtomic(buffer);
-
-		CHECK_FOR_INTERRUPTS();
-		logged = lsn != InvalidXLogRecPtr || PageIsNew(BufferGetPage(buffer));
-		stamp->lsn = Max(stamp->lsn, lsn);
-		ReleaseBuffer(buffer);
-	}
-	FreeAccessStrategy(strategy);
-	return logged;
 }
 
 /* Whoever writes holds such a lock until his transaction ends. */
@@ -498,7 +408,7 @@ add_column_names(Content *content)
 		Form_pg_attribute column = TupleDescAttr(columns, i);
 
 		if (!column->attisdropped)
-			add_column(&names, column);
+			stamp_add_column(&names, column);
 	}
 	relation_close(table, NoLock);
 	content->hash.low += names.digest;
@@ -581,68 +491,7 @@ table_is_settled(Relation table, Snapshot snapshot)
 {
 	int64 added = 0;
 
-	return count_added(table, snapshot, &added) && added == 0;
-}
-
-/* Counts tuples made later; false where one was deleted later. */
-static bool
-count_added(Relation table, Snapshot snapshot, int64 *added)
-{
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	BlockNumber nblocks = RelationGetNumberOfBlocks(table);
-	BlockNumber block;
-	bool only_added = true;
-
-	for (block = 0; block < nblocks && only_added; block++)
-	{
-		Buffer buffer = ReadBufferExtended(table, MAIN_FORKNUM, block,
-										   RBM_NORMAL, strategy);
-
-		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		only_added = count_added_on(BufferGetPage(buffer), snapshot, added);
-		UnlockReleaseBuffer(buffer);
-	}
-	FreeAccessStrategy(strategy);
-	return only_added;
-}
-
-static bool
-count_added_on(Page page, Snapshot snapshot, int64 *added)
-{
-	OffsetNumber last;
-	OffsetNumber offset;
-
-	if (PageIsNew(page))
-		return true;
-	last = PageGetMaxOffsetNumber(page);
-	for (offset = FirstOffsetNumber; offset <= last; offset++)
-	{
-		ItemId item = PageGetItemId(page, offset);
-		HeapTupleHeader tuple;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		tuple = (HeapTupleHeader) PageGetItem(page, item);
-		if (HeapTupleHeaderXminInvalid(tuple))
-			continue;
-		if (!HeapTupleHeaderXminFrozen(tuple) &&
-			is_later(HeapTupleHeaderGetRawXmin(tuple), snapshot))
-			(*added)++;
-		if (!(tuple->t_infomask & HEAP_XMAX_INVALID) &&
-			!HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask) &&
-			is_later(HeapTupleHeaderGetUpdateXid(tuple), snapshot))
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_later(TransactionId xid, Snapshot snapshot)
-{
-	return TransactionIdIsNormal(xid) &&
-		!TransactionIdIsCurrentTransactionId(xid) &&
-		XidInMVCCSnapshot(xid, snapshot) && !TransactionIdDidAbort(xid);
+	return table_count_added(table, snapshot, &added) && added == 0;
 }
 
 /* In one order, for others may remember the same tables. */

@@ -66,7 +66,9 @@ static ReuseAttempt *attempt = NULL;
 
 static bool is_usable(ActivityCall *call, const ReuseRow *candidate);
 static bool tables_stand(const ReuseRow *candidate);
-static Content *content_of(const ReuseTable *table);
+static bool has_content(const ReuseTable *table);
+static void look_again(ReuseTable *table, const Content *content);
+static void keep_as_found(const ReuseTable *table);
 static void take_over(ActivityCall *call, const ReuseRow *candidate);
 static void take_over_tables(const ReuseRow *candidate);
 static void look_at_split(void);
@@ -134,19 +136,16 @@ is_usable(ActivityCall *call, const ReuseRow *candidate)
 	return stands;
 }
 
-/*
- * All of them, so that what was found can be told.  A name that has come to
- * stand for another table is a change as well.
- */
+/* All of them, so that what was found can be told. */
 static bool
 tables_stand(const ReuseRow *candidate)
 {
 	bool keep_found = attempt->found == NIL;
 	bool stand = true;
-	List *tables;
 	List *contents = NIL;
+	List *tables;
 	ListCell *cell;
-	ListCell *content_cell;
+	int n = 0;
 	EngineMode mode;
 
 	engine_mode_enter(&mode);
@@ -156,54 +155,60 @@ tables_stand(const ReuseRow *candidate)
 	{
 		const ReuseTable *table = lfirst(cell);
 
-		if (table->use == TABLE_INPUT || table->use == TABLE_OUTPUT)
-			contents = lappend(contents, content_of(table));
+		if (has_content(table))
+			contents = lappend(contents,
+							   content_create(table->relation, table->xid));
 	}
 	contents_now(contents);
 
-	content_cell = list_head(contents);
 	foreach(cell, tables)
 	{
-		ReuseTable *table = lfirst(cell);
-		ContentHash hash;
-		const char *problem = NULL;
+		const ReuseTable *table = lfirst(cell);
+		ReuseTable now = *table;
 
 		if (table->use == TABLE_FOUND)
 			continue;
-		if (table->use == TABLE_INPUT || table->use == TABLE_OUTPUT)
-		{
-			const Content *content = lfirst(content_cell);
-
-			problem = content->problem;
-			hash = content->hash;
-			content_cell = lnext(contents, content_cell);
-			if (problem == NULL && !reuse_name_stands(table))
-				problem = "renamed, or another table has its name";
-		}
-		else if (!reuse_source_hash(table, &hash))
-			problem = "dropped";
-		if (problem != NULL ||
-			memcmp(&hash, &table->hash, sizeof(ContentHash)) != 0)
+		look_again(&now, has_content(table) ? list_nth(contents, n++) : NULL);
+		if (now.problem != NULL ||
+			memcmp(&now.hash, &table->hash, sizeof(ContentHash)) != 0)
 			stand = false;
 		if (table->use == TABLE_OUTPUT && keep_found)
-		{
-			ReuseTable *found = palloc(sizeof(ReuseTable));
-
-			*found = *table;
-			found->use = TABLE_FOUND;
-			found->problem = problem;
-			if (problem == NULL)
-				found->hash = hash;
-			attempt->found = lappend(attempt->found, found);
-		}
+			keep_as_found(&now);
 	}
 	return stand;
 }
 
-static Content *
-content_of(const ReuseTable *table)
+static bool
+has_content(const ReuseTable *table)
 {
-	return content_create(table->relation, table->xid);
+	return table->use == TABLE_INPUT || table->use == TABLE_OUTPUT;
+}
+
+/* A name that has come to stand for another table is a change as well. */
+static void
+look_again(ReuseTable *table, const Content *content)
+{
+	table->problem = NULL;
+	if (content == NULL)
+	{
+		if (!reuse_source_hash(table, &table->hash))
+			table->problem = "dropped";
+		return;
+	}
+	table->hash = content->hash;
+	table->problem = content->problem;
+	if (table->problem == NULL && !reuse_name_stands(table))
+		table->problem = "renamed, or another table has its name";
+}
+
+static void
+keep_as_found(const ReuseTable *table)
+{
+	ReuseTable *found = palloc(sizeof(ReuseTable));
+
+	*found = *table;
+	found->use = TABLE_FOUND;
+	attempt->found = lappend(attempt->found, found);
 }
 
 static void

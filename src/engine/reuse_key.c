@@ -347,7 +347,7 @@ reuse_asked_same(ActivityCall *call, const Jsonb *asked)
 		unconstify(JsonbContainer *, &asked->root));
 	JsonbIteratorToken token;
 	JsonbValue item;
-	char *name = NULL;
+	char *name = "";
 
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 	{

@@ -347,7 +347,7 @@ reuse_tables(int64 run_id, int32 no)
 		ReuseTable *table = SPI_palloc(sizeof(ReuseTable));
 
 		memset(table, 0, sizeof(*table));
-		table->use = column_text(i, 1)[0];
+		table->use = (unsigned char) column_text(i, 1)[0];
 		table->relation = column_oid(i, 2);
 		table->name = column_text(i, 3);
 		table->visible = column_bool(i, 4);

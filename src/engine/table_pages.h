@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_pages.h
+ *	  What the pages of a table tell without reading its rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_TABLE_PAGES_H
+#define MLPIPE_TABLE_PAGES_H
+
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "store/reuse_store.h"
+
+/*
+ * Adds a table to a stamp: its files, their sizes, its columns, and the
+ * greatest LSN on any of its pages.  False where these have none to go by.
+ */
+extern bool table_stamp(Relation table, ContentStamp *stamp);
+
+/* Adds a column's name and type. */
+extern void stamp_add_column(ContentStamp *stamp, Form_pg_attribute column);
+
+/*
+ * Counts tuples that other transactions have made later than the snapshot.
+ * False where one of them has deleted or changed any.
+ */
+extern bool table_count_added(Relation table, Snapshot snapshot, int64 *added);
+
+#endif /* MLPIPE_TABLE_PAGES_H */
