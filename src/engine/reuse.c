@@ -292,6 +292,8 @@ find_problem(ActivityCall *call)
 		problem = "it sets variables";
 	else if (reuse_asked_for_context())
 		problem = "it asks for the context of the run";
+	else if (call->goes_on_from != 0)
+		problem = "it goes on with what an earlier run has done";
 	return problem;
 }
 
