@@ -442,7 +442,10 @@ dependent_tally(Level *level, int place)
 					   graph->first_in[place + 1] - graph->first_in[place]);
 }
 
-/* Most wait for nothing else that could have ended before, or otherwise. */
+/*
+ * Most wait for nothing else that could have ended before, or otherwise, and
+ * are not taken over by a rerun.
+ */
 static ActivityStatus
 dependencies_ended(Level *level, int place, int ended, int unmet)
 {
@@ -453,6 +456,7 @@ dependencies_ended(Level *level, int place, int ended, int unmet)
 	bool released;
 
 	if (unmet > 0 || ready == ACTIVITY_INACTIVE ||
+		level->advance->run->rerun_of != 0 ||
 		ended < graph->first_in[place + 1] - graph->first_in[place])
 		return activity_dependencies_ended(run_id, no, ended, unmet, ready,
 										   level_def(level, place)->join_any,

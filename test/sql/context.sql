@@ -31,5 +31,5 @@ SELECT activity, status, output->'rows'->0 AS row, error FROM mlpipe_activities 
 SELECT output FROM mlpipe_runs WHERE run_id = :id;
 -- what a join did not wait for has no output yet, but it is there
 CALL pg_temp.run('{"activities": [{"name": "quick", "type": "sql", "sql": "SELECT 1"}, {"name": "slow", "type": "wait", "duration": 0.5},
-	{"name": "first", "type": "sql", "join": "any", "depends_on": ["quick", "slow"], "sql": "SELECT ${{ activities.slow.status }} AS slow, ${{ activities.slow.output }} AS output, ${{ activities.quick.status }} AS quick"}]}') \gset
+	{"name": "first", "type": "sql", "join": "any", "depends_on": ["quick", "slow"], "sql": "SELECT ${{ activities.slow.status }} IN (''queued'', ''in_progress'') AS unfinished, ${{ activities.slow.output }} AS output, ${{ activities.quick.status }} AS quick"}]}') \gset
 SELECT output->'rows'->0 FROM mlpipe_activities WHERE run_id = :id AND activity = 'first';

@@ -28,6 +28,7 @@ INSERT INTO fuzz_value
 	UNION ALL SELECT 'bytea'::regtype, unnest(ARRAY['NULL', '''\x''', '''\x00''', '''\x0011223344556677''', '''\xffffffffffffffff00''', 'convert_to(repeat(''x'', 80000), ''UTF8'')'])
 	UNION ALL SELECT 'anyenum'::regtype, unnest(ARRAY['NULL::mlpipe.run_status', '''queued''::mlpipe.run_status', '''waiting''::mlpipe.activity_status'])
 	UNION ALL SELECT 'internal'::regtype, 'NULL'
+	UNION ALL SELECT '"any"'::regtype, unnest(ARRAY['NULL', '1', '''x''::text', 'ROW(1, NULL)', '''{1}''::integer[]'])
 	UNION ALL SELECT 'text[]'::regtype, unnest(ARRAY['NULL', '''{}''', '''{NULL}''', '''{{a,b},{c,d}}'''])
 	UNION ALL SELECT 'jsonb[]'::regtype, unnest(ARRAY['NULL', '''{}''', '''{NULL}'''])
 	UNION ALL SELECT 'name'::regtype, unnest(ARRAY['NULL', '''x''']);
@@ -44,14 +45,14 @@ DECLARE
 	given record;
 BEGIN
 	FOR i IN 0 .. n - 1 LOOP
-		others := others || coalesce((SELECT format('%s::%s', value, CASE WHEN v.type IN ('anyenum', 'internal') THEN 'text' ELSE v.type::text END)
+		others := others || coalesce((SELECT format('%s::%s', value, CASE WHEN v.type IN ('anyenum', 'internal', '"any"') THEN 'text' ELSE v.type::text END)
 			FROM fuzz_value v WHERE v.type = types[i] AND value <> 'NULL' LIMIT 1 OFFSET 1), 'NULL');
 	END LOOP;
 	IF n = 0 THEN
 		RETURN NEXT format('%s()', target);
 	END IF;
 	FOR i IN 0 .. n - 1 LOOP
-		FOR given IN SELECT CASE WHEN v.type IN ('anyenum', 'internal') THEN v.value ELSE format('%s::%s', v.value, v.type) END AS value
+		FOR given IN SELECT CASE WHEN v.type IN ('anyenum', 'internal', '"any"') THEN v.value ELSE format('%s::%s', v.value, v.type) END AS value
 			FROM fuzz_value v WHERE v.type = types[i] LOOP
 			RETURN NEXT format('%s(%s)', target, array_to_string(array_fill('NULL'::text, ARRAY[i]) || given.value || array_fill('NULL'::text, ARRAY[n - 1 - i]), ', '));
 			RETURN NEXT format('%s(%s)', target, array_to_string(others[1:i] || given.value || others[i + 2:], ', '));
