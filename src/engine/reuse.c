@@ -327,6 +327,9 @@ add_declared(ActivityCall *call, List *names, TableUse use)
 		char *name = call_render(call, lfirst(cell));
 		Oid relation = reuse_find_table(name);
 
+		/* As it was written there it may not be what it is looked for by. */
+		if (OidIsValid(relation) && lineage_name(relation) != NULL)
+			name = lineage_name(relation);
 		if (!OidIsValid(relation))
 			attempt->row.problem = psprintf("table \"%s\" does not exist",
 											name);
@@ -350,8 +353,6 @@ add_input(Oid relation, const char *name, bool written)
 
 	if (is_known(TABLE_INPUT, relation))
 		return;
-	if (entry == NULL && lineage_name(relation) != NULL)
-		name = lineage_name(relation);
 	table = add_table(TABLE_INPUT, relation, name);
 	if (entry != NULL && entry->by_others && reuse_has_row_security(relation))
 		content->problem = "row-level security may hide a part of it";

@@ -318,6 +318,13 @@ EXCEPTION WHEN undefined_object THEN RAISE NOTICE '%', regexp_replace(sqlerrm, '
 END $$;
 RESET ROLE;
 
+-- A table that is named without its schema
+CREATE TABLE regress_reuse_part AS SELECT 1 AS id;
+SELECT pipeline('{"sql": "INSERT INTO re.trace SELECT count(*) FROM regress_reuse_part", "inputs": ["regress_reuse_part"], "outputs": ["re.part_in"]}');
+CALL go('p');
+CALL go('p');
+DROP TABLE regress_reuse_part;
+
 -- Inside of containers: each by itself
 SELECT mlpipe_create_pipeline('loop', '{"activities": [
 	{"name": "each", "type": "for_each", "sequential": true, "items": [1, 2, 3], "activities": [
