@@ -34,7 +34,6 @@ typedef struct Planning
 	RerunAction *actions;
 } Planning;
 
-static void find_demanded(Planning *planning);
 static void find_needed(Planning *planning);
 static RerunAction decide(Planning *planning, int place);
 static RerunAction decide_succeeded(Planning *planning, int place);
@@ -53,14 +52,13 @@ rerun_plan(const Document *document, const ActivityList *list,
 						 .list = list,
 						 .earlier = earlier,
 						 .demand = demand,
-						 .demanded = palloc0(list->count * sizeof(bool)),
+						 .demanded = rerun_following(list, demand->from),
 						 .needed = palloc0(list->count * sizeof(bool)),
 						 .changed = palloc0(list->count * sizeof(bool)),
 						 .failed_again = palloc0(list->count * sizeof(bool)),
 						 .unsettled = palloc0(list->count * sizeof(bool)),
 						 .actions = palloc(list->count * sizeof(RerunAction))};
 
-	find_demanded(&planning);
 	if (demand->all)
 		find_needed(&planning);
 	for (int place = 0; place < list->count; place++)
@@ -69,19 +67,21 @@ rerun_plan(const Document *document, const ActivityList *list,
 }
 
 /* Places are in topological order. */
-static void
-find_demanded(Planning *planning)
+bool *
+rerun_following(const ActivityList *list, int from)
 {
-	const Graph *graph = planning->list->graph;
+	const Graph *graph = list->graph;
+	bool *following = palloc0(list->count * sizeof(bool));
 
-	if (planning->demand->from < 0)
-		return;
-	planning->demanded[planning->demand->from] = true;
-	for (int place = 0; place < graph->nnodes; place++)
+	if (from < 0)
+		return following;
+	following[from] = true;
+	for (int place = from + 1; place < graph->nnodes; place++)
 		for (int i = graph->first_in[place]; i < graph->first_in[place + 1];
 			 i++)
-			if (planning->demanded[edge_in(planning, i)->from])
-				planning->demanded[place] = true;
+			if (following[graph->edges[graph->in_edges[i]].from])
+				following[place] = true;
+	return following;
 }
 
 static void

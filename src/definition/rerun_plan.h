@@ -41,4 +41,7 @@ extern RerunAction *rerun_plan(const Document *document,
 							   const EarlierEnd *earlier,
 							   const RerunDemand *demand);
 
+/* That place, and those that depend on it, directly or not; by place. */
+extern bool *rerun_following(const ActivityList *list, int from);
+
 #endif /* MLPIPE_RERUN_PLAN_H */

@@ -189,6 +189,45 @@ require_earlier_run(int64 run_id)
 						run_id)));
 }
 
+/*
+ * What was named may stand in a container that begins anew, with other numbers
+ * of rows; but in the same place.
+ */
+bool
+rerun_demands(const ActivityCall *call)
+{
+	const RunInfo *run = run_info(call->run_id);
+	List *line;
+	ListCell *cell;
+
+	if (run->rerun_of == 0)
+		return false;
+	if (run->rerun_all)
+		return true;
+	line = activity_ancestry(call->run_id, call->no);
+	foreach(cell, line)
+	{
+		const ActivityRow *row = lfirst(cell);
+		const ActivityDef *def = &run->document->activities[row->activity_no];
+		bool inside;
+		const ActivityRow *named = named_in(run, row->parent_no,
+											row->iteration, &inside);
+		const ActivityDef *from;
+
+		if (def->rerun_always)
+			return true;
+		if (named == NULL)
+			continue;
+		from = &run->document->activities[named->activity_no];
+		if (from->list == def->list &&
+			rerun_following(def->list,
+							activity_place(from))[activity_place(def)] &&
+			(from != def || !inside))
+			return true;
+	}
+	return false;
+}
+
 int32
 rerun_iterations(const RunInfo *run, ActivityCall *call, Scope *scope)
 {

@@ -28,6 +28,12 @@ extern bool rerun_scope(Advance *advance, const Scope *scope,
  */
 extern bool rerun_call(ActivityCall *call, ActivityOutcome *outcome);
 
+/*
+ * Was it asked for that the activity is done again, by itself or as one that
+ * follows from what was named?  In engine mode.
+ */
+extern bool rerun_demands(const ActivityCall *call);
+
 /* Makes the iterations of such a loop; so many of them have to begin yet. */
 extern int32 rerun_iterations(const RunInfo *run, ActivityCall *call,
 							  Scope *scope);

@@ -41,6 +41,7 @@
 #include "engine/content.h"
 #include "engine/guard.h"
 #include "engine/lineage.h"
+#include "engine/rerun.h"
 #include "engine/reuse.h"
 #include "engine/reuse_key.h"
 #include "engine/run_cache.h"
@@ -88,7 +89,7 @@ bool
 reuse_take(ActivityCall *call)
 {
 	EngineMode mode;
-	List *candidates;
+	List *candidates = NIL;
 	ListCell *cell;
 
 	contents_reset();
@@ -98,8 +99,9 @@ reuse_take(ActivityCall *call)
 	reuse_key_make(call, &attempt->row);
 
 	engine_mode_enter(&mode);
-	candidates = reuse_candidates(attempt->row.key, call->run_id,
-								  MAX_CANDIDATES);
+	if (!rerun_demands(call))
+		candidates = reuse_candidates(attempt->row.key, call->run_id,
+									  MAX_CANDIDATES);
 	engine_mode_leave(&mode);
 	foreach(cell, candidates)
 	{

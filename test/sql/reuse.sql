@@ -325,6 +325,40 @@ CALL go('p');
 CALL go('p');
 DROP TABLE regress_reuse_part;
 
+-- A rerun: what it was asked to do again is done, and the rest as in any run
+CREATE PROCEDURE again(from_activity text, only_failed boolean DEFAULT true)
+LANGUAGE plpgsql AS $$
+DECLARE
+	run bigint;
+	ends text;
+BEGIN
+	run := mlpipe_rerun((SELECT max(run_id) FROM mlpipe_runs), from_activity => from_activity, only_failed => only_failed);
+	COMMIT;
+	PERFORM mlpipe_wait(run, '1 min');
+	COMMIT;
+	SELECT string_agg(activity || CASE WHEN reused_from IS NULL THEN ' RAN' ELSE ' reused' END, ', ' ORDER BY activity) INTO ends
+		FROM mlpipe_activities WHERE run_id = run AND type = 'sql' AND status = 'succeeded';
+	RAISE NOTICE '%', ends;
+END $$;
+SELECT mlpipe_create_pipeline('again', '{"activities": [
+	{"name": "a", "type": "sql", "reuse": true, "sql": "INSERT INTO re.trace VALUES (1)"},
+	{"name": "b", "type": "sql", "depends_on": ["a"], "sql": "SELECT 1"},
+	{"name": "c", "type": "sql", "depends_on": ["b"], "reuse": true, "sql": "INSERT INTO re.trace VALUES (2)"},
+	{"name": "each", "type": "for_each", "items": [1, 2], "depends_on": ["a"], "activities": [
+		{"name": "x", "type": "sql", "reuse": true, "sql": "INSERT INTO re.trace VALUES (${{ item }})"},
+		{"name": "y", "type": "sql", "reuse": true, "depends_on": ["x"], "sql": "INSERT INTO re.trace VALUES (3)"}]},
+	{"name": "d", "type": "sql", "reuse": true, "on_rerun": "run", "sql": "INSERT INTO re.trace VALUES (4)"}]}');
+CALL go('again');
+CALL go('again');
+CALL again(NULL);
+CALL again('b');
+CALL again('each[2].x');
+CALL again('each');
+CALL again(NULL, false);
+CALL go('again');
+DROP PROCEDURE again(text, boolean);
+SELECT mlpipe_drop_pipeline('again');
+
 -- Inside of containers: each by itself
 SELECT mlpipe_create_pipeline('loop', '{"activities": [
 	{"name": "each", "type": "for_each", "sequential": true, "items": [1, 2, 3], "activities": [
