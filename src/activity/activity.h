@@ -146,6 +146,9 @@ extern char *call_render_in(const Template *tmpl, Jsonb *context);
 /* A text as others may see it: without the values that have been put in. */
 extern const char *call_shown(const char *text);
 
+/* The beginning of such a text, on one line, for messages. */
+extern char *call_excerpt(const char *text);
+
 /* Keeps a copy of the output in call->context; at most 64 MB. */
 extern void call_set_output(ActivityCall *call, Jsonb *output);
 

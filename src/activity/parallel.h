@@ -178,7 +178,9 @@ typedef struct InputName
  */
 extern void batch_input_name(Oid relation, InputName *name);
 
-/* The rows that it returned, or else affected. */
+/*
+ * Up to its deferred constraints.  The rows that it returned, or else affected.
+ */
 extern int64 batch_plan_run(CachedPlanSource *source);
 
 /*

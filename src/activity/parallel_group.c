@@ -404,8 +404,6 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 		DropCachedPlan(plan);
 	}
 
-	/* Deferred constraints are the mini-batch's, not the group's. */
-	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 	PortalHashTableDeleteAll();
 	(void) watch_stop();
 

@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "commands/portalcmds.h"
+#include "commands/trigger.h"
 #include "parser/analyze.h"
 #include "storage/lmgr.h"
 #include "tcop/cmdtag.h"
@@ -34,7 +35,12 @@
 
 static CachedPlanSource *make_source(const char *text, Oid relation,
 									 RangeVar *append_to);
+static CachedPlanSource *parse_source(const char *text, Oid relation,
+									  RangeVar *append_to);
 static void read_from(RawStmt *raw, Oid relation);
+static int64 run_source(CachedPlanSource *source);
+static void begin_context(ErrorContextCallback *callback, const char *text);
+static void statement_context(void *arg);
 
 Oid
 parallel_batch_relation(const ParallelConfig *config, const StepRow *split)
@@ -58,6 +64,18 @@ batch_plan_create(const char *text, Oid relation, const char *append_to,
 
 static CachedPlanSource *
 make_source(const char *text, Oid relation, RangeVar *append_to)
+{
+	ErrorContextCallback callback;
+	CachedPlanSource *source;
+
+	begin_context(&callback, text);
+	source = parse_source(text, relation, append_to);
+	error_context_stack = callback.previous;
+	return source;
+}
+
+static CachedPlanSource *
+parse_source(const char *text, Oid relation, RangeVar *append_to)
 {
 	RawStmt *raw = batch_statement_parse(text);
 	CachedPlanSource *source;
@@ -113,12 +131,26 @@ batch_input_name(Oid relation, InputName *name)
 	pfree(table);
 }
 
+int64
+batch_plan_run(CachedPlanSource *source)
+{
+	ErrorContextCallback callback;
+	int64 rows;
+
+	begin_context(&callback, source->query_string);
+	rows = run_source(source);
+	/* Deferred constraints are the mini-batch's, not the group's. */
+	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	error_context_stack = callback.previous;
+	return rows;
+}
+
 /*
  * Through a portal, so that rules, RETURNING and statements in WITH work as
  * they do from a client.  What it returns has been appended or is for nobody.
  */
-int64
-batch_plan_run(CachedPlanSource *source)
+static int64
+run_source(CachedPlanSource *source)
 {
 	Portal portal = CreateNewPortal();
 	CachedPlan *plan;
@@ -134,4 +166,23 @@ batch_plan_run(CachedPlanSource *source)
 	(void) portal_run(portal, false, None_Receiver, &completion);
 	PortalDrop(portal, false);
 	return (int64) completion.nprocessed;
+}
+
+/* Errors say from which statement they come. */
+static void
+begin_context(ErrorContextCallback *callback, const char *text)
+{
+	callback->previous = error_context_stack;
+	callback->callback = statement_context;
+	callback->arg = unconstify(char *, text);
+	error_context_stack = callback;
+}
+
+/* Notices do not need it. */
+static void
+statement_context(void *arg)
+{
+	if (geterrcode() != ERRCODE_SUCCESSFUL_COMPLETION &&
+		ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_WARNING)
+		errcontext("statement: \"%s\"", call_excerpt(arg));
 }

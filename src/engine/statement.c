@@ -89,6 +89,7 @@ static void statement_context(void *arg);
 static void hint_at_choice(const Statement *statement);
 static int error_line(const Statement *statement);
 static char *statement_excerpt(const Statement *statement);
+static char *make_excerpt(const char *start, int length);
 
 void
 statements_run(List *texts, bool own_transactions, DestReceiver *dest,
@@ -431,8 +432,6 @@ statement_excerpt(const Statement *statement)
 {
 	const char *start = statement->text;
 	int length = strlen(start);
-	int shown;
-	char *excerpt;
 
 	if (statement->raw != NULL)
 	{
@@ -440,11 +439,25 @@ statement_excerpt(const Statement *statement)
 		length = statement->raw->stmt_len > 0 ? statement->raw->stmt_len :
 												strlen(start);
 	}
-	if (statement->shown != statement->text)
-	{
-		start = placed_hide(pnstrdup(start, length));
-		length = strlen(start);
-	}
+	return statement->shown != statement->text ?
+		call_excerpt(pnstrdup(start, length)) :
+		make_excerpt(start, length);
+}
+
+char *
+call_excerpt(const char *text)
+{
+	text = placed_hide(text);
+	return make_excerpt(text, strlen(text));
+}
+
+/* On one line. */
+static char *
+make_excerpt(const char *start, int length)
+{
+	int shown;
+	char *excerpt;
+
 	for (; length > 0 && isspace((unsigned char) *start); length--)
 		start++;
 

@@ -219,6 +219,16 @@ SELECT batch, sqlstate, message, CASE WHEN batch IS NOT NULL THEN context END AS
 -- each mini-batch has one last word, be it that it never ran
 SELECT count(*), count(DISTINCT batch), bool_and(status <> 'cancelled' OR items_in IS NULL) FROM mlpipe_batches WHERE run_id = :run;
 
+-- An error says which statement it comes from, without the values put in
+CALL step('{"input": {"query": "SELECT 7 AS id"}, "retry_settings": {"max_retries": 0}, "run": "SELECT 1 / (id - 7)\n FROM mini_batch WHERE ${{ run.id }} > 0"}');
+SELECT batch, message, context FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) ORDER BY batch;
+CREATE TABLE later (id integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
+CALL step('{"input": {"query": "SELECT 7 AS id"}, "retry_settings": {"max_retries": 0}, "run": "INSERT INTO later SELECT id FROM mini_batch, generate_series(1, 2)"}');
+SELECT batch, message, context FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) ORDER BY batch;
+CALL step('{"input": {"query": "SELECT 7 AS id"}, "retry_settings": {"max_retries": 0}, "run": "SELECT no_such FROM mini_batch WHERE ${{ run.id }} > 0"}');
+SELECT batch, message, split_part(context, E'\n', 1) AS context FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) ORDER BY batch;
+DROP TABLE later;
+
 -- More rows than items is a warning
 CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "10000 rows", "run": "SELECT id FROM mini_batch, generate_series(1, 2)"}');
 SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
