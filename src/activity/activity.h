@@ -161,7 +161,6 @@ extern void call_log(int elevel, const char *message);
 typedef struct StatementResult
 {
 	uint64 processed; /* rows that the last statement touched */
-	bool has_rows;    /* did the last one return a relation? */
 } StatementResult;
 
 /*
@@ -178,6 +177,9 @@ extern void statements_run(List *texts, bool own_transactions,
 /* One text, in the open transaction. */
 extern void statement_run(const char *text, DestReceiver *dest,
 						  StatementResult *result);
+
+/* The same of a text that is refused where it is not one query. */
+extern void query_run(const char *text, DestReceiver *dest);
 
 /*
  * A receiver that turns rows into the text of a JSON array of objects, kept in

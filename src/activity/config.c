@@ -68,7 +68,7 @@ config_value_template(JsonReader *reader, const JsonbValue *value,
 						  use, scope, reader->problems, path);
 }
 
-int
+List *
 config_check_statements(const Template *tmpl, const TemplateScope *scope,
 						ProblemList *problems, const char *path)
 {
@@ -76,11 +76,11 @@ config_check_statements(const Template *tmpl, const TemplateScope *scope,
 	char *fault;
 
 	if (tmpl == NULL || scope->stored)
-		return -1;
+		return NIL;
 	statements = template_statements(tmpl, "", "", &fault);
 	if (fault != NULL)
 		problem_add(problems, PROBLEM_WARNING, path, NULL, "%s", fault);
-	return statements == NIL ? -1 : list_length(statements);
+	return statements;
 }
 
 List *

@@ -48,11 +48,11 @@ extern int config_one_of(JsonReader *reader, const char *const *keys,
 
 /*
  * Warns where statements cannot be parsed: their activity would fail.  What
- * they name may not be there yet, so that is not looked at.  Their number, or
- * -1 where it is not known.
+ * they name may not be there yet, so that is not looked at.  A list of RawStmt;
+ * NIL where they are not known.
  */
-extern int config_check_statements(const Template *tmpl,
-								   const TemplateScope *scope,
-								   ProblemList *problems, const char *path);
+extern List *config_check_statements(const Template *tmpl,
+									 const TemplateScope *scope,
+									 ProblemList *problems, const char *path);
 
 #endif /* MLPIPE_CONFIG_H */

@@ -13,6 +13,7 @@
 #include "activity/activity.h"
 #include "activity/config.h"
 #include "activity/output.h"
+#include "activity/select.h"
 
 #define MAX_ROWS  5000
 #define MAX_BYTES ((int64) 4 * 1024 * 1024)
@@ -43,17 +44,16 @@ check_lookup(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 {
 	LookupConfig *config = palloc0(sizeof(LookupConfig));
 	char *path = reader_path(reader, "query");
-	int statements;
+	List *statements;
+	char *fault;
 
 	config->query = config_template(reader, "query", TEMPLATE_SQL, scope,
 									true);
 	statements = config_check_statements(config->query, scope,
 										 reader->problems, path);
-	if (statements > 1)
-		problem_add(
-			reader->problems, PROBLEM_ERROR, path,
-			"What has to run before it is for an activity of type \"sql\".",
-			"must be one statement, not %d", statements);
+	if (statements != NIL && (fault = select_only_fault(statements)) != NULL)
+		problem_add(reader->problems, PROBLEM_ERROR, path, SELECT_ONLY_HINT,
+					"%s", fault);
 	config->first_row_only = reader_bool(reader, "first_row_only", true);
 	return config;
 }
@@ -63,20 +63,11 @@ run_lookup(ActivityCall *call)
 {
 	const LookupConfig *config = call->def->config;
 	JsonReceiver *receiver;
-	StatementResult result;
 
 	receiver = json_receiver_create(call->context,
 									config->first_row_only ? 1 : MAX_ROWS,
 									MAX_BYTES, !config->first_row_only);
-	statement_run(call_render(call, config->query), &receiver->pub, &result);
-	if (!result.has_rows)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("query of a lookup must return rows"),
-			 errhint(
-				 "Statements that return none are for an activity of type \"sql\".")));
-
+	query_run(call_render(call, config->query), &receiver->pub);
 	call->items_out = receiver->rows;
 	call_set_output(call,
 					config->first_row_only ? first_row_output(receiver) :

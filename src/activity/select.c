@@ -40,11 +40,9 @@ select_parse(const char *sql, Select *select)
 	const char *start;
 
 	if (fault != NULL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_SYNTAX_ERROR), errmsg("query %s", fault),
-			 errhint(
-				 "Other statements are for an activity of type \"sql\".")));
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR), errmsg("query %s", fault),
+				 errhint(SELECT_ONLY_HINT)));
 
 	raw = linitial_node(RawStmt, parsed);
 	start = sql + Max(raw->stmt_location, 0);
@@ -65,9 +63,8 @@ select_check(const Template *query, ProblemList *problems, const char *path)
 	if (!catch_errors(try_parse, &trial, &fault))
 		problem_add(problems, PROBLEM_ERROR, path, NULL, "%s", fault);
 	else if ((fault = find_fault(trial.parsed)) != NULL)
-		problem_add(problems, PROBLEM_ERROR, path,
-					"Other statements are for an activity of type \"sql\".",
-					"%s", fault);
+		problem_add(problems, PROBLEM_ERROR, path, SELECT_ONLY_HINT, "%s",
+					fault);
 }
 
 static void
@@ -93,6 +90,31 @@ find_fault(List *parsed)
 						GetCommandTagName(CreateCommandTag(node)));
 	if (has_into_clause((SelectStmt *) node))
 		return pstrdup("must be a SELECT without INTO");
+	return NULL;
+}
+
+/* Elsewhere in the statement the server refuses what changes rows. */
+char *
+select_only_fault(List *parsed)
+{
+	char *fault = find_fault(parsed);
+	WithClause *with;
+	ListCell *cell;
+
+	if (fault != NULL)
+		return fault;
+	with = castNode(SelectStmt, linitial_node(RawStmt, parsed)->stmt)
+			   ->withClause;
+	if (with == NULL)
+		return NULL;
+	foreach(cell, with->ctes)
+	{
+		Node *node = lfirst_node(CommonTableExpr, cell)->ctequery;
+
+		if (!IsA(node, SelectStmt))
+			return psprintf("must be a SELECT without %s in WITH",
+							GetCommandTagName(CreateCommandTag(node)));
+	}
 	return NULL;
 }
 

@@ -31,6 +31,17 @@ extern void select_parse(const char *sql, Select *select);
 extern void select_check(const Template *query, ProblemList *problems,
 						 const char *path);
 
+/*
+ * What keeps parsed statements (RawStmt) from being one query that stands by
+ * itself and has no statement in WITH that changes rows, as the end of a
+ * sentence; or NULL.
+ */
+extern char *select_only_fault(List *parsed);
+
+/* What there is for the statements that are refused. */
+#define SELECT_ONLY_HINT \
+	"Other statements are for an activity of type \"sql\"."
+
 /* The names of the columns that a query returns; a list of char *. */
 extern List *select_columns(const char *sql);
 

@@ -39,6 +39,7 @@
 #include "utils/timeout.h"
 
 #include "activity/activity.h"
+#include "activity/select.h"
 #include "compat.h"
 #include "engine/placed.h"
 #include "engine/session.h"
@@ -52,6 +53,7 @@ typedef struct Batch
 	List *statements; /* of Statement * */
 	bool own_transactions;
 	bool has_choice;       /* could "transaction" be set on the activity? */
+	bool only_query;       /* what is none is refused */
 	MemoryContext context; /* parse trees */
 	MemoryContext scratch; /* reset for each statement */
 } Batch;
@@ -70,6 +72,7 @@ static void run_texts(Batch *batch, List *texts, DestReceiver *dest,
 static void parse_texts(Batch *batch, List *texts);
 static void parse_text(Batch *batch, const char *text);
 static void refuse_unfit(const Statement *statement);
+static void refuse_no_query(const Batch *batch);
 static void refuse_transaction_command(const Statement *statement);
 static void refuse_client_copy(const Statement *statement);
 static const char *transaction_hint(const Batch *batch);
@@ -109,6 +112,15 @@ statement_run(const char *text, DestReceiver *dest, StatementResult *result)
 	run_texts(&batch, list_make1(unconstify(char *, text)), dest, result);
 }
 
+void
+query_run(const char *text, DestReceiver *dest)
+{
+	Batch batch = {.only_query = true};
+	StatementResult result;
+
+	run_texts(&batch, list_make1(unconstify(char *, text)), dest, &result);
+}
+
 /*
  * With own_transactions no context of a transaction's may be current: parse
  * trees and what the caller goes on with have to survive the commits.
@@ -128,7 +140,6 @@ run_texts(Batch *batch, List *texts, DestReceiver *dest,
 	parse_texts(batch, texts);
 
 	result->processed = 0;
-	result->has_rows = false;
 	run_all(batch, dest ? dest : None_Receiver, result);
 
 	MemoryContextSwitchTo(caller);
@@ -144,6 +155,8 @@ parse_texts(Batch *batch, List *texts)
 		parse_text(batch, lfirst(cell));
 	foreach(cell, batch->statements)
 		refuse_unfit(lfirst(cell));
+	if (batch->only_query)
+		refuse_no_query(batch);
 }
 
 static void
@@ -184,6 +197,22 @@ refuse_unfit(const Statement *statement)
 		refuse_transaction_command(statement);
 	if (IsA(node, CopyStmt) && ((CopyStmt *) node)->filename == NULL)
 		refuse_client_copy(statement);
+}
+
+static void
+refuse_no_query(const Batch *batch)
+{
+	List *parsed = NIL;
+	ListCell *cell;
+	char *fault;
+
+	foreach(cell, batch->statements)
+		parsed = lappend(parsed, ((Statement *) lfirst(cell))->raw);
+	fault = select_only_fault(parsed);
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR), errmsg("query %s", fault),
+				 errhint(SELECT_ONLY_HINT)));
 }
 
 static void
@@ -313,7 +342,6 @@ run_portal(const Statement *statement, DestReceiver *dest,
 	PortalDefineQuery(portal, NULL, statement->shown,
 					  CreateCommandTag(statement->raw->stmt), plans, NULL);
 	PortalStart(portal, NULL, 0, InvalidSnapshot);
-	result->has_rows = portal->tupDesc != NULL;
 	(void) portal_run(portal, statement->batch->own_transactions, dest,
 					  &completion);
 	result->processed = completion.nprocessed;

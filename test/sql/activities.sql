@@ -116,8 +116,15 @@ CALL act('{"type": "lookup", "query": "SELECT id, v FROM act_t ORDER BY id"}');
 CALL act('{"type": "lookup", "query": "SELECT id FROM act_t WHERE false"}');
 CALL act('{"type": "lookup", "query": "SELECT id FROM act_t ORDER BY id", "first_row_only": false}');
 CALL act('{"type": "lookup", "query": "SELECT 1 WHERE false", "first_row_only": false}');
-CALL act('{"type": "lookup", "query": "UPDATE act_t SET v = ''u'' WHERE id = 10 RETURNING id, v"}');
-CALL act('{"type": "lookup", "query": "UPDATE act_t SET v = ''w'' WHERE id = 10"}');
+CALL act('{"type": "lookup", "query": "WITH w AS (SELECT id FROM act_t) SELECT count(*) FROM w"}');
+-- it is a query
+SELECT * FROM problems('{"type": "lookup", "query": "UPDATE act_t SET v = ${{ run.id }} WHERE id = 10 RETURNING id, v"}');
+SELECT * FROM problems('{"type": "lookup", "query": "WITH w AS (UPDATE act_t SET v = ''w'' WHERE id = 10 RETURNING id) SELECT id FROM w UNION ALL SELECT 1"}');
+-- also where that is not known before it runs
+CALL act('{"type": "lookup", "query": "UPDATE act_t SET v = ''x'' WHERE v IS ${{ run.pipeline }} RETURNING id"}');
+CALL act('{"type": "lookup", "query": "WITH w AS (DELETE FROM act_t WHERE v IS ${{ run.pipeline }} RETURNING id) SELECT id FROM w"}');
+CALL act('{"type": "lookup", "query": "SELECT id INTO act_new FROM act_t WHERE v IS ${{ run.pipeline }}"}');
+CALL act('{"type": "lookup", "query": "SELECT id FROM act_t WHERE v IS ${{ run.pipeline }} ORDER BY id"}');
 SELECT v FROM act_t WHERE id = 10;
 CALL act('{"type": "lookup", "query": "SELECT generate_series(1, 5001)", "first_row_only": false}');
 CALL act('{"type": "lookup", "query": "SELECT repeat(''x'', 1000000) FROM generate_series(1, 5)", "first_row_only": false}');
