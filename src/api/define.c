@@ -40,6 +40,7 @@ static void raise_no_pipeline(const char *name);
 static void raise_no_version(const char *name, int32 version);
 static int32 add_version(PipelineRow *pipeline, Jsonb *definition,
 						 const Document *document, Oid user);
+static void warn_of_disabled(const PipelineRow *pipeline);
 static void save_pipeline(const PipelineRow *pipeline);
 static VersionRow *find_version(const PipelineRow *pipeline, int32 version);
 static void require_run_as(const PipelineRow *pipeline);
@@ -164,13 +165,17 @@ add_version(PipelineRow *pipeline, Jsonb *definition, const Document *document,
 {
 	EngineMode saved;
 	VersionRow *newest;
+	bool is_disabled = false;
 
 	engine_mode_enter(&saved);
 	newest = version_newest(pipeline->pipeline_id);
 	if (newest != NULL &&
 		compareJsonbContainers(&version_definition(newest->version_id)->root,
 							   &definition->root) == 0)
+	{
 		pipeline->default_version = newest->version;
+		is_disabled = newest->status == VERSION_DISABLED;
+	}
 	else
 	{
 		pipeline->default_version = newest ? newest->version + 1 : 1;
@@ -180,7 +185,22 @@ add_version(PipelineRow *pipeline, Jsonb *definition, const Document *document,
 	}
 	pipeline_update(pipeline);
 	engine_mode_leave(&saved);
+	if (is_disabled)
+		warn_of_disabled(pipeline);
 	return pipeline->default_version;
+}
+
+static void
+warn_of_disabled(const PipelineRow *pipeline)
+{
+	ereport(
+		WARNING,
+		(errcode(ERRCODE_WARNING),
+		 errmsg("version %d of pipeline \"%s\" is disabled",
+				pipeline->default_version, pipeline->name),
+		 errdetail(
+			 "It has the same definition and is the default now, so that no run can be submitted."),
+		 errhint("Make it active with mlpipe_set_version_status().")));
 }
 
 /* mlpipe_validate(definition jsonb): a row for each problem */

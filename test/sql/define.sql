@@ -27,6 +27,11 @@ SELECT mlpipe_alter_pipeline('define_p', default_version => 4);
 SELECT mlpipe_set_version_status('define_p', 2, 'disabled');
 SELECT mlpipe_alter_pipeline('define_p', default_version => 2);
 SELECT mlpipe_set_version_status('define_p', 2, 'gone');
+-- a document that is that of a disabled version is warned of
+SELECT mlpipe_set_version_status('define_p', 3, 'disabled');
+SELECT mlpipe_create_pipeline('define_p', '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}');
+SELECT mlpipe_set_version_status('define_p', 3, 'active');
+SELECT mlpipe_create_pipeline('define_p', '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}');
 SELECT mlpipe_set_version_status('define_p', 9, 'active');
 SELECT mlpipe_set_version_status('define_p', 2, 'deprecated');
 RESET ROLE;
