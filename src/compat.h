@@ -22,6 +22,13 @@
 #define wait_event_new(name) PG_WAIT_EXTENSION
 #endif
 
+/* 18 made the attribute of functions that never return a specifier. */
+#if PG_VERSION_NUM >= 180000
+#define never_returns pg_noreturn
+#else
+#define never_returns pg_attribute_noreturn()
+#endif
+
 /* 18 removed PortalRun's run_once argument. */
 #if PG_VERSION_NUM >= 180000
 #define portal_run(portal, toplevel, dest, qc) \
@@ -91,12 +98,14 @@
 
 /* 16 moved what rights a table of a statement needs out of its range table. */
 #if PG_VERSION_NUM >= 160000
+#define permission_info(plan, table) \
+	getRTEPermissionInfo((plan)->permInfos, unconstify(RangeTblEntry *, table))
 #define table_required_rights(plan, table) \
 	((table)->perminfoindex == 0 ?         \
 		 0 :                               \
-		 getRTEPermissionInfo((plan)->permInfos, table)->requiredPerms)
+		 permission_info(plan, table)->requiredPerms)
 #define table_checked_as(plan, table) \
-	(getRTEPermissionInfo((plan)->permInfos, table)->checkAsUser)
+	(permission_info(plan, table)->checkAsUser)
 #else
 #define table_required_rights(plan, table) ((table)->requiredPerms)
 #define table_checked_as(plan, table)      ((table)->checkAsUser)

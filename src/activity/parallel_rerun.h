@@ -9,6 +9,7 @@
 #define MLPIPE_PARALLEL_RERUN_H
 
 #include "activity/parallel.h"
+#include "compat.h"
 #include "store/rerun_step_store.h"
 
 /*
@@ -24,8 +25,8 @@ extern bool parallel_split_left(ActivityCall *call, Split *split);
 extern void parallel_take_over(ActivityCall *call, const Split *split);
 
 /* What the input is no more: "cannot be told". */
-extern void parallel_refuse_rerun(const ActivityCall *call, const char *detail)
-	pg_attribute_noreturn();
+never_returns extern void parallel_refuse_rerun(const ActivityCall *call,
+												const char *detail);
 
 /*
  * parallel_left.c: copies what is left of the table to a staged one.
