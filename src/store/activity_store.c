@@ -18,10 +18,6 @@
 #include "store/activity_store.h"
 #include "store/plan.h"
 
-#define NULL_IF(condition) ((condition) ? 'n' : ' ')
-
-static Datum text_datum(const char *text);
-static List *append_row(List *list, void *row);
 static void read_row(uint64 row, ActivityRow *activity);
 static List *read_ready(uint64 rows);
 
@@ -127,9 +123,9 @@ activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  Int32GetDatum(attempt),
-					  text_datum(activity_status_name(status)),
+					  store_text(activity_status_name(status)),
 					  JsonbPGetDatum(output),
-					  text_datum(error),
+					  store_text(error),
 					  Int64GetDatum(items_in),
 					  Int64GetDatum(items_out)};
 	char nulls[] = {' ',
@@ -262,7 +258,7 @@ activity_ancestry(int64 run_id, int32 no)
 		ActivityRow *row = SPI_palloc(sizeof(ActivityRow));
 
 		read_row(i, row);
-		list = append_row(list, row);
+		list = store_append(list, row);
 	}
 	store_end();
 	return list;
@@ -448,7 +444,7 @@ activity_dependencies_ended(int64 run_id, int32 no, int32 ended, int32 unmet,
 					  Int32GetDatum(no),
 					  Int32GetDatum(ended),
 					  Int32GetDatum(unmet),
-					  text_datum(activity_status_name(ready)),
+					  store_text(activity_status_name(ready)),
 					  Int32GetDatum(pid),
 					  BoolGetDatum(join_any)};
 	ActivityStatus status = ACTIVITY_CANCELLED;
@@ -508,7 +504,7 @@ activity_first_error(int64 run_id, const char *within)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, TEXTOID};
-	Datum values[] = {Int64GetDatum(run_id), text_datum(within)};
+	Datum values[] = {Int64GetDatum(run_id), store_text(within)};
 	char nulls[] = {' ', NULL_IF(within == NULL), '\0'};
 	char *error = NULL;
 
@@ -674,7 +670,7 @@ read_ready(uint64 rows)
 		row->no = column_int32(i, 4);
 		row->activity_no = column_int32(i, 5);
 		row->version_id = column_int64(i, 6);
-		list = append_row(list, row);
+		list = store_append(list, row);
 	}
 	return list;
 }
@@ -707,7 +703,7 @@ activities_started(void)
 		row->no = column_int32(i, 2);
 		row->attempt = column_int32(i, 3);
 		row->split = column_bool(i, 4);
-		list = append_row(list, row);
+		list = store_append(list, row);
 	}
 	store_end();
 	return list;
@@ -741,7 +737,7 @@ activities_due(int limit)
 		row->attempt = column_int32(i, 4);
 		row->times_out = column_bool(i, 5);
 		row->activity_no = column_int32(i, 6);
-		list = append_row(list, row);
+		list = store_append(list, row);
 	}
 	store_end();
 	return list;
@@ -774,11 +770,11 @@ failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 					  Int32GetDatum(no),
 					  Int32GetDatum(batch),
 					  Int32GetDatum(attempt),
-					  text_datum(failure->sqlstate),
-					  text_datum(failure->message),
-					  text_datum(failure->detail),
-					  text_datum(failure->hint),
-					  text_datum(failure->context)};
+					  store_text(failure->sqlstate),
+					  store_text(failure->message),
+					  store_text(failure->detail),
+					  store_text(failure->hint),
+					  store_text(failure->context)};
 	char nulls[] = {' ',
 					' ',
 					NULL_IF(batch == 0),
@@ -846,20 +842,4 @@ activity_statuses(int64 run_id, int count)
 			column_text(i, 2));
 	store_end();
 	return statuses;
-}
-
-static Datum
-text_datum(const char *text)
-{
-	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-static List *
-append_row(List *list, void *row)
-{
-	MemoryContext spi = MemoryContextSwitchTo(store_context());
-
-	list = lappend(list, row);
-	MemoryContextSwitchTo(spi);
-	return list;
 }

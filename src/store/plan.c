@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  What the functions of store/ share: kept plans, and columns as C values.
+ *	  What the functions of store/ share: plans, parameters and columns.
  *
  * SPI reports what goes wrong by its return codes; here they become errors,
  * so that no store function can forget to look.  None of them can be caused
@@ -11,7 +11,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -46,6 +48,16 @@ MemoryContext
 store_context(void)
 {
 	return caller_context;
+}
+
+List *
+store_append(List *list, void *row)
+{
+	MemoryContext spi = MemoryContextSwitchTo(store_context());
+
+	list = lappend(list, row);
+	MemoryContextSwitchTo(spi);
+	return list;
 }
 
 SPIPlanPtr
@@ -170,4 +182,28 @@ copy_varlena(Datum datum)
 
 	memcpy(copy, value, VARSIZE(value));
 	return copy;
+}
+
+Datum
+store_text(const char *text)
+{
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+Datum
+store_integers(const int32 *numbers, int count)
+{
+	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		values[i] = Int32GetDatum(numbers[i]);
+	return PointerGetDatum(construct_array(values, count, INT4OID,
+										   sizeof(int32), true, TYPALIGN_INT));
+}
+
+Datum
+store_texts(const Datum *values, int count)
+{
+	return PointerGetDatum(construct_array(unconstify(Datum *, values), count,
+										   TEXTOID, -1, false, TYPALIGN_INT));
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan.h
- *	  What the functions of store/ share: kept plans, and columns as C values.
+ *	  What the functions of store/ share: plans, parameters and columns.
  *
  * A store function is called in engine mode (engine_mode.h), opens SPI with
  * store_begin(), runs kept plans, reads columns, and closes with store_end().
@@ -22,6 +22,9 @@ extern void store_end(void);
 
 /* The memory context that was current at store_begin(), for lists. */
 extern MemoryContext store_context(void);
+
+/* The list, in that context, with one more element. */
+extern List *store_append(List *list, void *row);
 
 /*
  * The plan in *slot, a static variable of the caller; prepared and kept for
@@ -53,5 +56,13 @@ extern Jsonb *column_jsonb(uint64 row, int column);  /* null: NULL */
 
 /* A column that is not null, still in the memory of SPI. */
 extern Datum column_datum(uint64 row, int column);
+
+/* Values of statements: a text, arrays of integers and of texts. */
+extern Datum store_text(const char *text); /* NULL: 0 */
+extern Datum store_integers(const int32 *numbers, int count);
+extern Datum store_texts(const Datum *values, int count);
+
+/* What plan_execute() wants to know of a value. */
+#define NULL_IF(condition) ((condition) ? 'n' : ' ')
 
 #endif /* MLPIPE_PLAN_H */

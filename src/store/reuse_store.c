@@ -14,16 +14,12 @@
 #include "store/plan.h"
 #include "store/reuse_store.h"
 
-#define NULL_IF(condition) ((condition) ? 'n' : ' ')
-
 static void write_table(SPIPlanPtr *plan, const char *sql, int64 run_id,
 						int32 no, const ReuseTable *table);
 static Datum bytes_datum(const void *data, Size size);
 static void read_bytes(uint64 row, int column, void *data, Size size);
 static Datum copy_bytes(uint64 row, int column);
 static ReuseRow *read_reuse(uint64 row);
-static List *append_row(List *list, void *row);
-static Datum text_or_null(const char *text);
 
 bool
 table_hash_find(Oid relation, TransactionId xid, const ContentStamp *stamp,
@@ -102,7 +98,7 @@ reuse_insert(const ReuseRow *row)
 					  JsonbPGetDatum(row->parameters),
 					  JsonbPGetDatum(row->upstream),
 					  JsonbPGetDatum(row->asked),
-					  text_or_null(row->problem),
+					  store_text(row->problem),
 					  Int64GetDatum(row->origin_run_id),
 					  Int32GetDatum(row->origin_no),
 					  Int64GetDatum(row->compared_run_id),
@@ -180,7 +176,7 @@ write_table(SPIPlanPtr *plan, const char *sql, int64 run_id, int32 no,
 					  CStringGetTextDatum(table->name),
 					  BoolGetDatum(table->visible),
 					  Int64GetDatum(table->xid),
-					  text_or_null(table->problem),
+					  store_text(table->problem),
 					  Int64GetDatum(table->hash.rows),
 					  bytes_datum(&table->hash, sizeof(table->hash))};
 	char nulls[] = "          ";
@@ -216,7 +212,7 @@ reuse_set_problem(int64 run_id, int32 no, const char *problem)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  text_or_null(problem)};
+					  store_text(problem)};
 	char nulls[] = {' ', ' ', NULL_IF(problem == NULL), '\0'};
 
 	store_begin();
@@ -253,7 +249,7 @@ reuse_candidates(Datum key, int64 run_id, int limit)
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
-		list = append_row(list, read_reuse(i));
+		list = store_append(list, read_reuse(i));
 	store_end();
 	return list;
 }
@@ -358,7 +354,7 @@ reuse_tables(int64 run_id, int32 no)
 
 		/* While a step goes on its workers add to these. */
 		table->hash.rows = column_int64(i, 8);
-		list = append_row(list, table);
+		list = store_append(list, table);
 	}
 	store_end();
 	return list;
@@ -413,7 +409,7 @@ reuse_parts(int64 run_id, int32 no)
 		part->earlier_run = column_text(i, 3);
 		part->same = column_bool(i, 4);
 		part->looked = column_bool(i, 5);
-		list = append_row(list, part);
+		list = store_append(list, part);
 	}
 	store_end();
 	return list;
@@ -512,20 +508,4 @@ copy_bytes(uint64 row, int column)
 
 	memcpy(copy, bytes, VARSIZE(bytes));
 	return PointerGetDatum(copy);
-}
-
-static Datum
-text_or_null(const char *text)
-{
-	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-static List *
-append_row(List *list, void *row)
-{
-	MemoryContext spi = MemoryContextSwitchTo(store_context());
-
-	list = lappend(list, row);
-	MemoryContextSwitchTo(spi);
-	return list;
 }

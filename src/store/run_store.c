@@ -23,7 +23,6 @@
 #include "store/plan.h"
 #include "store/run_store.h"
 
-static Datum text_or_null(const char *text, char *null);
 static List *column_of_int64s(uint64 rows);
 static RunRow *read_run(void);
 static int64 next_run_id(void);
@@ -80,7 +79,8 @@ run_insert(const NewRun *run)
 	values[7] = TimestampTzGetDatum(run->not_before);
 	nulls[7] = run->not_before == 0 ? 'n' : ' ';
 	values[8] = Int64GetDatum(run->group_id != 0 ? run->group_id : run_id);
-	values[9] = text_or_null(run->idempotency_key, &nulls[9]);
+	values[9] = store_text(run->idempotency_key);
+	nulls[9] = NULL_IF(run->idempotency_key == NULL);
 	values[10] = JsonbPGetDatum(run->parameters);
 	values[11] = JsonbPGetDatum(run->tags);
 	values[12] = JsonbPGetDatum(run->trigger);
@@ -287,7 +287,8 @@ run_ask_stop(int64 run_id, RunStatus stop_status, const char *reason)
 	char nulls[] = "   ";
 	bool asked;
 
-	values[2] = text_or_null(reason, &nulls[2]);
+	values[2] = store_text(reason);
+	nulls[2] = NULL_IF(reason == NULL);
 	store_begin();
 	plan_keep(
 		&plan,
@@ -469,7 +470,8 @@ run_stopping(int64 run_id, RunStatus stop_status, const char *reason,
 					  Int32GetDatum(remaining)};
 	char nulls[] = "    ";
 
-	values[2] = text_or_null(reason, &nulls[2]);
+	values[2] = store_text(reason);
+	nulls[2] = NULL_IF(reason == NULL);
 	store_begin();
 	plan_keep(
 		&plan,
@@ -519,7 +521,8 @@ run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
 	char nulls[] = "     ";
 
 	nulls[3] = output == NULL ? 'n' : ' ';
-	values[4] = text_or_null(error, &nulls[4]);
+	values[4] = store_text(error);
+	nulls[4] = NULL_IF(error == NULL);
 	store_begin();
 	plan_keep(
 		&plan,
@@ -828,13 +831,6 @@ runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
 		*from = DatumGetTimestampTz(column_datum(0, 2));
 	store_end();
 	return purged;
-}
-
-static Datum
-text_or_null(const char *text, char *null)
-{
-	*null = text == NULL ? 'n' : ' ';
-	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
 static List *

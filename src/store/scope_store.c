@@ -30,7 +30,6 @@ static void insert_only_activity(int64 run_id, const Document *document,
 								 bool claimed, int pid);
 static const char *row_name(const Scope *scope, const ActivityDef *def);
 static char *container_name(const ActivityRow *row, const ActivityDef *def);
-static Datum texts(const Datum *values, int count);
 static void put_scopes(List *scopes, const Document *document, Datum *values);
 static void put_shown(List *shown, Datum *values);
 
@@ -136,7 +135,7 @@ scope_row_names(const Document *document, const Scope *scope)
 	for (int i = 0; i < count; i++)
 		names[i] = CStringGetTextDatum(
 			row_name(scope, list_activity(document, scope->list, i)));
-	return texts(names, count);
+	return store_texts(names, count);
 }
 
 /* What happens in an internal activity is its container's affair. */
@@ -709,23 +708,5 @@ put_shown(List *shown, Datum *values)
 			activity->name);
 	}
 	values[0] = store_integers(numbers, count);
-	values[1] = texts(names, count);
-}
-
-Datum
-store_integers(const int32 *numbers, int count)
-{
-	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		values[i] = Int32GetDatum(numbers[i]);
-	return PointerGetDatum(construct_array(values, count, INT4OID,
-										   sizeof(int32), true, TYPALIGN_INT));
-}
-
-static Datum
-texts(const Datum *values, int count)
-{
-	return PointerGetDatum(construct_array(unconstify(Datum *, values), count,
-										   TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = store_texts(names, count);
 }

@@ -39,9 +39,6 @@ extern void activities_insert(int64 run_id, const Document *document,
 /* The names of these rows, in their order: an array of texts. */
 extern Datum scope_row_names(const Document *document, const Scope *scope);
 
-/* An array of integers, as a value of a statement. */
-extern Datum store_integers(const int32 *numbers, int count);
-
 /* What a status is to those that depend on the activity. */
 extern ActivityEnd activity_end_of(ActivityStatus status,
 								   const ActivityDef *def);
