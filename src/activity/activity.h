@@ -18,7 +18,7 @@
 #include "utils/jsonb.h"
 
 #include "definition/document.h"
-#include "store/run_store.h"
+#include "store/variable_store.h"
 
 /* What a run of an activity came to; failures are errors. */
 typedef enum ActivityOutcome

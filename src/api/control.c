@@ -21,6 +21,7 @@
 #include "engine/stop.h"
 #include "engine/wakeup.h"
 #include "store/engine_mode.h"
+#include "store/purge_store.h"
 #include "store/reuse_store.h"
 #include "store/run_store.h"
 

@@ -27,9 +27,10 @@
 #include "engine/run_cache.h"
 #include "engine/shmem.h"
 #include "mlpipe.h"
+#include "store/admission_store.h"
 #include "store/engine_mode.h"
 #include "store/pipeline_store.h"
-#include "store/run_store.h"
+#include "store/submission_store.h"
 
 #define MAX_IDEMPOTENCY_KEY 255 /* bytes: what an index entry can hold */
 

@@ -22,6 +22,7 @@
 #include "engine/stop.h"
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
+#include "store/admission_store.h"
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 

@@ -36,6 +36,7 @@
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
 #include "store/scope_store.h"
+#include "store/variable_store.h"
 
 /* The ends whose consequences are being drawn. */
 struct Advance

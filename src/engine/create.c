@@ -20,8 +20,9 @@
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
-#include "store/run_store.h"
 #include "store/scope_store.h"
+#include "store/submission_store.h"
+#include "store/variable_store.h"
 
 static int64 insert_run(const RunRequest *request, bool held);
 static void insert_variables(int64 run_id, const Document *document);

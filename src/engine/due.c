@@ -23,6 +23,7 @@
 #include "mlpipe.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
+#include "store/purge_store.h"
 #include "store/reuse_store.h"
 #include "store/run_store.h"
 

@@ -1,7 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * run_store.h
- *	  Every statement on mlpipe.run and mlpipe.run_variable.
+ *	  Statements on rows of mlpipe.run.
+ *
+ * Statements that make, admit and purge them are in submission_store.h,
+ * admission_store.h and purge_store.h.
  *
  * All of these are called in engine mode, in a transaction.  Results live in
  * the current memory context.
@@ -39,31 +42,6 @@ typedef struct RunRow
 	bool rerun_all;   /* so is all that this does not depend on */
 } RunRow;
 
-typedef struct NewRun
-{
-	int64 version_id;
-	int32 pipeline_id; /* 0: none */
-	bool held;
-	int32 priority;
-	int32 remaining;
-	int32 next_no;
-	int32 level;
-	int64 parent_run_id; /* 0: none waits for its end */
-	int32 parent_no;
-	int32 parent_attempt;
-	Oid run_as;
-	Oid submitted_by;
-	TimestampTz not_before; /* 0: at once */
-	int64 group_id;         /* 0: its own */
-	int64 rerun_of;         /* 0: it is no rerun */
-	int32 rerun_from;       /* -1: no activity was named */
-	bool rerun_all;
-	const char *idempotency_key; /* NULL: none */
-	Jsonb *parameters;
-	Jsonb *tags;
-	Jsonb *trigger;
-} NewRun;
-
 /* A run or an activity whose time has come. */
 typedef struct DueRow
 {
@@ -77,33 +55,6 @@ typedef struct DueRow
 
 /* Which database a run belongs to: not that of a copy or a restored dump. */
 extern int64 run_home(void);
-
-/* 0 where there is one with that idempotency key already. */
-extern int64 run_insert(const NewRun *run);
-extern int64 run_find_by_key(int32 pipeline_id, Oid submitted_by,
-							 const char *key);
-
-/* Whose variable it is: the run's (no -1, iteration 0), or an iteration's. */
-typedef struct VariableKey
-{
-	int64 run_id;
-	int32 no; /* the loop */
-	int32 iteration;
-	const char *name;
-} VariableKey;
-
-extern void run_variable_insert(const VariableKey *key, Jsonb *value);
-extern void run_variable_set(const VariableKey *key, Jsonb *value);
-
-/* At the end of its array, NULL being an empty one; raises 22023 where none. */
-extern void run_variable_append(const VariableKey *key, Jsonb *value);
-
-/* An activity has just done that. */
-extern void variable_change_insert(int32 no, const VariableKey *key,
-								   bool append, Jsonb *value);
-
-/* Until the end of the transaction nobody else changes it. */
-extern void run_variable_lock(const VariableKey *key);
 
 /* Row numbers that are the caller's own; the first of them. */
 extern int32 run_take_numbers(int64 run_id, int64 count);
@@ -154,25 +105,9 @@ extern bool run_resume(int64 run_id);
 /* Makes this database its home; false where it is, or the run has ended. */
 extern bool run_take_home(int64 run_id);
 
-/* The concurrency of pipelines. */
-extern List *pipelines_with_held_runs(void); /* of int */
-extern int runs_admitted(int32 pipeline_id);
-extern int64 run_next_held(int32 pipeline_id); /* 0: none */
-extern void run_release(int64 run_id);
-extern List *runs_unfinished(int32 pipeline_id,
-							 bool admitted_only); /* of int64 * */
-
 /* What is due by now, earliest first; and the next time after that, or 0. */
 extern List *runs_due(int limit); /* of DueRow * */
 extern void run_clear_due(int64 run_id);
 extern TimestampTz run_next_due(void);
-
-/*
- * Deletes finished runs and all that hangs on them; at most limit of them, the
- * oldest first.  *from is where to begin, DT_NOBEGIN at first, and moves on, so
- * that one call after the other does not walk over what is deleted already.
- */
-extern int64 runs_purge(TimestampTz *from, TimestampTz finished_before,
-						int limit, Oid only_visible_to);
 
 #endif /* MLPIPE_RUN_STORE_H */
