@@ -25,9 +25,9 @@
 #include "engine/finish.h"
 #include "engine/guard.h"
 #include "engine/reuse.h"
-#include "store/activity_store.h"
 #include "store/claim_store.h"
 #include "store/engine_mode.h"
+#include "store/stop_store.h"
 
 /* What is known of the step that is to be ended. */
 typedef struct Ending

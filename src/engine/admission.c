@@ -21,10 +21,10 @@
 #include "engine/session.h"
 #include "engine/stop.h"
 #include "engine/wakeup.h"
-#include "store/activity_store.h"
 #include "store/admission_store.h"
 #include "store/engine_mode.h"
 #include "store/run_store.h"
+#include "store/stop_store.h"
 
 static void list_pipelines(void *arg);
 static void admit_to_pipeline(void *arg);

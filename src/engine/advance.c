@@ -34,6 +34,7 @@
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 #include "store/pipeline_store.h"
+#include "store/release_store.h"
 #include "store/run_store.h"
 #include "store/scope_store.h"
 #include "store/variable_store.h"

@@ -22,6 +22,7 @@
 #include "engine/scheduler.h"
 #include "engine/stop.h"
 #include "store/engine_mode.h"
+#include "store/failure_store.h"
 
 static void skip_parent(const RunInfo *parent, const ActivityRow *row);
 static Failure *child_failure(int64 run_id, RunStatus status,

@@ -15,6 +15,7 @@
 #include "engine/rerun.h"
 #include "engine/wakeup.h"
 #include "store/engine_mode.h"
+#include "store/failure_store.h"
 #include "store/run_store.h"
 
 static void start_items(Advance *advance, ActivityCall *call, Scope *scope,

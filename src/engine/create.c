@@ -20,6 +20,7 @@
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
+#include "store/ready_store.h"
 #include "store/scope_store.h"
 #include "store/submission_store.h"
 #include "store/variable_store.h"

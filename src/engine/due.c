@@ -24,6 +24,7 @@
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 #include "store/purge_store.h"
+#include "store/ready_store.h"
 #include "store/reuse_store.h"
 #include "store/run_store.h"
 

@@ -21,7 +21,9 @@
 #include "engine/wakeup.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
+#include "store/failure_store.h"
 #include "store/run_store.h"
+#include "store/stop_store.h"
 
 /* Attempts that may die with their worker, whatever the retry policy says. */
 #define MIN_LOST_ATTEMPTS 2

@@ -21,8 +21,8 @@
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/wakeup.h"
-#include "store/activity_store.h"
 #include "store/engine_mode.h"
+#include "store/ready_store.h"
 
 static void recover_all(void *arg);
 static void lose_started(void *arg);

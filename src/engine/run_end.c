@@ -27,7 +27,7 @@
 #include "engine/run_end.h"
 #include "engine/wakeup.h"
 #include "mlpipe.h"
-#include "store/activity_store.h"
+#include "store/failure_store.h"
 #include "store/pipeline_store.h"
 #include "store/run_store.h"
 #include "store/tally_store.h"

@@ -16,10 +16,10 @@
 #include "engine/run_end.h"
 #include "engine/stop.h"
 #include "engine/wakeup.h"
-#include "store/activity_store.h"
 #include "store/admission_store.h"
 #include "store/engine_mode.h"
 #include "store/run_store.h"
+#include "store/stop_store.h"
 
 static bool is_stopped(const RunRow *run);
 static RunStatus final_status(StopCause cause);

@@ -1,7 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * activity_store.h
- *	  Every statement on mlpipe.activity_run and mlpipe.failure.
+ *	  Statements on a row of mlpipe.activity_run.
+ *
+ * Those that find activities to work on are in ready_store.h, those that follow
+ * from the ends of others in release_store.h, those that stop many in
+ * stop_store.h; rows are made by scope_store.h.
  *
  * All of these are called in engine mode, in a transaction.  Results live in
  * the current memory context.
@@ -12,7 +16,6 @@
 #define MLPIPE_ACTIVITY_STORE_H
 
 #include "definition/document.h"
-#include "engine/failure.h"
 #include "store/run_store.h"
 #include "store/types.h"
 
@@ -76,9 +79,6 @@ extern bool activity_resume(int64 run_id, int32 no, int32 attempt);
 /* Attempts so far that were lost with their worker or a crash, or made way. */
 extern int32 activity_lost(int64 run_id, int32 no);
 
-/* The same without those that made way; looked up among the failures. */
-extern int32 activity_deaths(int64 run_id, int32 no);
-
 /* Of one in progress, which stays that.  False where it is not this attempt's. */
 extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt);
 
@@ -91,89 +91,6 @@ extern bool activity_requeue(int64 run_id, int32 no, int32 attempt,
 
 /* Inactive activities end without having been in progress. */
 extern void activity_set_inactive(int64 run_id, int32 no);
-
-/*
- * All that an activity waited for has ended as it asks: from waiting to queued,
- * or to in progress for pid.  False where it was not waiting any more.
- */
-extern bool activity_release(int64 run_id, int32 no);
-extern bool activity_release_to(int64 run_id, int32 no, int pid);
-
-/*
- * Of an activity that waits, so many dependencies have ended, so many of them
- * otherwise than it asks.  Once none is left it is skipped or becomes what
- * ready says; in_progress claims it for pid.  One that a rerun takes over has
- * succeeded then.  Returns what it is now; ACTIVITY_CANCELLED where it was not
- * waiting any more.
- */
-extern ActivityStatus activity_dependencies_ended(int64 run_id, int32 no,
-												  int32 ended, int32 unmet,
-												  ActivityStatus ready,
-												  bool join_any, int pid);
-
-/* Activities of all levels that failed, but for those listed by number. */
-extern int activity_failures(int64 run_id, List *containers);
-
-/*
- * "name: error" of the first activity that failed; NULL where none did.
- * within: only of those inside of the container of that name; NULL: of all.
- */
-extern char *activity_first_error(int64 run_id, const char *within);
-
-/* Locks what has not ended, in ascending order. */
-extern void activities_lock(int64 run_id);
-
-/*
- * Locks what has not ended, in order; cancels what waits, is queued or parked,
- * and detaches what is in progress.  Returns how many were detached.
- */
-extern int32 activities_stop(int64 run_id);
-
-/*
- * What is in progress, and nobody works on: ready again, or cancelled where it
- * is detached.  Returns how many were cancelled.
- */
-extern int32 activities_abandon(int64 run_id);
-
-/* All of a run that never started: skipped. */
-extern void activities_skip(int64 run_id);
-
-/* The activities of a run that are queued, with no pause left. */
-extern List *activities_queued(int64 run_id); /* of ReadyRow * */
-
-/* What is ready in the whole database, in the order of the queue. */
-typedef struct ReadyRow
-{
-	Oid role;
-	int32 run_priority;
-	int64 run_id;
-	int32 no;
-	int32 activity_no;
-	int64 version_id;
-} ReadyRow;
-
-extern List *activities_ready(int limit); /* of ReadyRow * */
-
-/* In progress and not parked, in runs of this database. */
-typedef struct StartedRow
-{
-	int64 run_id;
-	int32 no;
-	int32 attempt;
-	bool split; /* a step that has been split */
-} StartedRow;
-
-extern List *activities_started(void); /* of StartedRow * */
-
-extern List *activities_due(int limit); /* of DueRow * */
-extern void activity_clear_due(int64 run_id, int32 no);
-
-/* batch 0: of the activity itself. */
-extern void failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
-						   const Failure *failure);
-
-/* Of the activity that failed first; NULL where none did. */
-extern char *failure_first_sqlstate(int64 run_id);
 
 /* The activity that views show by that name; NULL where there is none. */
 extern ActivityRow *activity_find(int64 run_id, const char *name);

@@ -1,0 +1,149 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure_store.c
+ *	  Statements on mlpipe.failure, and those that ask what has failed.
+ *
+ * An attempt that failed leaves a row of failure.  Its activity has the message
+ * only if that was its last attempt.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "store/failure_store.h"
+#include "store/plan.h"
+
+void
+failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
+			   const Failure *failure)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID,
+				   TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id),
+					  Int32GetDatum(no),
+					  Int32GetDatum(batch),
+					  Int32GetDatum(attempt),
+					  store_text(failure->sqlstate),
+					  store_text(failure->message),
+					  store_text(failure->detail),
+					  store_text(failure->hint),
+					  store_text(failure->context)};
+	char nulls[] = {' ',
+					' ',
+					NULL_IF(batch == 0),
+					' ',
+					' ',
+					' ',
+					NULL_IF(failure->detail == NULL),
+					NULL_IF(failure->hint == NULL),
+					NULL_IF(failure->context == NULL),
+					'\0'};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"INSERT INTO mlpipe.failure (run_id, no, batch, attempt, at, sqlstate, message, detail, hint, context)"
+		" VALUES ($1, $2, $3, $4, clock_timestamp(), $5, $6, $7, $8, $9)",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
+	store_end();
+}
+
+char *
+failure_first_sqlstate(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	char *sqlstate = NULL;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT f.sqlstate FROM mlpipe.activity_run a JOIN mlpipe.failure f USING (run_id, no)"
+		" WHERE run_id = $1 AND a.status = 'failed' AND f.batch IS NULL"
+		" ORDER BY a.finished_at, a.no, f.failure_id DESC LIMIT 1",
+		lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		sqlstate = column_text(0, 1);
+	store_end();
+	return sqlstate;
+}
+
+int32
+activity_deaths(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	int32 deaths;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT count(*)::integer FROM mlpipe.failure"
+		" WHERE run_id = $1 AND no = $2 AND batch IS NULL AND sqlstate IN ('57P01', '57P02')",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	deaths = column_int32(0, 1);
+	store_end();
+	return deaths;
+}
+
+int
+activity_failures(int64 run_id, List *containers)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4ARRAYOID};
+	int count = list_length(containers);
+	Datum *numbers = palloc(Max(count, 1) * sizeof(Datum));
+	Datum values[2];
+	ListCell *cell;
+	int failures;
+
+	foreach(cell, containers)
+		numbers[foreach_current_index(cell)] = Int32GetDatum(lfirst_int(cell));
+	values[0] = Int64GetDatum(run_id);
+	values[1] = PointerGetDatum(construct_array(numbers, count, INT4OID,
+												sizeof(int32), true,
+												TYPALIGN_INT));
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT count(*)::integer FROM mlpipe.activity_run WHERE run_id = $1 AND status = 'failed'"
+		" AND NOT internal AND activity_no <> ALL ($2)",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	failures = column_int32(0, 1);
+	store_end();
+	return failures;
+}
+
+char *
+activity_first_error(int64 run_id, const char *within)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), store_text(within)};
+	char nulls[] = {' ', NULL_IF(within == NULL), '\0'};
+	char *error = NULL;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT CASE WHEN internal THEN (SELECT d.type FROM mlpipe.run r JOIN mlpipe.activity d USING (version_id)"
+		" WHERE r.run_id = $1 AND d.no = a.activity_no) ELSE name END || ': ' || error"
+		" FROM mlpipe.activity_run a WHERE run_id = $1 AND status = 'failed' AND CASE WHEN $2 IS NULL THEN NOT internal"
+		" ELSE starts_with(name, $2 || '.') OR starts_with(name, $2 || '[') OR internal AND name = $2 END"
+		" ORDER BY finished_at, no LIMIT 1",
+		lengthof(types), types);
+	if (plan_execute(plan, values, nulls, false, SPI_OK_SELECT) > 0)
+		error = column_text(0, 1);
+	store_end();
+	return error;
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure_store.h
+ *	  Statements on mlpipe.failure, and those that ask what has failed.
+ *
+ * All of these are called in engine mode, in a transaction.  Results live in
+ * the current memory context.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_FAILURE_STORE_H
+#define MLPIPE_FAILURE_STORE_H
+
+#include "nodes/pg_list.h"
+
+#include "engine/failure.h"
+
+/* batch 0: of the activity itself. */
+extern void failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
+						   const Failure *failure);
+
+/* Of the activity that failed first; NULL where none did. */
+extern char *failure_first_sqlstate(int64 run_id);
+
+/* Attempts that were lost with their worker or a crash, but not to make way. */
+extern int32 activity_deaths(int64 run_id, int32 no);
+
+/* Activities of all levels that failed, but for those listed by number. */
+extern int activity_failures(int64 run_id, List *containers);
+
+/*
+ * "name: error" of the first activity that failed; NULL where none did.
+ * within: only of those inside of the container of that name; NULL: of all.
+ */
+extern char *activity_first_error(int64 run_id, const char *within);
+
+#endif /* MLPIPE_FAILURE_STORE_H */

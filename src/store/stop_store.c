@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * stop_store.c
+ *	  Statements that end or detach all that has not ended.
+ *
+ * What nobody works on is cancelled at once.  What is in progress is detached:
+ * its end then makes nothing else ready.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "store/plan.h"
+#include "store/stop_store.h"
+
+void
+activities_lock(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL"
+		" ORDER BY depth DESC, no FOR NO KEY UPDATE",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	store_end();
+}
+
+int32
+activities_stop(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	int32 detached;
+
+	activities_lock(run_id);
+	store_begin();
+	plan_keep(
+		&plan,
+		"WITH stopped AS (UPDATE mlpipe.activity_run SET"
+		" detached = status = 'in_progress' AND NOT parked, detached_to = NULL,"
+		" status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
+		" finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
+		" parked = false, due_at = NULL"
+		" WHERE run_id = $1 AND finished_at IS NULL RETURNING detached)"
+		" SELECT count(*)::integer FROM stopped WHERE detached",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	detached = column_int32(0, 1);
+	store_end();
+	return detached;
+}
+
+int32
+activities_abandon(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	int32 cancelled;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"WITH lost AS (UPDATE mlpipe.activity_run a SET"
+		" status = CASE WHEN detached THEN 'cancelled'::mlpipe.activity_status ELSE 'queued' END,"
+		" finished_at = CASE WHEN detached THEN clock_timestamp() END,"
+		" lost = lost + 1, executor_pid = NULL"
+		" WHERE run_id = $1 AND status = 'in_progress' AND NOT parked AND detached_to IS NULL"
+		" AND (detached OR NOT EXISTS (SELECT FROM mlpipe.step s WHERE s.run_id = a.run_id AND s.no = a.no))"
+		" RETURNING status)"
+		" SELECT count(*)::integer FROM lost WHERE status = 'cancelled'",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	cancelled = column_int32(0, 1);
+	store_end();
+	return cancelled;
+}
+
+void
+activities_skip(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET status = 'skipped', finished_at = clock_timestamp()"
+		" WHERE run_id = $1 AND finished_at IS NULL",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
