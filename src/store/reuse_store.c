@@ -367,6 +367,19 @@ reuse_tables(int64 run_id, int32 no)
 	" coalesce(problem, CASE WHEN use IN ('v', 'p') THEN ''"         \
 	" ELSE format('%s rows, ', rows) END || left(md5(hash), 12)) AS value"
 
+/*
+ * Where there is a "secure_output", nothing is shown that may come from it: of
+ * values only parameters, which mlpipe_runs shows as well, and no digests.
+ */
+#define PART_SHOWN(value)                                                  \
+	"CASE WHEN NOT secret.is_there THEN " value                            \
+	" WHEN place = 1 AND part !~ '^parameter parameters[.][[:alnum:]_]+$'" \
+	" AND NOT coalesce((SELECT asked ? substr(part, 11) FROM t), false)"   \
+	" THEN CASE WHEN " value " IS NOT NULL THEN '(secret)' END"            \
+	" WHEN place = 2 THEN regexp_replace(" value                           \
+	", '(output|inside) [0-9a-f]{32}', '\\1 (secret)', 'g') ELSE " value   \
+	" END"
+
 List *
 reuse_parts(int64 run_id, int32 no)
 {
@@ -382,6 +395,8 @@ reuse_parts(int64 run_id, int32 no)
 		&plan,
 		"WITH t AS MATERIALIZED (SELECT * FROM mlpipe.reuse WHERE run_id = $1 AND no = $2),"
 		" e AS MATERIALIZED (SELECT u.* FROM t JOIN mlpipe.reuse u ON u.run_id = t.compared_run_id AND u.no = t.compared_no),"
+		" secret AS (SELECT EXISTS (SELECT FROM mlpipe.run r JOIN mlpipe.activity a USING (version_id)"
+		" WHERE r.run_id IN (SELECT run_id FROM t UNION ALL SELECT run_id FROM e) AND a.secure_output) AS is_there),"
 		" this AS (SELECT 0 AS place, 'definition' AS part, left(md5(definition), 12) AS value FROM t"
 		" UNION ALL SELECT 1, 'parameter ' || j.key, j.value FROM t, jsonb_each_text(parameters || asked) j"
 		" UNION ALL SELECT 2, 'upstream ' || j.key, j.value FROM t, jsonb_each_text(upstream) j"
@@ -394,10 +409,11 @@ reuse_parts(int64 run_id, int32 no)
 		" UNION ALL SELECT 3, " PART_OF_TABLE
 		" FROM mlpipe.reuse_table WHERE (run_id, no) = (SELECT run_id, no FROM e) AND use <> 'f'"
 		" UNION ALL SELECT 4, 'problem', e.problem FROM e WHERE e.problem IS NOT NULL)"
-		" SELECT part, this.value, earlier.value,"
-		" part <> 'problem' AND this.value IS NOT DISTINCT FROM earlier.value,"
-		" NOT (starts_with(part, 'output ') AND this.value IS NULL)"
-		" FROM this FULL JOIN earlier USING (place, part) ORDER BY place, part COLLATE \"C\"",
+		" SELECT part, " PART_SHOWN("this.value") ", " PART_SHOWN(
+			"earlier.value") ","
+							 " part <> 'problem' AND this.value IS NOT DISTINCT FROM earlier.value,"
+							 " NOT (starts_with(part, 'output ') AND this.value IS NULL)"
+							 " FROM this FULL JOIN earlier USING (place, part) CROSS JOIN secret ORDER BY place, part COLLATE \"C\"",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)

@@ -359,6 +359,13 @@ CALL go('again');
 DROP PROCEDURE again(text, boolean);
 SELECT mlpipe_drop_pipeline('again');
 
+-- What is secret is not told
+SELECT pipeline('{"reuse": false, "secure_output": true, "sql": "SELECT ''hunter2'' AS word"}',
+	'{"depends_on": ["a1"], "sql": "SELECT length(${{ activities.a1.output.rows[0].word }}) - ${{ parameters.low }}"}');
+CALL go('p');
+CALL go('p');
+SELECT part, this_run, earlier_run, same FROM mlpipe_explain_reuse((SELECT max(run_id) FROM mlpipe_runs), 'a2') WHERE part <> 'definition';
+
 -- Inside of containers: each by itself
 SELECT mlpipe_create_pipeline('loop', '{"activities": [
 	{"name": "each", "type": "for_each", "sequential": true, "items": [1, 2, 3], "activities": [
