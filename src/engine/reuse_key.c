@@ -46,6 +46,7 @@
 #include "engine/lineage.h"
 #include "engine/reuse.h"
 #include "engine/reuse_key.h"
+#include "mlpipe.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 
@@ -392,6 +393,10 @@ reuse_source_hash(const ReuseTable *source, ContentHash *hash)
 	}
 	else
 	{
+		/* What stands behind mini_batch is nothing that users can change. */
+		if (get_func_namespace(source->relation) ==
+			get_namespace_oid(EXTENSION_SCHEMA, true))
+			return false;
 		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(source->relation));
 		if (!HeapTupleIsValid(tuple))
 			return false;

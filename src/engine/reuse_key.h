@@ -24,7 +24,7 @@ extern bool reuse_asked_same(ActivityCall *call, const Jsonb *asked);
 /* Is it still found as it was, with its schema and without? */
 extern bool reuse_name_stands(const ReuseTable *table);
 
-/* A view's or a function's definition; false where it is gone. */
+/* A view's or a function's definition; false where it is gone, or the engine's. */
 extern bool reuse_source_hash(const ReuseTable *source, ContentHash *hash);
 extern char *reuse_source_name(const ReuseTable *source);
 

@@ -391,6 +391,7 @@ CALL go('p');
 CALL go('p');
 SELECT activity, status, batches_total, batches_done, items_in, items_out FROM mlpipe_activities
 	WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) AND type = 'parallel' ORDER BY activity;
+CALL why('step');
 UPDATE re.rate SET factor = 3;
 CALL go('p');
 CALL go('p');
