@@ -100,6 +100,11 @@ SELECT * FROM rows;
 SELECT activity, output FROM mlpipe_activities JOIN last USING (run_id) WHERE type = 'for_each' ORDER BY activity;
 SELECT string_agg(what, ' ' ORDER BY n) FROM trail;
 TRUNCATE trail;
+-- a loop over nothing has no outputs to be found, but an array of them
+CALL run('{"activities": [{"name": "each", "type": "for_each", "items": [], "collect": "one", "activities": [{"name": "one", "type": "sql", "sql": "SELECT 1"}]},
+	{"name": "all", "type": "lookup", "depends_on": ["each"], "query": "SELECT jsonb_path_query_array(${{ activities.each.output.outputs }}, ''$[*].row_count'') AS counts"},
+	{"name": "found", "type": "sql", "depends_on": ["all"], "sql": "SELECT ${{ activities.each.output.outputs[*].row_count }}"}]}');
+SELECT activity, status, output, error FROM mlpipe_activities JOIN last USING (run_id) ORDER BY activity;
 -- all items run, then it fails where one failed
 CALL run('{"activities": [{"name": "each", "type": "for_each", "items": [1, 0, 2, 0], "sequential": true, "collect": "div", "activities": [{"name": "div", "type": "sql", "sql": "SELECT 10 / ${{ item }} AS q"}]}]}');
 SELECT * FROM rows;
