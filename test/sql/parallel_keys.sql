@@ -95,7 +95,7 @@ SELECT e.message, e.hint FROM mlpipe_errors e WHERE run_id = last_run();
 DO $$
 BEGIN
 	-- A server that was built without ICU has no such collation.
-	IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
+	IF EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu') THEN
 		CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 		CREATE TABLE cased AS SELECT i, (ARRAY['ab', 'AB', 'aB', 'c'])[i % 4 + 1] COLLATE ignore_case AS k FROM generate_series(1, 100) i;
 	ELSE
