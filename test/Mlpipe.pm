@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node submit wait_run run_status wait_until ask ends all_executors_work log_has pipeline);
+our @EXPORT = qw(new_node submit wait_run run_status wait_until ask await_server ends all_executors_work log_has pipeline);
 
 # Seconds that anything is waited for: 60, or more where the server is one that
 # a check has made slow.
@@ -79,6 +79,19 @@ sub ask
 	my $status = eval { $node->psql($database, $query, %options, stdout => \$answer, stderr => \my $errors) };
 
 	return defined $status && $status == 0 ? $answer : undef;
+}
+
+# Until the server takes connections again.
+sub await_server
+{
+	my ($node) = @_;
+
+	for (1 .. 600)
+	{
+		return if ask($node, 'SELECT true');
+		select(undef, undef, undef, 0.1);
+	}
+	die 'the server does not come back';
 }
 
 # A condition that comes true in time.

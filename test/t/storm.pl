@@ -71,7 +71,9 @@ sleep(0.1) until answer('SELECT 1');
 note("$kills kills, $stops stops; in " . int(time - $started) . ' s ' . answer('SELECT (SELECT count(*) FROM effect), (SELECT count(*) FROM output)'));
 cmp_ok($kills, '>=', 5, 'workers are killed again and again');
 
-# The standby takes over in the middle of it.
+# The standby takes over in the middle of it, and of what may be all that is left.
+submit($node, '{"activities": [{"name": "pause", "type": "wait", "duration": 5}, {"name": "last", "type": "sql", "sql": "SELECT 1", "depends_on": ["pause"]}]}');
+$node->wait_for_catchup($standby);
 $node->stop('immediate');
 $standby->promote;
 cmp_ok($standby->safe_psql('postgres', 'SELECT count(*) FROM mlpipe_runs WHERE finished_at IS NULL'), '>', 0, 'a standby is promoted in the middle of runs');
