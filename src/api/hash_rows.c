@@ -95,7 +95,11 @@ state_of(FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(0))
 		return (HashState *) PG_GETARG_POINTER(0);
 	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "not called as an aggregate");
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(
+				 "this function can only be called by the aggregate mlpipe.hash_rows")));
 	return MemoryContextAllocZero(context, sizeof(HashState));
 }
 
@@ -250,7 +254,9 @@ mlpipe_hash_rows_deserialize(PG_FUNCTION_ARGS)
 	HashState *state = palloc(sizeof(HashState));
 
 	if (VARSIZE_ANY_EXHDR(serialized) != sizeof(HashState))
-		elog(ERROR, "unexpected size of a serialized state");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid state of the aggregate mlpipe.hash_rows")));
 	memcpy(state, VARDATA_ANY(serialized), sizeof(HashState));
 	PG_RETURN_POINTER(state);
 }

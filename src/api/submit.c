@@ -94,6 +94,7 @@ submit_prepare(RunRequest *request, const char *name, int32 number,
 
 	require_usable(name, pipeline);
 	require_version(pipeline, number, version);
+	Assert(pipeline != NULL && version != NULL);
 	request->pipeline_id = pipeline->pipeline_id;
 	request->version_id = version->version_id;
 	request->document = version_document(version->version_id);

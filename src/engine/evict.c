@@ -46,7 +46,7 @@ evict_workers_for_good(Oid database)
 }
 
 void
-evict_workers(Oid oid)
+evict_workers(Oid database)
 {
 	static bool registered = false;
 	TimestampTz start = GetCurrentTimestamp();
@@ -58,13 +58,13 @@ evict_workers(Oid oid)
 
 	for (;;)
 	{
-		DatabaseState *database;
+		DatabaseState *state;
 		int alive;
 
 		CHECK_FOR_INTERRUPTS();
 		control_lock();
-		database = database_find(oid);
-		alive = database != NULL ? signal_workers(database) : 0;
+		state = database_find(database);
+		alive = state != NULL ? signal_workers(state) : 0;
 		control_unlock();
 		if (alive == 0 ||
 			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),

@@ -24,7 +24,7 @@
 #include "engine/slot.h"
 
 #define INTERRUPT_AGAIN_MS 1000
-#define MAX_TEXT_BYTES     (64 * 1024)
+#define MAX_TEXT_BYTES     ((Size) 64 * 1024)
 
 static TimeoutId attempt_timeout_id = MAX_TIMEOUTS;
 static int64 timeout_running = 0; /* microseconds; 0: no limit is set */
