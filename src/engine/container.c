@@ -17,6 +17,7 @@
 #include "store/engine_mode.h"
 #include "store/failure_store.h"
 #include "store/run_store.h"
+#include "store/stop_store.h"
 
 static void start_items(Advance *advance, ActivityCall *call, Scope *scope,
 						int32 lanes);

@@ -14,6 +14,7 @@
 
 #include "definition/upstream.h"
 #include "engine/context.h"
+#include "store/context_store.h"
 
 static List *show_needed(List *shown, const Document *document,
 						 const Scope *scope, const Bitmapset *places);

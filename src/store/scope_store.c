@@ -14,24 +14,17 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "store/plan.h"
 #include "store/scope_store.h"
 
-#define INSIDE(no, name)                             \
-	"(parent_no = " no " OR starts_with(name, " name \
-	" || '.') OR starts_with(name, " name " || '['))"
-
 static void insert_only_activity(int64 run_id, const Document *document,
 								 const Scope *scope, TimestampTz due_at,
 								 bool claimed, int pid);
 static const char *row_name(const Scope *scope, const ActivityDef *def);
 static char *container_name(const ActivityRow *row, const ActivityDef *def);
-static void put_scopes(List *scopes, const Document *document, Datum *values);
-static void put_shown(List *shown, Datum *values);
 
 void
 activities_insert(int64 run_id, const Document *document, const Scope *scope,
@@ -519,194 +512,4 @@ scope_item(int64 run_id, int32 no, int32 iteration)
 		item = column_jsonb(0, 1);
 	store_end();
 	return item;
-}
-
-List *
-activities_stop_inside(int64 run_id, int32 no, const char *name)
-{
-	static SPIPlanPtr lock_plan = NULL;
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, TEXTOID};
-	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  CStringGetTextDatum(name)};
-	List *detached = NIL;
-	uint64 rows;
-	uint64 i;
-
-	store_begin();
-	plan_keep(
-		&lock_plan,
-		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
-			"$2", "$3") " ORDER BY depth DESC, no FOR NO KEY UPDATE",
-		lengthof(types), types);
-	(void) plan_execute(lock_plan, values, NULL, false, SPI_OK_SELECT);
-
-	plan_keep(
-		&plan,
-		"WITH stopped AS (UPDATE mlpipe.activity_run SET"
-		" detached = status = 'in_progress' AND NOT parked, detached_to = $2,"
-		" status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
-		" finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
-		" parked = false, due_at = NULL"
-		" WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
-			"$2",
-			"$3") " RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
-		lengthof(types), types);
-	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
-	{
-		MemoryContext spi = MemoryContextSwitchTo(store_context());
-
-		detached = lappend_int(detached, column_int32(i, 1));
-		MemoryContextSwitchTo(spi);
-	}
-	store_end();
-	return detached;
-}
-
-void
-activity_stopping(int64 run_id, int32 no, int32 detached, const char *error)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTOID};
-	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  Int32GetDatum(detached), CStringGetTextDatum(error)};
-
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.activity_run SET remaining = $3, error = $4, due_at = NULL"
-		" WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
-}
-
-int32
-activity_count_down(int64 run_id, int32 no, char **error)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
-	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	int32 remaining = -1;
-
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.activity_run SET remaining = remaining - 1"
-		" WHERE run_id = $1 AND no = $2 AND status = 'in_progress' RETURNING remaining, error",
-		lengthof(types), types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
-	{
-		remaining = column_int32(0, 1);
-		*error = column_text(0, 2);
-	}
-	store_end();
-	return remaining;
-}
-
-/*
- * Of things of one name the innermost wins, being the last: jsonb keeps that.
- */
-Jsonb *
-run_context_load(int64 run_id, const Document *document, List *scopes,
-				 List *shown, bool only_ended)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,      INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
-				   INT4ARRAYOID, TEXTARRAYOID, BOOLOID};
-	Datum values[7];
-	Jsonb *context = NULL;
-
-	values[0] = Int64GetDatum(run_id);
-	put_scopes(scopes, document, &values[1]);
-	put_shown(shown, &values[4]);
-	values[6] = BoolGetDatum(only_ended);
-	store_begin();
-	plan_keep(
-		&plan,
-		"WITH place AS MATERIALIZED (SELECT * FROM ROWS FROM (unnest($2), unnest($3), unnest($4))"
-		" WITH ORDINALITY AS p (parent_no, iteration, loop, i))"
-		" SELECT jsonb_build_object("
-		"'parameters', r.parameters,"
-		"'variables', coalesce((SELECT jsonb_object_agg(v.name, v.value ORDER BY p.i)"
-		" FROM place p JOIN mlpipe.run_variable v"
-		" ON v.run_id = $1 AND v.no = p.parent_no AND v.iteration = p.iteration), '{}'),"
-		"'activities', coalesce((SELECT jsonb_object_agg(s.name, jsonb_build_object("
-		"'output', a.output, 'status', a.status, 'error', a.error) ORDER BY s.i)"
-		" FROM ROWS FROM (unnest($5), unnest($6)) WITH ORDINALITY AS s (no, name, i)"
-		" CROSS JOIN LATERAL (SELECT a.status, a.error,"
-		" CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.no"
-		" AND (a.finished_at IS NOT NULL OR NOT $7) OFFSET 0) a), '{}'),"
-		"'run', jsonb_build_object('id', r.run_id, 'pipeline', p.name, 'version', v.version,"
-		"'submitted_at', r.submitted_at, 'submitted_by', r.submitted_by::regrole::text),"
-		"'trigger', r.trigger)"
-		" || coalesce((SELECT jsonb_build_object('item', s.item, 'index', s.iteration)"
-		" FROM place p JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = p.parent_no AND s.iteration = p.iteration"
-		" WHERE p.loop IS NOT NULL ORDER BY p.i DESC LIMIT 1), '{}')"
-		" || coalesce((SELECT jsonb_build_object('loops', jsonb_object_agg(p.loop,"
-		" jsonb_build_object('item', s.item, 'index', s.iteration) ORDER BY p.i))"
-		" FROM place p JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = p.parent_no AND s.iteration = p.iteration"
-		" WHERE p.loop IS NOT NULL HAVING count(*) > 0), '{}')"
-		" FROM mlpipe.run r JOIN mlpipe.pipeline_version v USING (version_id)"
-		" LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id WHERE r.run_id = $1",
-		lengthof(types), types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
-		context = column_jsonb(0, 1);
-	store_end();
-	return context;
-}
-
-/* Three arrays with an element for each scope. */
-static void
-put_scopes(List *scopes, const Document *document, Datum *values)
-{
-	int count = list_length(scopes);
-	int32 *parents = palloc(count * sizeof(int32));
-	int32 *iterations = palloc(count * sizeof(int32));
-	Datum *loops = palloc(count * sizeof(Datum));
-	bool *no_loop = palloc(count * sizeof(bool));
-	int bounds[] = {1};
-	int lengths[] = {count};
-	ListCell *cell;
-
-	foreach(cell, scopes)
-	{
-		const Scope *scope = lfirst(cell);
-		int i = foreach_current_index(cell);
-
-		parents[i] = scope->parent_no;
-		iterations[i] = scope->iteration;
-		no_loop[i] = !scope->list->has_items;
-		loops[i] = no_loop[i] ?
-			(Datum) 0 :
-			CStringGetTextDatum(
-				document->activities[scope->list->container].name);
-	}
-	values[0] = store_integers(parents, count);
-	values[1] = store_integers(iterations, count);
-	values[2] = PointerGetDatum(construct_md_array(loops, no_loop, 1, lengths,
-												   bounds, TEXTOID, -1, false,
-												   TYPALIGN_INT));
-}
-
-static void
-put_shown(List *shown, Datum *values)
-{
-	int count = list_length(shown);
-	int32 *numbers = palloc(Max(count, 1) * sizeof(int32));
-	Datum *names = palloc(Max(count, 1) * sizeof(Datum));
-	ListCell *cell;
-
-	foreach(cell, shown)
-	{
-		const ShownActivity *activity = lfirst(cell);
-
-		numbers[foreach_current_index(cell)] = activity->no;
-		names[foreach_current_index(cell)] = CStringGetTextDatum(
-			activity->name);
-	}
-	values[0] = store_integers(numbers, count);
-	values[1] = store_texts(names, count);
 }

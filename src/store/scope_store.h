@@ -100,32 +100,4 @@ extern Jsonb *loop_outputs(int64 run_id, int32 no, int place);
 /* NULL where it has none. */
 extern Jsonb *scope_item(int64 run_id, int32 no, int32 iteration);
 
-/*
- * The same for what is inside of a container, whose end then waits for those
- * that were detached.  Their numbers; a list of int.
- */
-extern List *activities_stop_inside(int64 run_id, int32 no, const char *name);
-
-/* The container is to fail so when they have ended. */
-extern void activity_stopping(int64 run_id, int32 no, int32 detached,
-							  const char *error);
-
-/* What is left of that; at 0, *error is what was said. */
-extern int32 activity_count_down(int64 run_id, int32 no, char **error);
-
-/* An activity as the object that ${{ }} looks into shows it. */
-typedef struct ShownActivity
-{
-	int32 no;
-	const char *name;
-} ShownActivity;
-
-/*
- * The object that ${{ }} looks into.  scopes: where it looks from, and what is
- * around that, from the outside in; a list of Scope *.  shown: the activities
- * in it, in the same order; a list of ShownActivity *.
- */
-extern Jsonb *run_context_load(int64 run_id, const Document *document,
-							   List *scopes, List *shown, bool only_ended);
-
 #endif /* MLPIPE_SCOPE_STORE_H */

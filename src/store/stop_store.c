@@ -11,9 +11,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 
 #include "store/plan.h"
 #include "store/stop_store.h"
+
+#define INSIDE(no, name)                             \
+	"(parent_no = " no " OR starts_with(name, " name \
+	" || '.') OR starts_with(name, " name " || '['))"
 
 void
 activities_lock(int64 run_id)
@@ -99,4 +104,88 @@ activities_skip(int64 run_id)
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
 	store_end();
+}
+
+List *
+activities_stop_inside(int64 run_id, int32 no, const char *name)
+{
+	static SPIPlanPtr lock_plan = NULL;
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  CStringGetTextDatum(name)};
+	List *detached = NIL;
+	uint64 rows;
+	uint64 i;
+
+	store_begin();
+	plan_keep(
+		&lock_plan,
+		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
+			"$2", "$3") " ORDER BY depth DESC, no FOR NO KEY UPDATE",
+		lengthof(types), types);
+	(void) plan_execute(lock_plan, values, NULL, false, SPI_OK_SELECT);
+
+	plan_keep(
+		&plan,
+		"WITH stopped AS (UPDATE mlpipe.activity_run SET"
+		" detached = status = 'in_progress' AND NOT parked, detached_to = $2,"
+		" status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
+		" finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
+		" parked = false, due_at = NULL"
+		" WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
+			"$2",
+			"$3") " RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
+		lengthof(types), types);
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (i = 0; i < rows; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(store_context());
+
+		detached = lappend_int(detached, column_int32(i, 1));
+		MemoryContextSwitchTo(spi);
+	}
+	store_end();
+	return detached;
+}
+
+void
+activity_stopping(int64 run_id, int32 no, int32 detached, const char *error)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int32GetDatum(detached), CStringGetTextDatum(error)};
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET remaining = $3, error = $4, due_at = NULL"
+		" WHERE run_id = $1 AND no = $2",
+		lengthof(types), types);
+	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
+	store_end();
+}
+
+int32
+activity_count_down(int64 run_id, int32 no, char **error)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	int32 remaining = -1;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"UPDATE mlpipe.activity_run SET remaining = remaining - 1"
+		" WHERE run_id = $1 AND no = $2 AND status = 'in_progress' RETURNING remaining, error",
+		lengthof(types), types);
+	if (plan_execute(plan, values, NULL, false, SPI_OK_UPDATE_RETURNING) > 0)
+	{
+		remaining = column_int32(0, 1);
+		*error = column_text(0, 2);
+	}
+	store_end();
+	return remaining;
 }

@@ -3,12 +3,15 @@
  * stop_store.h
  *	  Statements that end or detach all that has not ended.
  *
- * All of these are called in engine mode, in a transaction.
+ * All of these are called in engine mode, in a transaction.  Results live in
+ * the current memory context.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef MLPIPE_STOP_STORE_H
 #define MLPIPE_STOP_STORE_H
+
+#include "nodes/pg_list.h"
 
 /* Locks what has not ended, in ascending order. */
 extern void activities_lock(int64 run_id);
@@ -24,6 +27,19 @@ extern int32 activities_stop(int64 run_id);
  * is detached.  Returns how many were cancelled.
  */
 extern int32 activities_abandon(int64 run_id);
+
+/*
+ * activities_stop() for what is inside of a container, whose end then waits for
+ * those that were detached.  Their numbers; a list of int.
+ */
+extern List *activities_stop_inside(int64 run_id, int32 no, const char *name);
+
+/* The container is to fail so when they have ended. */
+extern void activity_stopping(int64 run_id, int32 no, int32 detached,
+							  const char *error);
+
+/* What is left of that; at 0, *error is what was said. */
+extern int32 activity_count_down(int64 run_id, int32 no, char **error);
 
 /* All of a run that never started: skipped. */
 extern void activities_skip(int64 run_id);
