@@ -62,14 +62,10 @@ activity_is_claimable(int64 run_id, int32 no)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	bool found;
 
-	store_begin();
-	plan_keep(&plan, "SELECT FROM mlpipe.activity_run WHERE " CLAIMABLE,
-			  lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
-	store_end();
-	return found;
+	return store_execute(&plan,
+						 "SELECT FROM mlpipe.activity_run WHERE " CLAIMABLE,
+						 lengthof(types), types, values, NULL) > 0;
 }
 
 #define ROW_COLUMNS_WITH(status)                                            \
@@ -269,17 +265,12 @@ activity_resume(int64 run_id, int32 no, int32 attempt)
 	Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(attempt)};
-	bool resumed;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.activity_run SET status = 'queued', due_at = NULL"
-		" WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND parked",
-		lengthof(types), types);
-	resumed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return resumed;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.activity_run SET status = 'queued', due_at = NULL"
+			   " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND parked",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 int32
@@ -334,17 +325,12 @@ activity_next_attempt(int64 run_id, int32 no, int32 attempt)
 	Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(attempt)};
-	bool found;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.activity_run SET attempt = attempt + 1, started_at = clock_timestamp()"
-		" WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
-		lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return found;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.activity_run SET attempt = attempt + 1, started_at = clock_timestamp()"
+			   " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 void
@@ -354,14 +340,11 @@ activity_set_inactive(int64 run_id, int32 no)
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET status = 'inactive', finished_at = clock_timestamp()"
 		" WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 int *

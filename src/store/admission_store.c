@@ -89,13 +89,10 @@ run_release(int64 run_id)
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.run SET held = false, due_at = NULL WHERE run_id = $1",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 List *

@@ -54,18 +54,16 @@ batch_insert(const BatchRow *row)
 	nulls[11] = row->error == NULL ? 'n' : ' ';
 	nulls[12] = row->keys == NULL ? 'n' : ' ';
 
-	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.mini_batch (run_id, no, batch, attempt,"
-			  " status, final, executor_pid, started_at, finished_at,"
-			  " items_in, items_out, error, keys)"
-			  " VALUES ($1, $2, $3, $4,"
-			  " CASE WHEN $5 THEN 'succeeded'::mlpipe.batch_status"
-			  " ELSE 'failed'::mlpipe.batch_status END,"
-			  " $6, $7, $8, $9, $10, $11, $12, $13)",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+	(void) store_execute(
+		&plan,
+		"INSERT INTO mlpipe.mini_batch (run_id, no, batch, attempt,"
+		" status, final, executor_pid, started_at, finished_at,"
+		" items_in, items_out, error, keys)"
+		" VALUES ($1, $2, $3, $4,"
+		" CASE WHEN $5 THEN 'succeeded'::mlpipe.batch_status"
+		" ELSE 'failed'::mlpipe.batch_status END,"
+		" $6, $7, $8, $9, $10, $11, $12, $13)",
+		lengthof(types), types, values, nulls);
 }
 
 void
@@ -91,15 +89,12 @@ batch_failure_insert(const BatchFailure *failure)
 		nulls[4 + i] = texts[i] == NULL ? 'n' : ' ';
 	}
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.failure (run_id, no, batch, attempt, at,"
 		" sqlstate, message, detail, hint, context)"
 		" VALUES ($1, $2, $3, $4, clock_timestamp(), $5, $6, $7, $8, $9)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 /*
@@ -226,8 +221,7 @@ batch_cancel_rest(int64 run_id, int32 no, int32 batches)
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(batches)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.mini_batch"
 		" (run_id, no, batch, attempt, status, final, finished_at)"
@@ -239,9 +233,7 @@ batch_cancel_rest(int64 run_id, int32 no, int32 batches)
 		" GROUP BY batch) seen ON seen.batch = g"
 		" WHERE seen.final IS NOT TRUE ORDER BY g"
 		" ON CONFLICT DO NOTHING",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 char *

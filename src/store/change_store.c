@@ -37,16 +37,13 @@ change_insert(const SourceChange *change)
 					  IntervalPGetDatum(&debounce),
 					  ObjectIdGetDatum(change->submitted_by)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.source_change"
 		" (pipeline_id, version_id, trigger_oid, trigger, parameters, debounce, submitted_by)"
 		" VALUES ($1, $6, $2, jsonb_build_object('type', 'table', 'name', $3, 'table', $4,"
 		" 'operation', $5, 'trigger_oid', $2::bigint), $7, $8, $9)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 List *
@@ -114,18 +111,13 @@ change_is_awaited(const ChangeGroup *group)
 	Datum values[] = {Int32GetDatum(group->pipeline_id),
 					  ObjectIdGetDatum(group->trigger_oid),
 					  Int64GetDatum(run_home())};
-	bool found;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"SELECT FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
-		" AND started_at IS NULL AND status IN ('queued', 'suspended') AND home = $3"
-		" AND trigger->>'trigger_oid' = $2::text LIMIT 1",
-		lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
-	store_end();
-	return found;
+	return store_execute(
+			   &plan,
+			   "SELECT FROM mlpipe.run WHERE pipeline_id = $1 AND finished_at IS NULL"
+			   " AND started_at IS NULL AND status IN ('queued', 'suspended') AND home = $3"
+			   " AND trigger->>'trigger_oid' = $2::text LIMIT 1",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 void
@@ -135,10 +127,7 @@ changes_delete(const ChangeGroup *group)
 	Oid types[] = {INT8ARRAYOID};
 	Datum values[] = {group->change_ids};
 
-	store_begin();
-	plan_keep(&plan,
-			  "DELETE FROM mlpipe.source_change WHERE change_id = ANY ($1)",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_DELETE);
-	store_end();
+	(void) store_execute(
+		&plan, "DELETE FROM mlpipe.source_change WHERE change_id = ANY ($1)",
+		lengthof(types), types, values, NULL);
 }

@@ -34,19 +34,17 @@ claim_write(const BatchClaim *claim)
 					  int4_array(claim->batches, claim->nbatches),
 					  int4_array(claim->attempts, claim->nbatches)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.batch_claim (run_id, no, slot, executor_pid,"
-			  " alone, batches, attempts, claimed_at)"
-			  " VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())"
-			  " ON CONFLICT (run_id, no, slot) DO UPDATE"
-			  " SET executor_pid = excluded.executor_pid,"
-			  " alone = excluded.alone, batches = excluded.batches,"
-			  " attempts = excluded.attempts,"
-			  " claimed_at = excluded.claimed_at",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+	(void) store_execute(
+		&plan,
+		"INSERT INTO mlpipe.batch_claim (run_id, no, slot, executor_pid,"
+		" alone, batches, attempts, claimed_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())"
+		" ON CONFLICT (run_id, no, slot) DO UPDATE"
+		" SET executor_pid = excluded.executor_pid,"
+		" alone = excluded.alone, batches = excluded.batches,"
+		" attempts = excluded.attempts,"
+		" claimed_at = excluded.claimed_at",
+		lengthof(types), types, values, NULL);
 }
 
 static Datum
@@ -97,10 +95,7 @@ claims_forget(int64 run_id, int32 no)
 	static SPIPlanPtr plan = NULL;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "DELETE FROM mlpipe.batch_claim WHERE run_id = $1 AND no = $2",
-			  lengthof(key_types), key_types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_DELETE);
-	store_end();
+	(void) store_execute(
+		&plan, "DELETE FROM mlpipe.batch_claim WHERE run_id = $1 AND no = $2",
+		lengthof(key_types), key_types, values, NULL);
 }

@@ -44,14 +44,11 @@ failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 					NULL_IF(failure->context == NULL),
 					'\0'};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.failure (run_id, no, batch, attempt, at, sqlstate, message, detail, hint, context)"
 		" VALUES ($1, $2, $3, $4, clock_timestamp(), $5, $6, $7, $8, $9)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 char *

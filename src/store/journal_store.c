@@ -33,16 +33,13 @@ log_insert(int64 run_id, int32 no, int32 batch, int count, Datum *at,
 					  text_array(levels, count),
 					  text_array(messages, count)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.log (run_id, no, batch, at, level, message)"
 		" SELECT $1, $2, nullif($3, 0), at, level, message"
 		" FROM unnest($4, $5, $6) WITH ORDINALITY AS line (at, level, message, place)"
 		" ORDER BY place",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void
@@ -59,16 +56,13 @@ metric_insert(int64 run_id, int32 no, int count, Datum *at, Datum *names,
 					  fixed_array(steps, no_step, count, INT8OID),
 					  fixed_array(metrics, NULL, count, FLOAT8OID)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.metric (run_id, no, at, name, step, value)"
 		" SELECT $1, $2, at, name, step, value"
 		" FROM unnest($3, $4, $5, $6) WITH ORDINALITY AS metric (at, name, step, value, place)"
 		" ORDER BY place",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 static Datum

@@ -28,13 +28,10 @@ lineage_add(const LineageRow *row)
 					  Int64GetDatum(row->rows),
 					  CStringGetTextDatum(row->name)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.lineage AS l (run_id, no, relation, written, rows, name)"
 		" VALUES ($1, $2, $3, $4, $5, $6)"
 		" ON CONFLICT (run_id, no, relation, written) DO UPDATE SET rows = l.rows + excluded.rows",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }

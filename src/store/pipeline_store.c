@@ -147,15 +147,13 @@ pipeline_update(const PipelineRow *pipeline)
 					  ObjectIdGetDatum(pipeline->owner),
 					  ObjectIdGetDatum(pipeline->run_as_by)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.pipeline"
-			  " SET run_as = $2, default_version = $3, enabled = $4,"
-			  " owner = $5, run_as_by = $6"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+	(void)
+		store_execute(&plan,
+					  "UPDATE mlpipe.pipeline"
+					  " SET run_as = $2, default_version = $3, enabled = $4,"
+					  " owner = $5, run_as_by = $6"
+					  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
+					  lengthof(types), types, values, NULL);
 }
 
 void
@@ -165,13 +163,11 @@ pipeline_mark_dropped(int32 pipeline_id)
 	Oid types[] = {INT4OID};
 	Datum values[] = {Int32GetDatum(pipeline_id)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.pipeline SET dropped_at = pg_catalog.now()"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+	(void) store_execute(
+		&plan,
+		"UPDATE mlpipe.pipeline SET dropped_at = pg_catalog.now()"
+		" WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
+		lengthof(types), types, values, NULL);
 }
 
 int64
@@ -283,17 +279,12 @@ version_set_status(int32 pipeline_id, int32 version, VersionStatus status)
 	Oid types[] = {INT4OID, INT4OID, TEXTOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
 					  CStringGetTextDatum(version_status_words[status])};
-	bool found;
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.pipeline_version SET status = $3"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
-			  " AND version OPERATOR(pg_catalog.=) $2",
-			  lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return found;
+	return store_execute(&plan,
+						 "UPDATE mlpipe.pipeline_version SET status = $3"
+						 " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
+						 " AND version OPERATOR(pg_catalog.=) $2",
+						 lengthof(types), types, values, NULL) > 0;
 }
 
 int64
@@ -460,13 +451,11 @@ pipeline_grant_add(int32 pipeline_id, Oid grantee)
 	Oid types[] = {INT4OID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), ObjectIdGetDatum(grantee)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.pipeline_grant (pipeline_id, grantee)"
-			  " VALUES ($1, $2) ON CONFLICT DO NOTHING",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+	(void) store_execute(
+		&plan,
+		"INSERT INTO mlpipe.pipeline_grant (pipeline_id, grantee)"
+		" VALUES ($1, $2) ON CONFLICT DO NOTHING",
+		lengthof(types), types, values, NULL);
 }
 
 void
@@ -476,12 +465,9 @@ pipeline_grant_remove(int32 pipeline_id, Oid grantee)
 	Oid types[] = {INT4OID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), ObjectIdGetDatum(grantee)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "DELETE FROM mlpipe.pipeline_grant"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
-			  " AND grantee OPERATOR(pg_catalog.=) $2",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_DELETE);
-	store_end();
+	(void) store_execute(&plan,
+						 "DELETE FROM mlpipe.pipeline_grant"
+						 " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
+						 " AND grantee OPERATOR(pg_catalog.=) $2",
+						 lengthof(types), types, values, NULL);
 }

@@ -95,6 +95,24 @@ plan_execute(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only,
 	return SPI_processed;
 }
 
+uint64
+store_execute(SPIPlanPtr *slot, const char *sql, int nargs,
+			  const Oid *argtypes, Datum *values, const char *nulls)
+{
+	uint64 rows;
+	int code;
+
+	store_begin();
+	plan_keep(slot, sql, nargs, argtypes);
+	code = SPI_execute_plan(*slot, values, nulls, false, 0);
+	if (code < 0)
+		elog(ERROR, "unexpected result of a kept plan: %s",
+			 SPI_result_code_string(code));
+	rows = SPI_processed;
+	store_end();
+	return rows;
+}
+
 bool
 column_is_null(uint64 row, int column)
 {

@@ -4,7 +4,8 @@
  *	  What the functions of store/ share: plans, parameters and columns.
  *
  * A store function is called in engine mode (engine_mode.h), opens SPI with
- * store_begin(), runs kept plans, reads columns, and closes with store_end().
+ * store_begin(), runs kept plans, reads columns, and closes with store_end();
+ * or, where there is nothing to read, does it all with store_execute().
  * What the column functions return by pointer has been copied into the memory
  * context that was current at store_begin(), so it outlives store_end().
  *
@@ -43,6 +44,14 @@ extern SPIPlanPtr plan_keep(SPIPlanPtr *slot, const char *sql, int nargs,
  */
 extern uint64 plan_execute(SPIPlanPtr plan, Datum *values, const char *nulls,
 						   bool read_only, int expected);
+
+/*
+ * All of that for one statement whose rows nobody reads, from store_begin() to
+ * store_end().  Returns how many rows it changed or found.
+ */
+extern uint64 store_execute(SPIPlanPtr *slot, const char *sql, int nargs,
+							const Oid *argtypes, Datum *values,
+							const char *nulls);
 
 /* Columns of the rows of the last statement; rows from 0, columns from 1. */
 extern bool column_is_null(uint64 row, int column);

@@ -159,11 +159,8 @@ activity_clear_due(int64 run_id, int32 no)
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET due_at = NULL WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }

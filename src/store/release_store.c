@@ -22,16 +22,12 @@ activity_release(int64 run_id, int32 no)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
-	bool released;
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.activity_run SET remaining = 0, status = 'queued'"
-			  " WHERE run_id = $1 AND no = $2 AND status = 'waiting'",
-			  lengthof(types), types);
-	released = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return released;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.activity_run SET remaining = 0, status = 'queued'"
+			   " WHERE run_id = $1 AND no = $2 AND status = 'waiting'",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 bool
@@ -41,18 +37,13 @@ activity_release_to(int64 run_id, int32 no, int pid)
 	Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(pid)};
-	bool released;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.activity_run SET remaining = 0, status = 'in_progress', attempt = attempt + 1,"
-		" started_at = clock_timestamp(), executor_pid = $3"
-		" WHERE run_id = $1 AND no = $2 AND status = 'waiting'",
-		lengthof(types), types);
-	released = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return released;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.activity_run SET remaining = 0, status = 'in_progress', attempt = attempt + 1,"
+			   " started_at = clock_timestamp(), executor_pid = $3"
+			   " WHERE run_id = $1 AND no = $2 AND status = 'waiting'",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 #define STARTS \

@@ -126,8 +126,7 @@ step_origin_keep(int64 run_id, int64 from_run_id, int32 no)
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(from_run_id),
 					  Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.step_origin (run_id, no, relation, filenode, batches, items, rows_per_batch,"
 		" blocks, blocks_per_batch, boundaries, snapshot)"
@@ -137,9 +136,7 @@ step_origin_keep(int64 run_id, int64 from_run_id, int32 no)
 		", 1 AS source FROM mlpipe.step_origin WHERE run_id = $2 AND no = $3"
 		" UNION ALL SELECT " SPLIT_COLUMNS
 		", 2 FROM mlpipe.step WHERE run_id = $2 AND no = $3 ORDER BY source LIMIT 1) s",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 #define BATCH_COLUMNS                                        \
@@ -163,16 +160,13 @@ batches_take(int64 run_id, int64 from_run_id, int32 no)
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(from_run_id),
 					  Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"WITH taken AS (INSERT INTO mlpipe.mini_batch (" BATCH_COLUMNS ")"
 		" SELECT $1, no, batch, attempt, status, true, started_at, finished_at, items_in, items_out, keys"
 		" FROM mlpipe.mini_batch WHERE run_id = $2 AND no = $3 AND final AND status = 'succeeded'"
 		" RETURNING batch AS earlier, batch, attempt)" TAKE_FAILURES,
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void

@@ -255,8 +255,7 @@ rerun_insert(const Takeover *takeover, const Scope *scope,
 	StaticAssertStmt(RERUN_KEEP == 1 && RERUN_KEEP_LATER == 2 &&
 						 RERUN_GO_ON == 3,
 					 "the statement has these numbers");
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"WITH rows AS (INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration,"
 		" depth, internal, status, remaining, name, due_at, continues, finished_at, items_in, items_out,"
@@ -273,9 +272,7 @@ rerun_insert(const Takeover *takeover, const Scope *scope,
 		" FROM mlpipe.activity_run o"
 		" WHERE o.run_id = $2 AND o.no = $6 + w.i - 1 AND w.action IN (1, 2) OFFSET 0) o ON true"
 		" RETURNING no, reused_from), " TAKE_CHANGES APPLY_CHANGES,
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 static bool
@@ -333,8 +330,7 @@ copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
 					  BoolGetDatum(succeeded),
 					  Int32GetDatum(again)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"WITH RECURSIVE inside (no, iteration, first_no, count) AS ("
 		" SELECT s.no, s.iteration, s.first_no, ($5)[a.activity_no + 1] FROM unnest($4) c (no)"
@@ -360,9 +356,7 @@ copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
 		" r.output, r.error, r.name FROM inside i"
 		" CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a WHERE " ROWS_OF_SCOPE
 		" OFFSET 0) r RETURNING no, reused_from), " TAKE_CHANGES APPLY_CHANGES,
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 /* Activities in a scope of each container, at most; by number in the document. */
@@ -474,11 +468,8 @@ rerun_set_started(int64 run_id)
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.run SET started_at = finished_at WHERE run_id = $1",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }

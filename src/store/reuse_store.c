@@ -74,13 +74,10 @@ table_hashes_clean(void)
 {
 	static SPIPlanPtr plan = NULL;
 
-	store_begin();
-	plan_keep(&plan,
-			  "DELETE FROM mlpipe.table_hash h WHERE NOT EXISTS"
-			  " (SELECT FROM pg_class c WHERE c.oid = h.relation)",
-			  0, NULL);
-	(void) plan_execute(plan, NULL, NULL, false, SPI_OK_DELETE);
-	store_end();
+	(void) store_execute(&plan,
+						 "DELETE FROM mlpipe.table_hash h WHERE NOT EXISTS"
+						 " (SELECT FROM pg_class c WHERE c.oid = h.relation)",
+						 0, NULL, NULL, NULL);
 }
 
 void
@@ -111,16 +108,13 @@ reuse_insert(const ReuseRow *row)
 	nulls[8] = NULL_IF(row->problem == NULL);
 	nulls[13] = nulls[14] = NULL_IF(row->start_snapshot == NULL);
 	nulls[11] = nulls[12] = NULL_IF(row->compared_run_id == 0);
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.reuse (run_id, no, key, place, definition, parameters, upstream, asked,"
 		" problem, origin_run_id, origin_no, compared_run_id, compared_no, start_lsn, start_snapshot)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 		" ON CONFLICT (run_id, no) DO NOTHING",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 #define TABLE_COLUMNS                                                      \
@@ -197,13 +191,10 @@ reuse_asked_add(int64 run_id, int32 no, Jsonb *asked)
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  JsonbPGetDatum(asked)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.reuse SET asked = asked || $3 WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void
@@ -215,13 +206,10 @@ reuse_set_problem(int64 run_id, int32 no, const char *problem)
 					  store_text(problem)};
 	char nulls[] = {' ', ' ', NULL_IF(problem == NULL), '\0'};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.reuse SET problem = $3 WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 #define REUSE_COLUMNS                                                                                                  \
@@ -487,13 +475,10 @@ activity_set_reused(int64 run_id, int32 no, int64 reused_from)
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int64GetDatum(reused_from)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET reused_from = $3 WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 static Datum

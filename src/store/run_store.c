@@ -73,19 +73,14 @@ run_ask_stop(int64 run_id, RunStatus stop_status, const char *reason)
 	Datum values[] = {Int64GetDatum(run_id),
 					  CStringGetTextDatum(run_status_name(stop_status)), 0};
 	char nulls[] = "   ";
-	bool asked;
 
 	values[2] = store_text(reason);
 	nulls[2] = NULL_IF(reason == NULL);
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
-		" WHERE run_id = $1 AND stop_status IS NULL AND " NOT_ENDED,
-		lengthof(types), types);
-	asked = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return asked;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
+			   " WHERE run_id = $1 AND stop_status IS NULL AND " NOT_ENDED,
+			   lengthof(types), types, values, nulls) > 0;
 }
 
 List *
@@ -189,17 +184,12 @@ run_is_startable(int64 run_id)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
-	bool found;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"SELECT FROM mlpipe.run WHERE run_id = $1"
-		" AND status IN ('queued', 'in_progress') AND stop_status IS NULL",
-		lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
-	store_end();
-	return found;
+	return store_execute(
+			   &plan,
+			   "SELECT FROM mlpipe.run WHERE run_id = $1"
+			   " AND status IN ('queued', 'in_progress') AND stop_status IS NULL",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 /*
@@ -214,19 +204,14 @@ run_start(int64 run_id, int64 timeout)
 	Interval limit = {.time = timeout};
 	Datum values[] = {Int64GetDatum(run_id), IntervalPGetDatum(&limit)};
 	char nulls[] = {' ', timeout == 0 ? 'n' : ' ', '\0'};
-	bool started;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.run SET status = 'in_progress', started_at = clock_timestamp(),"
-		" due_at = clock_timestamp() + $2"
-		" WHERE ctid = (SELECT ctid FROM mlpipe.run WHERE run_id = $1 AND status = 'queued'"
-		" FOR NO KEY UPDATE SKIP LOCKED)",
-		lengthof(types), types);
-	started = plan_execute(plan, values, nulls, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return started;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.run SET status = 'in_progress', started_at = clock_timestamp(),"
+			   " due_at = clock_timestamp() + $2"
+			   " WHERE ctid = (SELECT ctid FROM mlpipe.run WHERE run_id = $1 AND status = 'queued'"
+			   " FOR NO KEY UPDATE SKIP LOCKED)",
+			   lengthof(types), types, values, nulls) > 0;
 }
 
 bool
@@ -235,16 +220,11 @@ run_count_down(int64 run_id, int32 ended)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(ended)};
-	bool counted;
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET remaining = remaining - $2"
-			  " WHERE run_id = $1 AND remaining > $2",
-			  lengthof(types), types);
-	counted = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return counted;
+	return store_execute(&plan,
+						 "UPDATE mlpipe.run SET remaining = remaining - $2"
+						 " WHERE run_id = $1 AND remaining > $2",
+						 lengthof(types), types, values, NULL) > 0;
 }
 
 void
@@ -260,15 +240,12 @@ run_stopping(int64 run_id, RunStatus stop_status, const char *reason,
 
 	values[2] = store_text(reason);
 	nulls[2] = NULL_IF(reason == NULL);
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.run SET status = 'cancelling', stop_status = $2::mlpipe.run_status,"
 		" stop_reason = $3, remaining = $4, held = false, due_at = NULL"
 		" WHERE run_id = $1",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 RunRow *
@@ -311,15 +288,12 @@ run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
 	nulls[3] = output == NULL ? 'n' : ' ';
 	values[4] = store_text(error);
 	nulls[4] = NULL_IF(error == NULL);
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(), remaining = 0,"
 		" failures_handled = $3, output = $4, error = $5, held = false, due_at = NULL"
 		" WHERE run_id = $1",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 bool
@@ -328,16 +302,12 @@ run_suspend(int64 run_id)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
-	bool changed;
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET status = 'suspended'"
-			  " WHERE run_id = $1 AND status IN ('queued', 'in_progress')",
-			  lengthof(types), types);
-	changed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return changed;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.run SET status = 'suspended'"
+			   " WHERE run_id = $1 AND status IN ('queued', 'in_progress')",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 bool
@@ -346,16 +316,11 @@ run_take_home(int64 run_id)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
-	bool taken;
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run SET home = $2"
-			  " WHERE run_id = $1 AND home <> $2 AND " NOT_ENDED,
-			  lengthof(types), types);
-	taken = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return taken;
+	return store_execute(&plan,
+						 "UPDATE mlpipe.run SET home = $2"
+						 " WHERE run_id = $1 AND home <> $2 AND " NOT_ENDED,
+						 lengthof(types), types, values, NULL) > 0;
 }
 
 bool
@@ -364,18 +329,13 @@ run_resume(int64 run_id)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
-	bool changed;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"UPDATE mlpipe.run SET status ="
-		" CASE WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
-		" WHERE run_id = $1 AND status = 'suspended'",
-		lengthof(types), types);
-	changed = plan_execute(plan, values, NULL, false, SPI_OK_UPDATE) > 0;
-	store_end();
-	return changed;
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.run SET status ="
+			   " CASE WHEN started_at IS NULL THEN 'queued'::mlpipe.run_status ELSE 'in_progress' END"
+			   " WHERE run_id = $1 AND status = 'suspended'",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 /* Suspended before it has started, a run has no timeout yet. */
@@ -424,11 +384,10 @@ run_clear_due(int64 run_id)
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
-	store_begin();
-	plan_keep(&plan, "UPDATE mlpipe.run SET due_at = NULL WHERE run_id = $1",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+	(void)
+		store_execute(&plan,
+					  "UPDATE mlpipe.run SET due_at = NULL WHERE run_id = $1",
+					  lengthof(types), types, values, NULL);
 }
 
 /*

@@ -64,8 +64,7 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 	values[11] = Int32GetDatum(has_check ? count - 1 : -1);
 	nulls[8] = due_at == 0 ? 'n' : ' ';
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth, internal,"
 		" status, remaining, name, due_at, attempt, started_at, executor_pid)"
@@ -77,9 +76,7 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 		" CASE WHEN i - 1 = $10 THEN clock_timestamp() END,"
 		" CASE WHEN i - 1 = $10 THEN $11 END"
 		" FROM ROWS FROM (unnest($2), unnest($3)) WITH ORDINALITY AS a (waits, name, i)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 /* Half of what it costs to make a run of one activity would be the arrays. */
@@ -106,17 +103,14 @@ insert_only_activity(int64 run_id, const Document *document,
 	char nulls[] = "           ";
 
 	nulls[7] = due_at == 0 ? 'n' : ' ';
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth, internal,"
 		" status, remaining, name, due_at, attempt, started_at, executor_pid)"
 		" VALUES ($1, $2, $3, nullif($4, -1), $5, $6, $11,"
 		" CASE WHEN $9 THEN 'in_progress'::mlpipe.activity_status ELSE 'queued' END,"
 		" 0, $7, $8, $9::integer, CASE WHEN $9 THEN clock_timestamp() END, CASE WHEN $9 THEN $10 END)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 Datum
@@ -287,14 +281,11 @@ scope_items_insert(int64 run_id, int32 no, Jsonb *items)
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  JsonbPGetDatum(items)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.scope (run_id, no, iteration, item)"
 		" SELECT $1, $2, i, item FROM jsonb_array_elements($3) WITH ORDINALITY AS e (item, i)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void
@@ -307,14 +298,11 @@ scope_insert(int64 run_id, const Scope *scope)
 					  Int32GetDatum(scope->first_no),
 					  Int32GetDatum(scope->list->nawaited)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining)"
 		" VALUES ($1, $2, $3, $4, $5)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 /*
@@ -388,13 +376,10 @@ scope_end(int64 run_id, const Scope *scope, bool succeeded)
 					  Int32GetDatum(scope->iteration),
 					  BoolGetDatum(succeeded)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.scope SET succeeded = $4 WHERE run_id = $1 AND no = $2 AND iteration = $3",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 int32
@@ -424,13 +409,10 @@ loop_count_failure(int64 run_id, int32 no)
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET unmet = least(unmet, 2147483646) + 1 WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void
@@ -440,13 +422,10 @@ loop_break(int64 run_id, int32 no)
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET unmet = 2147483647 WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void

@@ -54,17 +54,14 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	nulls[9] = step->blocks_per_batch == 0 ? 'n' : ' ';
 	nulls[10] = length == 0 ? 'n' : ' ';
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.step (run_id, no, relation, filenode, staged,"
 		" batches, items, rows_per_batch, blocks, blocks_per_batch,"
 		" boundaries, split_seconds, snapshot, partitioned, key_relation, hashes)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
 		" $14, $15, $16)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, nulls);
 }
 
 bool
@@ -190,13 +187,11 @@ step_move(const StepRow *step, const char *boundaries, Size length)
 					  PointerGetDatum(
 						  cstring_to_text_with_len(boundaries, length))};
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.step SET relation = $3, filenode = $4,"
-			  " blocks = $5, boundaries = $6 WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+	(void) store_execute(
+		&plan,
+		"UPDATE mlpipe.step SET relation = $3, filenode = $4,"
+		" blocks = $5, boundaries = $6 WHERE run_id = $1 AND no = $2",
+		lengthof(types), types, values, NULL);
 }
 
 int32
@@ -223,13 +218,11 @@ step_forget_boundaries(int64 run_id, int32 no)
 	static SPIPlanPtr plan = NULL;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.step SET boundaries = NULL"
-			  " WHERE run_id = $1 AND no = $2 AND boundaries IS NOT NULL",
-			  lengthof(key_types), key_types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+	(void) store_execute(
+		&plan,
+		"UPDATE mlpipe.step SET boundaries = NULL"
+		" WHERE run_id = $1 AND no = $2 AND boundaries IS NOT NULL",
+		lengthof(key_types), key_types, values, NULL);
 }
 
 void
@@ -238,13 +231,11 @@ step_lock(int64 run_id, int32 no)
 	static SPIPlanPtr plan = NULL;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	store_begin();
-	plan_keep(&plan,
-			  "SELECT FROM mlpipe.step WHERE run_id = $1 AND no = $2"
-			  " FOR NO KEY UPDATE",
-			  lengthof(key_types), key_types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	store_end();
+	(void)
+		store_execute(&plan,
+					  "SELECT FROM mlpipe.step WHERE run_id = $1 AND no = $2"
+					  " FOR NO KEY UPDATE",
+					  lengthof(key_types), key_types, values, NULL);
 }
 
 bool
@@ -325,11 +316,9 @@ step_log(int64 run_id, int32 no, const char *level, const char *message)
 					  CStringGetTextDatum(message)};
 
 	nulls[1] = no < 0 ? 'n' : ' ';
-	store_begin();
-	plan_keep(&plan,
-			  "INSERT INTO mlpipe.log (run_id, no, at, level, message)"
-			  " VALUES ($1, $2, clock_timestamp(), $3, $4)",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, nulls, false, SPI_OK_INSERT);
-	store_end();
+	(void)
+		store_execute(&plan,
+					  "INSERT INTO mlpipe.log (run_id, no, at, level, message)"
+					  " VALUES ($1, $2, clock_timestamp(), $3, $4)",
+					  lengthof(types), types, values, nulls);
 }

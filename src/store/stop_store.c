@@ -27,14 +27,11 @@ activities_lock(int64 run_id)
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL"
 		" ORDER BY depth DESC, no FOR NO KEY UPDATE",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 int32
@@ -96,14 +93,11 @@ activities_skip(int64 run_id)
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET status = 'skipped', finished_at = clock_timestamp()"
 		" WHERE run_id = $1 AND finished_at IS NULL",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 List *
@@ -157,14 +151,11 @@ activity_stopping(int64 run_id, int32 no, int32 detached, const char *error)
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(detached), CStringGetTextDatum(error)};
 
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.activity_run SET remaining = $3, error = $4, due_at = NULL"
 		" WHERE run_id = $1 AND no = $2",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 int32

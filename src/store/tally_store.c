@@ -44,9 +44,6 @@ tally_clear(int64 run_id)
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
-	store_begin();
-	plan_keep(&plan, "DELETE FROM mlpipe.tally WHERE run_id = $1",
-			  lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_DELETE);
-	store_end();
+	(void) store_execute(&plan, "DELETE FROM mlpipe.tally WHERE run_id = $1",
+						 lengthof(types), types, values, NULL);
 }

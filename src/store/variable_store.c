@@ -39,13 +39,10 @@ run_variable_insert(const VariableKey *key, Jsonb *value)
 	Datum values[lengthof(variable_types)];
 
 	variable_values(key, value, values);
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value) VALUES ($1, $2, $3, $4, $5)",
-		lengthof(variable_types), variable_types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(variable_types), variable_types, values, NULL);
 }
 
 void
@@ -55,12 +52,9 @@ run_variable_set(const VariableKey *key, Jsonb *value)
 	Datum values[lengthof(variable_types)];
 
 	variable_values(key, value, values);
-	store_begin();
-	plan_keep(&plan,
-			  "UPDATE mlpipe.run_variable SET value = $5 WHERE " VARIABLE_KEY,
-			  lengthof(variable_types), variable_types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_UPDATE);
-	store_end();
+	(void) store_execute(
+		&plan, "UPDATE mlpipe.run_variable SET value = $5 WHERE " VARIABLE_KEY,
+		lengthof(variable_types), variable_types, values, NULL);
 }
 
 void
@@ -98,14 +92,11 @@ variable_change_insert(int32 no, const VariableKey *key, bool append,
 	variable_values(key, value, values);
 	values[5] = Int32GetDatum(no);
 	values[6] = BoolGetDatum(append);
-	store_begin();
-	plan_keep(
+	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.variable_change (run_id, variable_no, iteration, name, value, no, append)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		lengthof(types), types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
-	store_end();
+		lengthof(types), types, values, NULL);
 }
 
 void
@@ -115,11 +106,9 @@ run_variable_lock(const VariableKey *key)
 	Datum values[lengthof(variable_types)];
 
 	variable_values(key, NULL, values);
-	store_begin();
-	plan_keep(&plan,
-			  "SELECT FROM mlpipe.run_variable WHERE " VARIABLE_KEY
-			  " FOR NO KEY UPDATE",
-			  lengthof(variable_types) - 1, variable_types);
-	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	store_end();
+	(void) store_execute(&plan,
+						 "SELECT FROM mlpipe.run_variable WHERE " VARIABLE_KEY
+						 " FOR NO KEY UPDATE",
+						 lengthof(variable_types) - 1, variable_types, values,
+						 NULL);
 }
