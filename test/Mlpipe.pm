@@ -105,7 +105,7 @@ sub wait_until
 		select(undef, undef, undef, 0.05);
 	}
 	diag("this did not come true: $condition");
-	diag($node->safe_psql($database // 'postgres', $_))
+	diag(ask($node, $_, database => $database) // '')
 	  foreach 'SELECT run_id, status, error FROM mlpipe_runs LIMIT 20', 'SELECT run_id, activity, status, attempt, wait_reason, error FROM mlpipe_activities LIMIT 20';
 	return 0;
 }

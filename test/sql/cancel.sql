@@ -153,8 +153,8 @@ SELECT mlpipe_wait(:run, '0.3 s');
 SELECT mlpipe_cancel(:run);
 
 -- a wait and a retry whose time comes while it is suspended start nothing
-SELECT mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 0.5}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]},
-	{"name": "r", "type": "sql", "sql": "SELECT 1/0", "retry": {"max_retries": 1, "interval": 0.5}}]}'::jsonb) AS run \gset
+SELECT mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 2}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]},
+	{"name": "r", "type": "sql", "sql": "SELECT 1/0", "retry": {"max_retries": 1, "interval": 2}}]}'::jsonb) AS run \gset
 CALL cancel_until(:run, 'w', 'in_progress');
 CALL cancel_until(:run, 'r', 'queued retry');
 SELECT mlpipe_suspend(:run);
@@ -166,7 +166,7 @@ SELECT mlpipe_wait(:run, '10 s');
 SELECT pg_temp.ends(:run);
 
 -- a run's timeout counts while it is suspended
-SELECT mlpipe_submit('{"timeout": 0.5, "activities": [{"name": "w", "type": "wait", "duration": 0.3}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]}]}'::jsonb) AS run \gset
+SELECT mlpipe_submit('{"timeout": 2.5, "activities": [{"name": "w", "type": "wait", "duration": 2}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]}]}'::jsonb) AS run \gset
 CALL cancel_until(:run, 'w', 'in_progress');
 SELECT mlpipe_suspend(:run);
 SELECT mlpipe_wait(:run, '10 s');

@@ -84,8 +84,9 @@ SELECT mlpipe_wait(run_id, '10 s') IS NOT NULL AS ended, count(*) FROM several G
 SELECT status FROM mlpipe_runs JOIN several USING (run_id) ORDER BY run_id;
 
 -- error: the submit is refused
-SELECT mlpipe_submit('concurrency_error') AS r1 \gset
+SELECT mlpipe_submit('concurrency_error', '{"seconds": 60}') AS r1 \gset
 SELECT mlpipe_submit('concurrency_error');
+SELECT mlpipe_cancel(:r1);
 SELECT mlpipe_wait(:r1, '10 s');
 SELECT mlpipe_submit('concurrency_error') AS r1 \gset
 SELECT mlpipe_wait(:r1, '10 s');

@@ -30,6 +30,14 @@ CALL pg_temp.run('{"parameters": {"p": {"type": "text", "default": "P"}}, "varia
 SELECT activity, status, output->'rows'->0 AS row, error FROM mlpipe_activities WHERE run_id = :id ORDER BY activity;
 SELECT output FROM mlpipe_runs WHERE run_id = :id;
 -- what a join did not wait for has no output yet, but it is there
-CALL pg_temp.run('{"activities": [{"name": "quick", "type": "sql", "sql": "SELECT 1"}, {"name": "slow", "type": "wait", "duration": 0.5},
+CREATE FUNCTION await_first() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..3000 LOOP
+		EXIT WHEN EXISTS (SELECT FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'first' AND status = 'succeeded');
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+END $$;
+CALL pg_temp.run('{"activities": [{"name": "quick", "type": "sql", "sql": "SELECT 1"}, {"name": "slow", "type": "sql", "sql": "SELECT await_first()"},
 	{"name": "first", "type": "sql", "join": "any", "depends_on": ["quick", "slow"], "sql": "SELECT ${{ activities.slow.status }} IN (''queued'', ''in_progress'') AS unfinished, ${{ activities.slow.output }} AS output, ${{ activities.quick.status }} AS quick"}]}') \gset
 SELECT output->'rows'->0 FROM mlpipe_activities WHERE run_id = :id AND activity = 'first';
+DROP FUNCTION await_first();

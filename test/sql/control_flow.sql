@@ -43,6 +43,14 @@ CREATE VIEW run AS SELECT status, failures_handled AS handled, output, error FRO
 -- the order in which things began
 CREATE TABLE trail (n serial, what text);
 CREATE FUNCTION mark(what text) RETURNS void LANGUAGE sql AS 'INSERT INTO control_flow.trail (what) VALUES (what)';
+-- holds its activity up until the mark is there
+CREATE FUNCTION await(mark text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..3000 LOOP
+		EXIT WHEN EXISTS (SELECT FROM control_flow.trail WHERE what = mark);
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+END $$;
 
 --
 -- if
@@ -173,7 +181,7 @@ CALL run('{"variables": {"n": {"type": "integer", "default": 0}}, "activities": 
 	{"name": "strict", "type": "until", "condition": "true", "fail_on_error": true, "activities": [{"name": "bad", "type": "fail", "message": "no"}]},
 	{"name": "rounds", "type": "until", "condition": "NULL", "max_rounds": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]},
 	{"name": "broken", "type": "until", "condition": "1 / 0 = 1", "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]},
-	{"name": "slow", "type": "until", "condition": "false", "timeout": 0.3, "activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(60)"}, {"name": "b", "type": "wait", "duration": 60}, {"name": "c", "type": "sql", "sql": "SELECT 1", "depends_on": ["b"]}]}]}');
+	{"name": "slow", "type": "until", "condition": "false", "timeout": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(60)"}, {"name": "b", "type": "wait", "duration": 60}, {"name": "c", "type": "sql", "sql": "SELECT 1", "depends_on": ["b"]}]}]}');
 SELECT * FROM rows;
 SELECT activity, sqlstate, message FROM mlpipe_errors JOIN last USING (run_id) ORDER BY activity, message;
 
@@ -289,7 +297,7 @@ SELECT * FROM rows;
 SELECT mlpipe_wait(run_id, '10 s') FROM mlpipe_runs WHERE pipeline = 'control_flow_slow' AND trigger->>'parent_run_id' = :'run';
 SELECT DISTINCT error LIKE 'run % does not wait for it any more' AS told FROM mlpipe_runs WHERE pipeline = 'control_flow_slow' AND trigger->>'parent_run_id' = :'run';
 -- so does a timeout of the activity, and of a container
-CALL run('{"activities": [{"name": "p", "type": "pipeline", "pipeline": "control_flow_slow", "timeout": 0.1}, {"name": "i", "type": "if", "condition": "true", "timeout": 0.1, "then": [{"name": "p", "type": "pipeline", "pipeline": "control_flow_slow"}]}]}');
+CALL run('{"activities": [{"name": "p", "type": "pipeline", "pipeline": "control_flow_slow", "timeout": 2}, {"name": "i", "type": "if", "condition": "true", "timeout": 2, "then": [{"name": "p", "type": "pipeline", "pipeline": "control_flow_slow"}]}]}');
 SELECT * FROM rows;
 SELECT DISTINCT mlpipe_wait(r.run_id, '10 s') FROM mlpipe_runs r JOIN last ON r.trigger->>'parent_run_id' = last.run_id::text;
 
@@ -297,7 +305,7 @@ SELECT DISTINCT mlpipe_wait(r.run_id, '10 s') FROM mlpipe_runs r JOIN last ON r.
 -- join: any
 --
 CALL run('{"activities": [
-	{"name": "a", "type": "fail", "message": "a"}, {"name": "b", "type": "sql", "sql": "SELECT 1"}, {"name": "c", "type": "sql", "sql": "SELECT pg_sleep(0.3)"},
+	{"name": "a", "type": "fail", "message": "a"}, {"name": "b", "type": "sql", "sql": "SELECT 1"}, {"name": "c", "type": "sql", "sql": "SELECT control_flow.await(''first'')"},
 	{"name": "first", "type": "sql", "sql": "SELECT control_flow.mark(''first'')", "join": "any", "depends_on": ["a", "b", "c"]},
 	{"name": "after c", "type": "sql", "sql": "SELECT control_flow.mark(''after c'')", "depends_on": ["c"]},
 	{"name": "none", "type": "sql", "sql": "SELECT 1", "join": "any", "depends_on": ["a", {"activity": "b", "conditions": ["failed"]}]}]}');
@@ -323,7 +331,7 @@ SELECT mlpipe_wait(:run, '10 s');
 SELECT activity, status FROM rows;
 -- of a container's timeout its siblings notice nothing
 CALL run('{"activities": [
-	{"name": "slow", "type": "for_each", "timeout": 0.2, "items": [1, 2, 3], "batch_count": 2, "activities": [{"name": "s", "type": "sql", "sql": "SELECT pg_sleep(60)"}, {"name": "t", "type": "sql", "sql": "SELECT 1", "depends_on": ["s"]}]},
+	{"name": "slow", "type": "for_each", "timeout": 2, "items": [1, 2, 3], "batch_count": 2, "activities": [{"name": "s", "type": "sql", "sql": "SELECT pg_sleep(60)"}, {"name": "t", "type": "sql", "sql": "SELECT 1", "depends_on": ["s"]}]},
 	{"name": "sibling", "type": "sql", "sql": "SELECT pg_sleep(0.5)"},
 	{"name": "handler", "type": "sql", "sql": "SELECT 1", "depends_on": [{"activity": "slow", "conditions": ["failed"]}]}]}');
 SELECT * FROM rows;
@@ -338,10 +346,10 @@ CALL run('{"timeout": 0.3, "activities": [{"name": "u", "type": "until", "condit
 SELECT activity, status FROM rows WHERE activity = 'u';
 SELECT * FROM run;
 -- suspended, a loop begins nothing; resumed, it goes on
-CALL submit('{"activities": [{"name": "each", "type": "for_each", "items": [1, 2, 3], "sequential": true, "activities": [{"name": "s", "type": "sql", "sql": "SELECT pg_sleep(CASE ${{ item }} WHEN 1 THEN 0.5 ELSE 0 END)"}]}]}');
+CALL submit('{"activities": [{"name": "each", "type": "for_each", "items": [1, 2, 3], "sequential": true, "activities": [{"name": "s", "type": "sql", "sql": "SELECT control_flow.await(''suspended'')"}]}]}');
 SELECT run_id AS run FROM last \gset
 CALL wait_until(:run, 'each[1].s', 'in_progress');
-SELECT mlpipe_suspend(:run);
+SELECT mlpipe_suspend(:run), mark('suspended');
 CALL wait_until(:run, 'each[2].s', 'queued suspended');
 SELECT activity, status FROM rows;
 SELECT mlpipe_resume(:run);

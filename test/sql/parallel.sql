@@ -235,7 +235,7 @@ SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
 SELECT level, message FROM mlpipe_logs WHERE run_id = :run;
 
 -- Time limits
-CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 4) i"}, "mini_batch_size": "1 row", "retry_settings": {"max_retries": 1, "timeout": 1}, "run": "SELECT CASE i WHEN 3 THEN pg_sleep(60) END FROM mini_batch"}');
+CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 4) i"}, "mini_batch_size": "1 row", "retry_settings": {"max_retries": 1, "timeout": 2}, "run": "SELECT CASE i WHEN 3 THEN pg_sleep(60) END FROM mini_batch"}');
 SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
 SELECT * FROM attempts(:run);
 CALL step('{"input": {"table": "part_in"}, "timeout": "1 s", "run": "SELECT pg_sleep(60) FROM mini_batch"}');
@@ -269,7 +269,7 @@ CREATE VIEW samples AS
 		count(*) = count(DISTINCT (step, at)) AS distinct_times, max(at) <= max(r.finished_at) AS in_time
 	FROM mlpipe_metrics m JOIN mlpipe_runs r USING (run_id)
 	WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) GROUP BY name ORDER BY name;
-CALL step('{"input": {"query": "SELECT 1 AS i"}, "retry_settings": {"max_retries": 0}, "resource_monitor_interval": 1, "run": "SELECT 1 / (i - 1) FROM mini_batch, pg_sleep(2.5) s"}');
+CALL step('{"input": {"query": "SELECT 1 AS i"}, "retry_settings": {"max_retries": 0}, "resource_monitor_interval": 1, "run": "SELECT 1 / (i - 1) FROM mini_batch, pg_sleep(4) s"}');
 SELECT * FROM samples;
 SELECT count(DISTINCT m.step), bool_and(m.step = b.executor_pid) FROM mlpipe_metrics m JOIN mlpipe_batches b USING (run_id)
 WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);

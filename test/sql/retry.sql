@@ -38,8 +38,8 @@ FROM mlpipe_errors e JOIN retry USING (run_id) WHERE no = 1 ORDER BY e.attempt;
 
 -- the pauses between failures and starts
 SELECT title, a.started_at - (SELECT max(at) FROM mlpipe_errors e WHERE e.run_id = a.run_id) >= pause::interval AS waited,
-	a.elapsed < '0.3 s' AS elapsed_is_the_last_attempt
-FROM retry JOIN mlpipe_activities a USING (run_id) JOIN (VALUES (8, '0.39 s'), (9, '0.19 s')) v(no, pause) USING (no) ORDER BY no;
+	a.elapsed <= r.elapsed - pause::interval AS elapsed_is_the_last_attempt
+FROM retry JOIN mlpipe_runs r USING (run_id) JOIN mlpipe_activities a USING (run_id) JOIN (VALUES (8, '0.39 s'), (9, '0.19 s')) v(no, pause) USING (no) ORDER BY no;
 
 -- while it waits for a retry it says so, and is cancelled at once
 SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1/0", "retry": {"max_retries": 3, "interval": 3600}}]}'::jsonb) AS run \gset
@@ -72,17 +72,17 @@ INSERT INTO timeouts (title, doc) VALUES
 	('and of all of them where each is a transaction',
 		'{"activities": [{"name": "a", "type": "sql", "transaction": "none", "sql": ["SELECT pg_sleep(0.15)", "SELECT pg_sleep(0.15)"], "timeout": 0.2}]}'),
 	('one that is quicker passes, and the next has a time of its own',
-		'{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "timeout": 0.2}, {"name": "b", "type": "sql", "sql": "SELECT pg_sleep(0.4)", "depends_on": ["a"]}]}'),
+		'{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "timeout": 2}, {"name": "b", "type": "sql", "sql": "SELECT pg_sleep(2.1)", "depends_on": ["a"]}]}'),
 	('a run that takes too long has failed, and what waits is cancelled',
-		'{"timeout": 0.2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(60)", "retry": {"max_retries": 5, "interval": 0}},
+		'{"timeout": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(60)", "retry": {"max_retries": 5, "interval": 0}},
 			{"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["a"]}, {"name": "w", "type": "wait", "duration": 60}]}'),
 	('also where its first activity is inactive',
-		'{"timeout": 0.2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "active": false},
+		'{"timeout": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "active": false},
 			{"name": "b", "type": "sql", "sql": "SELECT pg_sleep(60)", "depends_on": ["a"]}]}'),
 	('a run that is quicker passes',
 		'{"timeout": 30, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}'),
 	('nothing follows an activity that swallows the cancel',
-		'{"timeout": 0.2, "activities": [{"name": "a", "type": "sql", "sql": "DO $$ BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END $$"},
+		'{"timeout": 2, "activities": [{"name": "a", "type": "sql", "sql": "DO $$ BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END $$"},
 			{"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["a"]}]}');
 UPDATE timeouts SET run_id = mlpipe_submit(doc);
 SELECT mlpipe_wait(run_id, '1 min') AS verdict, count(*) FROM timeouts GROUP BY 1 ORDER BY 1;

@@ -186,12 +186,12 @@ SELECT mlpipe_wait(:document, '10 s');
 --
 -- not_before
 --
-SELECT mlpipe_submit('submit_p', not_before => clock_timestamp() + '0.3 s') AS run \gset
+SELECT mlpipe_submit('submit_p', not_before => clock_timestamp() + '2 s') AS run \gset
 SELECT status FROM mlpipe_runs WHERE run_id = :run;
 SELECT activity, status, regexp_replace(wait_reason, '\d{4}-.*', 'WHEN') AS wait_reason FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
 SELECT mlpipe_wait(:run, '0.05 s');
 SELECT mlpipe_wait(:run, '10 s');
-SELECT started_at - submitted_at >= '0.29 s' AS later FROM mlpipe_runs WHERE run_id = :run;
+SELECT started_at - submitted_at >= '1.9 s' AS later FROM mlpipe_runs WHERE run_id = :run;
 SELECT mlpipe_submit('submit_p', not_before => '-infinity') AS run \gset
 SELECT mlpipe_wait(:run, '10 s');
 

@@ -13,7 +13,17 @@ use lib "$FindBin::RealBin/..";
 use Mlpipe;
 
 my $node = new_node('crash_loop', 'restart_after_crash' => 'on', 'mlpipe.max_executors' => 4);
-$node->safe_psql('postgres', 'CREATE TABLE done (run_id bigint, item integer); CREATE TABLE flag (x integer)');
+$node->safe_psql('postgres', 'CREATE TABLE done (run_id bigint, item integer); CREATE TABLE flag (x integer); CREATE TABLE crash (n integer)');
+
+# However quick it is, the loop has not ended before the last crash: after each
+# it may go on to the next quarter.
+$node->safe_psql('postgres', q{CREATE FUNCTION work(item integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	WHILE (SELECT count(*) FROM crash) < (item - 1) / 750 LOOP
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+	INSERT INTO done SELECT mlpipe_run_id(), item FROM pg_sleep(0.004);
+END $$});
 
 my $until = submit($node, '{"variables": {"n": {"type": "integer", "default": 0}}, "activities": [
 	{"name": "poll", "type": "until", "condition": "${{ variables.n }} >= 40", "interval": 0.05, "activities": [
@@ -29,8 +39,8 @@ ok(wait_until($node, "(SELECT status = 'in_progress' AND wait_reason IS NOT NULL
 my $run = submit($node, '{"variables": {"all": {"type": "jsonb"}}, "activities": [
 	{"name": "each", "type": "for_each", "items": {"query": "SELECT g FROM generate_series(1, 3000) g"}, "batch_count": 4, "activities": [
 		{"name": "gate", "type": "if", "condition": "${{ item.g }} % 2 = 0",
-			"then": [{"name": "even", "type": "sql", "sql": "INSERT INTO done SELECT mlpipe_run_id(), ${{ item.g }} FROM pg_sleep(0.004)"}],
-			"else": [{"name": "odd", "type": "sql", "sql": "INSERT INTO done SELECT mlpipe_run_id(), ${{ item.g }} FROM pg_sleep(0.004)"}]}]},
+			"then": [{"name": "even", "type": "sql", "sql": "SELECT work(${{ item.g }})"}],
+			"else": [{"name": "odd", "type": "sql", "sql": "SELECT work(${{ item.g }})"}]}]},
 	{"name": "after", "type": "sql", "sql": "SELECT 1", "depends_on": ["each"]}]}');
 
 # Three crashes, each of them a while after the last.
@@ -40,7 +50,7 @@ for my $crash (1 .. 3)
 	ok(wait_until($node, "(SELECT count(*) > $seen + 200 FROM done)"), "the loop is in the middle ($crash)");
 	$node->stop('immediate');
 	$node->start;
-	$seen = $node->safe_psql('postgres', 'SELECT count(*) FROM done');
+	$seen = $node->safe_psql('postgres', "SELECT count(*) FROM done; INSERT INTO crash VALUES ($crash)");
 }
 cmp_ok($seen, '<', 3000, 'it had not ended before the last crash');
 is(wait_run($node, $run), 'succeeded', 'a loop goes on after a crash');

@@ -41,7 +41,7 @@ sub kill_worker
 	return 0 if $pid eq '';
 	kill 'KILL', $pid;
 	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
-	$node->poll_query_until('postgres', 'SELECT true');
+	await_server($node);
 	return 1;
 }
 
