@@ -84,7 +84,7 @@ count_attempt(const StepRow *split, const ParallelConfig *config,
 						   .sqlstate = CRASH_STATE,
 						   .message = CRASH_MESSAGE};
 
-	batch_insert(&row);
+	batches_insert(&row, 1);
 	batch_failure_insert(&failed);
 }
 

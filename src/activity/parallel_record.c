@@ -17,7 +17,9 @@
 #include "engine/step.h"
 #include "store/engine_mode.h"
 
-static void record_attempt(const ParallelWorker *worker,
+static BatchRow row_of(const ParallelWorker *worker,
+					   const BatchResult *result);
+static void record_failure(const ParallelWorker *worker,
 						   const BatchResult *result);
 static void record_failed_items(const ParallelWorker *worker,
 								const BatchResult *result);
@@ -26,7 +28,9 @@ void
 parallel_record(const ParallelWorker *worker, const BatchResult *results,
 				int n)
 {
+	BatchRow *rows = palloc(n * sizeof(BatchRow));
 	EngineMode mode;
+	int nrows = 0;
 	int i;
 
 	/* SET TRANSACTION READ ONLY in the user's code ends with that. */
@@ -34,9 +38,17 @@ parallel_record(const ParallelWorker *worker, const BatchResult *results,
 	engine_mode_enter(&mode);
 	for (i = 0; i < n; i++)
 	{
+		if (results[i].tried)
+			rows[nrows++] = row_of(worker, &results[i]);
+	}
+	if (nrows > 0)
+		batches_insert(rows, nrows);
+	for (i = 0; i < n; i++)
+	{
 		if (!results[i].tried)
 			continue;
-		record_attempt(worker, &results[i]);
+		if (results[i].failure != NULL)
+			record_failure(worker, &results[i]);
 		if (results[i].final)
 			record_failed_items(worker, &results[i]);
 	}
@@ -44,39 +56,40 @@ parallel_record(const ParallelWorker *worker, const BatchResult *results,
 	engine_mode_leave(&mode);
 }
 
-static void
-record_attempt(const ParallelWorker *worker, const BatchResult *result)
+static BatchRow
+row_of(const ParallelWorker *worker, const BatchResult *result)
 {
 	const Failure *failure = result->failure;
-	BatchRow row = {.run_id = worker->order.run_id,
-					.no = worker->order.no,
-					.batch = result->batch,
-					.attempt = result->attempt,
-					.succeeded = result->succeeded,
-					.final = result->final,
-					.executor_pid = MyProcPid,
-					.started_at = result->started_at,
-					.finished_at = result->finished_at,
-					.items_in = result->items_in,
-					.items_out = result->items_out,
-					.keys = result->keys,
-					.error = failure != NULL ? failure->message : NULL};
 
-	batch_insert(&row);
-	if (failure != NULL)
-	{
-		BatchFailure failed = {.run_id = row.run_id,
-							   .no = row.no,
-							   .batch = row.batch,
-							   .attempt = row.attempt,
-							   .sqlstate = failure->sqlstate,
-							   .message = failure->message,
-							   .detail = failure->detail,
-							   .hint = failure->hint,
-							   .context = failure->context};
+	return (BatchRow){.run_id = worker->order.run_id,
+					  .no = worker->order.no,
+					  .batch = result->batch,
+					  .attempt = result->attempt,
+					  .succeeded = result->succeeded,
+					  .final = result->final,
+					  .executor_pid = MyProcPid,
+					  .started_at = result->started_at,
+					  .finished_at = result->finished_at,
+					  .items_in = result->items_in,
+					  .items_out = result->items_out,
+					  .keys = result->keys,
+					  .error = failure != NULL ? failure->message : NULL};
+}
 
-		batch_failure_insert(&failed);
-	}
+static void
+record_failure(const ParallelWorker *worker, const BatchResult *result)
+{
+	BatchFailure failed = {.run_id = worker->order.run_id,
+						   .no = worker->order.no,
+						   .batch = result->batch,
+						   .attempt = result->attempt,
+						   .sqlstate = result->failure->sqlstate,
+						   .message = result->failure->message,
+						   .detail = result->failure->detail,
+						   .hint = result->failure->hint,
+						   .context = result->failure->context};
+
+	batch_failure_insert(&failed);
 }
 
 /* Not those of an attempt that is made again: it reports them again. */

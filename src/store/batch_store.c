@@ -4,8 +4,8 @@
  *	  Every statement on mlpipe.mini_batch, and on the rows of mlpipe.failure
  *	  that belong to mini-batches.
  *
- * A mini-batch costs one insert here, in the transaction of its work.  All the
- * rest is done once a step: its rows are counted by walking its part of the
+ * Mini-batches of one transaction are inserted together, in that of their work.
+ * All the rest is done once a step: its rows are counted by walking its part of the
  * primary key, never while mini-batches are handed out.
  *
  *-------------------------------------------------------------------------
@@ -16,54 +16,108 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "store/batch_store.h"
 #include "store/plan.h"
 
-static Datum int4_array(const int32 *numbers, int n);
+/* What differs from row to row of a group. */
+static const Oid cell_types[] = {INT4OID, INT4OID,        BOOLOID,
+								 BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+								 INT8OID, INT8OID,        TEXTOID,
+								 JSONBOID};
+#define NUM_CELLS ((int) lengthof(cell_types))
+
+static void put_cells(const BatchRow *row, NullableDatum *cells);
+static Datum array_of_cells(const NullableDatum *column, Oid type, int n);
 
 void
-batch_insert(const BatchRow *row)
+batches_insert(const BatchRow *rows, int n)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID,        INT4OID,
-								INT4OID, BOOLOID,        BOOLOID,
-								INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-								INT8OID, INT8OID,        TEXTOID,
-								JSONBOID};
+	static const Oid types[] = {INT8OID,
+								INT4OID,
+								INT4OID,
+								INT4ARRAYOID,
+								INT4ARRAYOID,
+								BOOLARRAYOID,
+								BOOLARRAYOID,
+								TIMESTAMPTZARRAYOID,
+								TIMESTAMPTZARRAYOID,
+								INT8ARRAYOID,
+								INT8ARRAYOID,
+								TEXTARRAYOID,
+								JSONBARRAYOID};
+	NullableDatum *cells = palloc(n * NUM_CELLS * sizeof(NullableDatum));
 	char nulls[] = "             ";
-	Datum values[13];
+	Datum values[lengthof(types)];
 
-	values[0] = Int64GetDatum(row->run_id);
-	values[1] = Int32GetDatum(row->no);
-	values[2] = Int32GetDatum(row->batch);
-	values[3] = Int32GetDatum(row->attempt);
-	values[4] = BoolGetDatum(row->succeeded);
-	values[5] = BoolGetDatum(row->final);
-	values[6] = Int32GetDatum(row->executor_pid);
-	values[7] = TimestampTzGetDatum(row->started_at);
-	values[8] = TimestampTzGetDatum(row->finished_at);
-	values[9] = Int64GetDatum(row->items_in);
-	values[10] = Int64GetDatum(row->items_out);
-	values[11] = row->error == NULL ? (Datum) 0 :
-									  CStringGetTextDatum(row->error);
-	values[12] = PointerGetDatum(row->keys);
-	nulls[7] = row->started_at == 0 ? 'n' : ' ';
-	nulls[9] = row->items_in < 0 ? 'n' : ' ';
-	nulls[11] = row->error == NULL ? 'n' : ' ';
-	nulls[12] = row->keys == NULL ? 'n' : ' ';
-
+	for (int i = 0; i < n; i++)
+		put_cells(&rows[i], &cells[i * NUM_CELLS]);
+	values[0] = Int64GetDatum(rows[0].run_id);
+	values[1] = Int32GetDatum(rows[0].no);
+	values[2] = Int32GetDatum(rows[0].executor_pid);
+	for (int i = 0; i < NUM_CELLS; i++)
+	{
+		values[3 + i] = array_of_cells(&cells[i], cell_types[i], n);
+		nulls[3 + i] = NULL_IF(values[3 + i] == (Datum) 0);
+	}
 	(void) store_execute(
 		&plan,
-		"INSERT INTO mlpipe.mini_batch (run_id, no, batch, attempt,"
-		" status, final, executor_pid, started_at, finished_at,"
-		" items_in, items_out, error, keys)"
-		" VALUES ($1, $2, $3, $4,"
-		" CASE WHEN $5 THEN 'succeeded'::mlpipe.batch_status"
-		" ELSE 'failed'::mlpipe.batch_status END,"
-		" $6, $7, $8, $9, $10, $11, $12, $13)",
+		"INSERT INTO mlpipe.mini_batch (run_id, no, executor_pid, batch, attempt,"
+		" status, final, started_at, finished_at, items_in, items_out, error, keys)"
+		" SELECT $1, $2, $3, batch, attempt,"
+		" CASE WHEN succeeded THEN 'succeeded'::mlpipe.batch_status ELSE 'failed' END,"
+		" final, started_at, finished_at, items_in, items_out, error, keys"
+		" FROM (SELECT unnest($4) AS batch, unnest($5) AS attempt, unnest($6) AS succeeded,"
+		" unnest($7) AS final, unnest($8) AS started_at, unnest($9) AS finished_at,"
+		" unnest($10) AS items_in, unnest($11) AS items_out, unnest($12) AS error, unnest($13) AS keys) b",
 		lengthof(types), types, values, nulls);
+}
+
+/* In the order of cell_types. */
+static void
+put_cells(const BatchRow *row, NullableDatum *cells)
+{
+	cells[0] = (NullableDatum){Int32GetDatum(row->batch)};
+	cells[1] = (NullableDatum){Int32GetDatum(row->attempt)};
+	cells[2] = (NullableDatum){BoolGetDatum(row->succeeded)};
+	cells[3] = (NullableDatum){BoolGetDatum(row->final)};
+	cells[4] = (NullableDatum){TimestampTzGetDatum(row->started_at),
+							   row->started_at == 0};
+	cells[5] = (NullableDatum){TimestampTzGetDatum(row->finished_at)};
+	cells[6] = (NullableDatum){Int64GetDatum(row->items_in),
+							   row->items_in < 0};
+	cells[7] = (NullableDatum){Int64GetDatum(row->items_out)};
+	cells[8] = (NullableDatum){store_text(row->error), row->error == NULL};
+	cells[9] = (NullableDatum){JsonbPGetDatum(row->keys), row->keys == NULL};
+}
+
+/* One column of all rows; 0 where all of it is null, as unnest() has it too. */
+static Datum
+array_of_cells(const NullableDatum *column, Oid type, int n)
+{
+	Datum *elements = palloc(n * sizeof(Datum));
+	bool *nulls = palloc(n * sizeof(bool));
+	int16 length;
+	bool by_value;
+	char align;
+	int lower_bound = 1;
+	bool has_any = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		elements[i] = column[i * NUM_CELLS].value;
+		nulls[i] = column[i * NUM_CELLS].isnull;
+		has_any |= !nulls[i];
+	}
+	if (!has_any)
+		return (Datum) 0;
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n,
+											  &lower_bound, type, length,
+											  by_value, align));
 }
 
 void
@@ -158,7 +212,7 @@ batch_missing(int64 run_id, int32 no, int32 up_to, int32 before,
 								INT4ARRAYOID, INT4OID, INT4OID};
 	MemoryContext context = CurrentMemoryContext;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  Int32GetDatum(up_to),  int4_array(exclude, nexclude),
+					  Int32GetDatum(up_to),  store_integers(exclude, nexclude),
 					  Int32GetDatum(limit),  Int32GetDatum(before)};
 	List *missing = NIL;
 	uint64 n;
@@ -195,18 +249,6 @@ batch_missing(int64 run_id, int32 no, int32 up_to, int32 before,
 	}
 	store_end();
 	return missing;
-}
-
-static Datum
-int4_array(const int32 *numbers, int n)
-{
-	Datum *elements = palloc(Max(n, 1) * sizeof(Datum));
-	int i;
-
-	for (i = 0; i < n; i++)
-		elements[i] = Int32GetDatum(numbers[i]);
-	return PointerGetDatum(construct_array(elements, n, INT4OID, sizeof(int32),
-										   true, TYPALIGN_INT));
 }
 
 /*

@@ -68,8 +68,11 @@ typedef struct BatchAttempt
 	int32 attempt;
 } BatchAttempt;
 
-/* Fails where that attempt has a row already: no work is kept twice. */
-extern void batch_insert(const BatchRow *row);
+/*
+ * Attempts at mini-batches of one step, by one executor.  Fails where one of
+ * them has a row already: no work is kept twice.
+ */
+extern void batches_insert(const BatchRow *rows, int n);
 extern void batch_failure_insert(const BatchFailure *failure);
 
 /* compare_items: rows that were not returned are failed items. */

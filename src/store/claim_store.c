@@ -18,8 +18,6 @@
 
 static const Oid key_types[] = {INT8OID, INT4OID};
 
-static Datum int4_array(const int32 *numbers, int n);
-
 void
 claim_write(const BatchClaim *claim)
 {
@@ -31,8 +29,8 @@ claim_write(const BatchClaim *claim)
 					  Int32GetDatum(claim->slot),
 					  Int32GetDatum(claim->executor_pid),
 					  BoolGetDatum(claim->alone),
-					  int4_array(claim->batches, claim->nbatches),
-					  int4_array(claim->attempts, claim->nbatches)};
+					  store_integers(claim->batches, claim->nbatches),
+					  store_integers(claim->attempts, claim->nbatches)};
 
 	(void) store_execute(
 		&plan,
@@ -45,18 +43,6 @@ claim_write(const BatchClaim *claim)
 		" attempts = excluded.attempts,"
 		" claimed_at = excluded.claimed_at",
 		lengthof(types), types, values, NULL);
-}
-
-static Datum
-int4_array(const int32 *numbers, int n)
-{
-	Datum *elements = palloc(Max(n, 1) * sizeof(Datum));
-	int i;
-
-	for (i = 0; i < n; i++)
-		elements[i] = Int32GetDatum(numbers[i]);
-	return PointerGetDatum(construct_array(elements, n, INT4OID, sizeof(int32),
-										   true, TYPALIGN_INT));
 }
 
 void
