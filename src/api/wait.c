@@ -3,11 +3,13 @@
  * wait.c
  *	  mlpipe_wait(): sleeps until a run has ended.
  *
- * Each commit that changes a run broadcasts a condition variable; between two
- * broadcasts nothing is looked at.  The statement that calls this holds a
- * snapshot and perhaps locks, and the run may be what waits for those: the
- * server's deadlock detector cannot see that, since this session waits for no
- * lock, so it is looked for here.
+ * The commit that ends a run broadcasts a condition variable, and nothing is
+ * looked at before: a run of thousands of activities does not wake who waits
+ * for it thousands of times.
+ *
+ * The statement that calls this holds a snapshot and perhaps locks, and the run
+ * may be what waits for those: the server's deadlock detector cannot see that,
+ * since this session waits for no lock, so it is looked for here.
  *
  *-------------------------------------------------------------------------
  */
@@ -110,7 +112,7 @@ wait_for_end(int64 run_id, TimestampTz deadline)
 		CHECK_FOR_INTERRUPTS();
 
 		/* First, so that no broadcast after the look is missed. */
-		ConditionVariablePrepareToSleep(run_event(run_id));
+		ConditionVariablePrepareToSleep(run_end_event(run_id));
 		run_look_again(run_id, &look);
 		if (run_status_is_final(look.status) ||
 			GetCurrentTimestamp() >= deadline)
@@ -230,6 +232,6 @@ sleep_for_event(int64 run_id, TimestampTz until)
 
 	if (wait_event == 0)
 		wait_event = wait_event_new("MlpipeWait");
-	(void) ConditionVariableTimedSleep(run_event(run_id), Max(pause, 1),
+	(void) ConditionVariableTimedSleep(run_end_event(run_id), Max(pause, 1),
 									   wait_event);
 }

@@ -106,7 +106,7 @@ skip_run(int64 run_id)
 
 	activities_skip(run_id);
 	run_end(run_id, RUN_SKIPPED, 0, NULL, NULL);
-	wakeup_run_event(run_id);
+	wakeup_run_end(run_id);
 	if (run->parent_run_id != 0)
 		child_ended(run, RUN_SKIPPED, NULL, NULL);
 	ForceSyncCommit();

@@ -141,7 +141,7 @@ run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
 {
 	if (info->document->spread)
 		tally_clear(info->run_id);
-	wakeup_run_event(info->run_id);
+	wakeup_run_end(info->run_id);
 	if (info->document->concurrency > 0)
 		wakeup_scheduler(ERRAND_ADMIT);
 	if (mlpipe_notify)

@@ -111,7 +111,10 @@ initialize_control(void)
 	if (server_has_crashed())
 		control->crashed_at = GetCurrentTimestamp();
 	for (i = 0; i < RUN_EVENT_BUCKETS; i++)
+	{
 		ConditionVariableInit(&control->run_events[i]);
+		ConditionVariableInit(&control->run_ends[i]);
+	}
 
 	control->nslots = mlpipe_max_executors;
 	control->slots = (ExecutorSlot *) next;
@@ -284,4 +287,10 @@ ConditionVariable *
 run_event(int64 run_id)
 {
 	return &control->run_events[(uint64) run_id % RUN_EVENT_BUCKETS];
+}
+
+ConditionVariable *
+run_end_event(int64 run_id)
+{
+	return &control->run_ends[(uint64) run_id % RUN_EVENT_BUCKETS];
 }

@@ -216,6 +216,7 @@ typedef struct Control
 	int nready;             /* entries in all lanes */
 	ReadyEntry *free_ready;
 	ConditionVariable run_events[RUN_EVENT_BUCKETS]; /* by run_id: anything */
+	ConditionVariable run_ends[RUN_EVENT_BUCKETS];   /* its end alone */
 	DatabaseState databases[MAX_DATABASES];
 	Lane lanes[MAX_LANES];
 	StepState steps[MAX_STEPS];
@@ -274,5 +275,6 @@ extern bool step_is_joinable(const StepState *step);
 extern void lane_wake(Lane *lane);
 
 extern ConditionVariable *run_event(int64 run_id);
+extern ConditionVariable *run_end_event(int64 run_id);
 
 #endif /* MLPIPE_SHMEM_H */

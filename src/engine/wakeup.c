@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
@@ -52,6 +53,7 @@ static Note *notes = NULL;
 static int nnotes = 0;
 static int max_notes = 0;
 static uint64 event_buckets = 0; /* a bit for each of control->run_events */
+static uint64 end_buckets = 0;   /* and of control->run_ends */
 static int pending_errands = 0;
 static TimestampTz pending_due = 0;
 
@@ -68,7 +70,9 @@ static void deliver_note(const Note *note);
 static void deliver_ready(const Note *note);
 static void set_steps_suspended(int64 run_id, bool suspended);
 static void deliver_errands(void);
+static uint64 bucket_bit(int64 run_id);
 static void broadcast_events(void);
+static void broadcast(ConditionVariable *events, uint64 buckets);
 
 void
 wakeup_ready(Oid role, const WorkOrder *order)
@@ -80,7 +84,20 @@ void
 wakeup_run_event(int64 run_id)
 {
 	watch_transaction();
-	event_buckets |= UINT64CONST(1) << ((uint64) run_id % RUN_EVENT_BUCKETS);
+	event_buckets |= bucket_bit(run_id);
+}
+
+void
+wakeup_run_end(int64 run_id)
+{
+	wakeup_run_event(run_id);
+	end_buckets |= bucket_bit(run_id);
+}
+
+static uint64
+bucket_bit(int64 run_id)
+{
+	return UINT64CONST(1) << ((uint64) run_id % RUN_EVENT_BUCKETS);
 }
 
 void
@@ -213,6 +230,7 @@ forget_notes(void)
 {
 	nnotes = 0;
 	event_buckets = 0;
+	end_buckets = 0;
 	pending_errands = 0;
 	pending_due = 0;
 	if (max_notes > FEW_NOTES)
@@ -337,9 +355,13 @@ deliver_errands(void)
 static void
 broadcast_events(void)
 {
-	int i;
+	broadcast(control->run_events, event_buckets);
+	broadcast(control->run_ends, end_buckets);
+}
 
-	for (i = 0; i < RUN_EVENT_BUCKETS && event_buckets != 0; i++)
-		if (event_buckets & (UINT64CONST(1) << i))
-			ConditionVariableBroadcast(&control->run_events[i]);
+static void
+broadcast(ConditionVariable *events, uint64 buckets)
+{
+	for (; buckets != 0; buckets &= buckets - 1)
+		ConditionVariableBroadcast(&events[pg_rightmost_one_pos64(buckets)]);
 }

@@ -17,8 +17,11 @@
 /* An activity is ready: into its role's queue, and wake an executor. */
 extern void wakeup_ready(Oid role, const WorkOrder *order);
 
-/* Something of the run changed: whoever watches or waits for it looks. */
+/* Something of the run changed: whoever watches it looks. */
 extern void wakeup_run_event(int64 run_id);
+
+/* The run has ended: whoever watches it, or waits for that, looks. */
+extern void wakeup_run_end(int64 run_id);
 
 /* Interrupt what executors do for the run (no < 0: all its activities). */
 extern void wakeup_interrupt(int64 run_id, int32 no, Interrupt why);
