@@ -24,6 +24,7 @@ typedef struct RunInfo
 	int64 rerun_of; /* the run that it takes over from; 0: none */
 	int32 rerun_from;
 	bool rerun_all;
+	bool started; /* it is known to have left the queue */
 } RunInfo;
 
 /* An activity that the caller has claimed along with the end of another. */

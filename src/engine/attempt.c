@@ -144,9 +144,15 @@ give_up_role(void)
 static void
 start_run_if_first(const RunInfo *run, int32 activity_no)
 {
-	if (may_be_first(run, activity_no) &&
-		run_start(run->run_id, run->document->timeout) &&
-		run->document->timeout > 0)
+	if (run->started || !may_be_first(run, activity_no))
+		return;
+	if (!run_start(run->run_id, run->document->timeout))
+	{
+		/* Only once it is committed: what started it may be rolled back. */
+		if (run_has_started(run->run_id))
+			run_note_started(run);
+	}
+	else if (run->document->timeout > 0)
 		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
 }
 

@@ -3,7 +3,7 @@
  * run_cache.c
  *	  Runs and parsed documents that this process has lately worked with.
  *
- * Versions are immutable, and what RunInfo holds of a run does not change, so
+ * Versions are immutable, and what RunInfo knows of a run does not change, so
  * nothing here has to be invalidated, unless the extension is dropped and
  * another one created, whose versions and runs have the same numbers.  But it
  * is bounded.  When one of the two tables is full, both are thrown away and
@@ -62,6 +62,14 @@ run_info(int64 run_id)
 	info = hash_search(runs, &run_id, HASH_ENTER, NULL);
 	*info = loaded;
 	return info;
+}
+
+void
+run_note_started(const RunInfo *run)
+{
+	RunInfo *info = hash_search(runs, &run->run_id, HASH_FIND, NULL);
+
+	info->started = true;
 }
 
 static void

@@ -16,6 +16,9 @@
  */
 extern const RunInfo *run_info(int64 run_id);
 
+/* From now on known to have left the queue, which it never enters again. */
+extern void run_note_started(const RunInfo *run);
+
 /*
  * The document of a version, from the cache or parsed; valid as long.  Look at
  * its problem before anything but its graph is used.

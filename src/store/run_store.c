@@ -215,6 +215,24 @@ run_start(int64 run_id, int64 timeout)
 }
 
 bool
+run_has_started(int64 run_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+	bool found;
+
+	store_begin();
+	plan_keep(
+		&plan,
+		"SELECT FROM mlpipe.run WHERE run_id = $1 AND started_at IS NOT NULL",
+		lengthof(types), types);
+	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
+	store_end();
+	return found;
+}
+
+bool
 run_count_down(int64 run_id, int32 ended)
 {
 	static SPIPlanPtr plan = NULL;

@@ -67,6 +67,7 @@ extern bool run_is_startable(int64 run_id);
 
 /* From queued to in progress; timeout in microseconds, 0: none. */
 extern bool run_start(int64 run_id, int64 timeout);
+extern bool run_has_started(int64 run_id);
 
 /*
  * Takes ended activities off what its end waits for.  False where it waits for
