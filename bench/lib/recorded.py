@@ -18,7 +18,7 @@ class Workflow:
 
     def durations(self, total, seed=1):
         """Seconds of each step, of one kind alike, that are about so many together; whole milliseconds, as pg_sleep()
-        rounds them up."""
+        sleeps."""
         chance = random.Random(seed)
         typical = {kind: chance.lognormvariate(0, 1) for kind in dict.fromkeys(kind for kind, _ in self.steps)}
         raw = [typical[kind] * chance.lognormvariate(0, 0.3) for kind, _ in self.steps]
