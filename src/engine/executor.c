@@ -282,6 +282,7 @@ become_idle(Lane *lane)
 	MySlot->since = GetCurrentTimestamp();
 	lane->nidle++;
 	lane->waiting_since = 0;
+	lane->looked_at = 0;
 }
 
 /* What the last activity locked, or made temporary, is not for an idle process. */

@@ -66,6 +66,9 @@ typedef struct Lane
 	int nidle;
 	TimestampTz last_take_at;  /* when an executor last took work here */
 	TimestampTz waiting_since; /* when work last began to wait; 0: none */
+	uint32 begun;              /* activities, ever; it wraps around */
+	uint32 begun_before;       /* when the scheduler looked at that */
+	TimestampTz looked_at;     /* 0: since then an executor was idle */
 	int failed_starts;         /* executors in a row that could not work */
 	TimestampTz failed_start_at;
 } Lane;

@@ -4,8 +4,10 @@
  *	  The scheduler starts executors for work that waits.
  *
  * As many as there are processors are started at once; more than that only
- * where work has waited for a while although nobody took any: then those that
- * there are sleep, wait for locks or compute for long.  Where all slots are
+ * where work waits although nobody has taken any for a while, or those that
+ * there are take long for each activity: then they sleep, wait for locks or
+ * compute, and starting another does not cost more than it brings.  Of what is
+ * over at once, a process for each processor does most.  Where all slots are
  * taken, idle executors of other roles, and then busy ones, are asked to go.
  *
  *-------------------------------------------------------------------------
@@ -34,7 +36,10 @@
 #include "store/engine_mode.h"
 
 /* Work that waits so long with nobody taking any gets another executor. */
-#define STALLED_AFTER_MS      10
+#define STALLED_AFTER_MS 10
+/* So does work that waits where an activity takes an executor so long. */
+#define SLOW_ACTIVITY_MS      2
+#define SHORTEST_LOOK_MS      5
 #define LOOK_AGAIN_AT_MOST_MS 160
 #define RETRY_START_MS        1000
 /* A role whose executors cannot connect, for reasons that we cannot see. */
@@ -62,7 +67,8 @@ static Start *starts = NULL;
 static long look_again_ms = STALLED_AFTER_MS;
 
 static int collect_needs(Need *needs);
-static bool read_need(const Lane *lane, Need *need);
+static bool read_need(Lane *lane, Need *need);
+static bool activities_take_long(Lane *lane, TimestampTz now);
 static int pieces_of_work(const Lane *lane);
 static void forget_failed_starts(void);
 static int starts_for(const Need *need);
@@ -131,7 +137,7 @@ collect_needs(Need *needs)
 }
 
 static bool
-read_need(const Lane *lane, Need *need)
+read_need(Lane *lane, Need *need)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz since = Max(lane->waiting_since, lane->last_take_at);
@@ -141,13 +147,33 @@ read_need(const Lane *lane, Need *need)
 		return false;
 	need->role = lane->role;
 	need->executors = lane->nexecutors;
-	need->stalled = TimestampDifferenceExceeds(since, now, STALLED_AFTER_MS);
+	need->stalled = activities_take_long(lane, now) ||
+		TimestampDifferenceExceeds(since, now, STALLED_AFTER_MS);
 	need->failed_starts = lane->failed_starts;
 	need->failed_lately = lane->failed_starts > 0 &&
 		!TimestampDifferenceExceeds(lane->failed_start_at, now,
 									RETRY_START_MS << Min(lane->failed_starts,
 														  MAX_FAILED_STARTS));
 	return true;
+}
+
+/*
+ * On the average, since the last look.  Where none has begun it may be that the
+ * executors have only just been started.
+ */
+static bool
+activities_take_long(Lane *lane, TimestampTz now)
+{
+	int64 begun = lane->begun - lane->begun_before;
+	int64 elapsed = now - lane->looked_at;
+	bool measured = lane->looked_at != 0;
+
+	if (measured && elapsed < SHORTEST_LOOK_MS * 1000)
+		return false;
+	lane->begun_before = lane->begun;
+	lane->looked_at = now;
+	return measured && begun > 0 &&
+		elapsed * lane->nexecutors > begun * SLOW_ACTIVITY_MS * 1000;
 }
 
 static int

@@ -279,6 +279,7 @@ deliver_note(const Note *note)
 			step_remove_locked(note->order.run_id, note->order.no);
 			break;
 		case NOTE_MY_WORK:
+			MySlot->lane->begun++;
 			slot_work_on_locked(&note->order, note->attempt, NULL);
 			break;
 	}

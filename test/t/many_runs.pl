@@ -45,6 +45,12 @@ sub run_many
 	is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM mlpipe.run) + (SELECT count(*) FROM mlpipe.activity_run)'), '0', "$note: nothing is left");
 }
 
+# No time goes by without somebody taking work, as none of it takes long.
+my $sleepers = submit($node, pipeline(map { [ "sleep_$_", 'SELECT pg_sleep(0.003)' ] } 1 .. 3000));
+ok(wait_until($node, '(SELECT count(*) FROM mlpipe_executors) = 8'), 'short activities that only sleep get all the executors there can be');
+is(wait_run($node, $sleepers), 'succeeded', 'and are done');
+$node->safe_psql('postgres', "SELECT mlpipe_purge('0')");
+
 run_many('at once');
 my $holder = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'BEGIN ISOLATION LEVEL REPEATABLE READ',
 	'-c', 'SELECT 1', '-c', 'SELECT pg_sleep(100)' ], '>', \my $out, '2>', \my $err);
