@@ -65,7 +65,7 @@ CREATE TABLE mlpipe.activity (
 	no integer NOT NULL,				-- in topological order, from 0; those inside of others after them
 	name text NOT NULL,
 	type text NOT NULL,
-	definition jsonb NOT NULL,
+	definition jsonb NOT NULL,			-- without the activities inside
 	parent_no integer,					-- the container that it is in
 	branch text,						-- of an if or a switch: which
 	secure_output boolean NOT NULL DEFAULT false,	-- it has that key, or one inside of it has

@@ -325,18 +325,25 @@ insert_version(int32 pipeline_id, int32 version, Jsonb *definition,
 	return column_int64(0, 1);
 }
 
+/*
+ * What is inside of a container has rows of its own; with it in each container
+ * around, a document of deep nesting would be stored as often as it is deep.
+ */
+#define BODY_KEYS "'{then,else,cases,default,activities}'::text[]"
+
 static void
 insert_activities(int64 version_id, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,  INT4OID, TEXTOID, TEXTOID,
-				   JSONBOID, INT4OID, TEXTOID, BOOLOID};
+	Oid types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
+				   INT4OID, TEXTOID, BOOLOID, BOOLOID};
 
 	plan_keep(
 		&plan,
 		"INSERT INTO mlpipe.activity"
 		" (version_id, no, name, type, definition, parent_no, branch, secure_output)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		" VALUES ($1, $2, $3, $4, CASE WHEN $9 THEN $5 - " BODY_KEYS
+		" ELSE $5 END, $6, $7, $8)",
 		lengthof(types), types);
 	for (int no = 0; no < document->nactivities; no++)
 	{
@@ -350,7 +357,8 @@ insert_activities(int64 version_id, const Document *document)
 						  Int32GetDatum(list->container),
 						  list->label ? CStringGetTextDatum(list->label) :
 										(Datum) 0,
-						  BoolGetDatum(def->secure_output)};
+						  BoolGetDatum(def->secure_output),
+						  BoolGetDatum(def->bodies != NIL)};
 		char nulls[] = {' ',
 						' ',
 						' ',
@@ -358,6 +366,7 @@ insert_activities(int64 version_id, const Document *document)
 						' ',
 						list->container < 0 ? 'n' : ' ',
 						list->label ? ' ' : 'n',
+						' ',
 						' ',
 						'\0'};
 

@@ -60,6 +60,14 @@ WHERE a.started_at < b.finished_at
 SQL
 is($node->safe_psql('postgres', 'SELECT count(*) FROM mlpipe.tally'), '0', 'nothing is left of what was counted apart');
 
+is($node->safe_psql('postgres', <<'SQL'), '301|t', 'what is nested deep is not stored once for each level around it');
+SELECT format('{"activities": [%s{"name": "leaf", "type": "sql", "sql": "SELECT 1"}%s]}',
+	repeat('{"name": "i", "type": "if", "condition": "true", "then": [', 300), repeat(']}', 300)) AS nested \gset
+SELECT mlpipe_create_pipeline('nested', :'nested') \g /dev/null
+SELECT count(*), sum(length(activity.definition::text)) <= length(:'nested') FROM mlpipe.activity JOIN mlpipe.pipeline_version USING (version_id)
+WHERE pipeline_id = (SELECT pipeline_id FROM mlpipe.pipeline WHERE name = 'nested')
+SQL
+
 $node->stop;
 done_testing();
 
