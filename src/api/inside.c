@@ -45,7 +45,9 @@ static ActivityCall *require_call(void);
 static void require_no_batch(const char *what, const char *hint);
 static void require_not_null(FunctionCallInfo fcinfo, int argument,
 							 const char *name);
-static JsonbValue *find_parameter(ActivityCall *call, const char *name);
+static const DeclaredValue *require_parameter(ActivityCall *call,
+											  const char *name);
+static JsonbValue *parameter_value(ActivityCall *call, const char *name);
 static char *list_names(const List *declared, const char *what);
 
 Datum
@@ -69,14 +71,17 @@ Datum
 mlpipe_parameter(PG_FUNCTION_ARGS)
 {
 	ActivityCall *call = require_call();
-	JsonbValue *value;
+	const DeclaredValue *parameter;
+	char *value;
 
 	require_not_null(fcinfo, 0, "name");
-	reuse_note_parameter(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	value = find_parameter(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	if (value->type == jbvNull)
+	parameter = require_parameter(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	reuse_note_parameter(parameter->name);
+	value = value_input_text(parameter->type,
+							 parameter_value(call, parameter->name));
+	if (value == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(value_plain(value)));
+	PG_RETURN_TEXT_P(cstring_to_text(value));
 }
 
 Datum
@@ -250,9 +255,28 @@ require_not_null(FunctionCallInfo fcinfo, int argument, const char *name)
 				 errmsg("argument \"%s\" cannot be null", name)));
 }
 
+static const DeclaredValue *
+require_parameter(ActivityCall *call, const char *name)
+{
+	ListCell *cell;
+
+	foreach(cell, call->document->parameters)
+	{
+		const DeclaredValue *parameter = lfirst(cell);
+
+		if (strcmp(parameter->name, name) == 0)
+			return parameter;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_PARAMETER),
+			 errmsg("parameter \"%s\" does not exist", name),
+			 errhint("%s",
+					 list_names(call->document->parameters, "parameters"))));
+}
+
 /* Parameters that were not given are there with their defaults. */
 static JsonbValue *
-find_parameter(ActivityCall *call, const char *name)
+parameter_value(ActivityCall *call, const char *name)
 {
 	Jsonb *context = call_context(call);
 	JsonbValue *parameters = getKeyJsonValueFromContainer(&context->root,
@@ -265,12 +289,8 @@ find_parameter(ActivityCall *call, const char *name)
 		value = getKeyJsonValueFromContainer(parameters->val.binary.data, name,
 											 strlen(name), NULL);
 	if (value == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_PARAMETER),
-				 errmsg("parameter \"%s\" does not exist", name),
-				 errhint("%s",
-						 list_names(call->document->parameters,
-									"parameters"))));
+		elog(ERROR, "run " INT64_FORMAT " has no parameter \"%s\"",
+			 call->run_id, name);
 	return value;
 }
 

@@ -17,7 +17,7 @@ SELECT mlpipe_batch();
 
 -- Inside: all of it reaches the tables with the activity's end
 SELECT mlpipe_create_pipeline('inside_says', $$ {
-	"parameters": {"word": {"type": "text"}, "number": {"type": "integer", "default": 7}, "nothing": {"type": "text", "default": null}},
+	"parameters": {"word": {"type": "text"}, "number": {"type": "integer", "default": 7}, "nothing": {"type": "text", "default": null}, "days": {"type": "date[]", "default": ["2026-01-31"]}, "json": {"type": "jsonb", "default": ["a, b"]}},
 	"variables": {"count": {"type": "integer", "default": 1}, "list": {"type": "integer[]"}, "any": {"type": "jsonb"}},
 	"activities": [
 		{"name": "say", "type": "sql", "sql": [
@@ -25,7 +25,7 @@ SELECT mlpipe_create_pipeline('inside_says', $$ {
 			"SELECT mlpipe_log_metric('loss', 0.5, 1), mlpipe_log_metric('loss', 'NaN', 2), mlpipe_log_metric('area', 2.5)",
 			"SELECT mlpipe_set_variable('count', '2'), mlpipe_set_variable('count', '3'), mlpipe_set_variable('list', '[1, 2]'), mlpipe_set_variable('any', '{\"a\": [1]}')",
 			"DO 'BEGIN RAISE DEBUG $_$hidden$_$; RAISE INFO $_$told$_$; RAISE NOTICE $_$noted$_$; RAISE WARNING $_$warned$_$; END'",
-			"SELECT mlpipe_set_output(jsonb_build_object('name', mlpipe_activity_name(), 'same run', mlpipe_run_id() = (mlpipe_context()->'run'->>'id')::bigint, 'word', mlpipe_parameter('word'), 'number', mlpipe_parameter('number'), 'nothing', mlpipe_parameter('nothing'), 'variables', mlpipe_context()->'variables'))"]},
+			"SELECT mlpipe_set_output(jsonb_build_object('name', mlpipe_activity_name(), 'same run', mlpipe_run_id() = (mlpipe_context()->'run'->>'id')::bigint, 'word', mlpipe_parameter('word'), 'number', mlpipe_parameter('number'), 'nothing', mlpipe_parameter('nothing'), 'days', to_char((mlpipe_parameter('days')::date[])[1], 'DD.MM.'), 'json', mlpipe_parameter('json')::jsonb->0, 'variables', mlpipe_context()->'variables'))"]},
 		{"name": "read", "type": "sql", "depends_on": ["say"], "sql": "SELECT mlpipe_set_output(mlpipe_context()->'variables')"}
 	]} $$);
 SELECT mlpipe_submit('inside_says', '{"word": "hi"}') AS run \gset
