@@ -132,8 +132,9 @@ activities_due(int limit)
 	plan_keep(
 		&plan,
 		"SELECT a.run_id, a.no, a.status = 'queued', a.attempt, a.times_out, a.activity_no"
-		" FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
-		" WHERE a.due_at <= clock_timestamp() AND r.home = $1 ORDER BY a.due_at LIMIT $2",
+		" FROM mlpipe.activity_run a WHERE a.due_at <= clock_timestamp()"
+		" AND (SELECT r.home FROM mlpipe.run r WHERE r.run_id = a.run_id) = $1"
+		" ORDER BY a.due_at LIMIT $2",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)

@@ -410,7 +410,8 @@ run_clear_due(int64 run_id)
 
 /*
  * Of runs and activities; what is due already counts too.  Runs that a dump
- * brought along are left out, or they would be due for ever.
+ * brought along are left out, or they would be due for ever.  The run of an
+ * activity is a subquery: a join is one that 17 takes all activities for.
  */
 TimestampTz
 run_next_due(void)
@@ -426,8 +427,9 @@ run_next_due(void)
 		"SELECT least("
 		"(SELECT due_at FROM mlpipe.run WHERE due_at IS NOT NULL AND home = $1"
 		" AND " HAS_DUE_TIME " ORDER BY due_at LIMIT 1),"
-		" (SELECT a.due_at FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id)"
-		" WHERE a.due_at IS NOT NULL AND r.home = $1 ORDER BY a.due_at LIMIT 1))",
+		" (SELECT a.due_at FROM mlpipe.activity_run a WHERE a.due_at IS NOT NULL"
+		" AND (SELECT r.home FROM mlpipe.run r WHERE r.run_id = a.run_id) = $1"
+		" ORDER BY a.due_at LIMIT 1))",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	if (!column_is_null(0, 1))
