@@ -29,7 +29,7 @@ END $$;
 CREATE PROCEDURE wait_for(activity text, id bigint) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1..1000 LOOP
-		IF EXISTS (SELECT FROM mlpipe_activities a WHERE a.run_id = id AND a.activity = $1 AND a.status = 'in_progress') THEN
+		IF EXISTS (SELECT FROM mlpipe_activities a WHERE a.run_id = id AND a.activity = $1 AND a.status = 'in_progress' AND a.wait_reason IS NOT NULL) THEN
 			RETURN;
 		END IF;
 		COMMIT;

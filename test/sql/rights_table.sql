@@ -53,7 +53,7 @@ SET ROLE regress_rt_owner;
 SELECT mlpipe_suspend(:later);
 SELECT mlpipe_revoke('rt_p', 'regress_rt_submitter');
 RESET ROLE;
-SELECT rt_until(format('count(*) = 2 FROM mlpipe_activities WHERE run_id = %s AND type = ''approval'' AND status = ''in_progress''', :run)),
+SELECT rt_until(format('count(*) = 2 FROM mlpipe_activities WHERE run_id = %s AND type = ''approval'' AND status = ''in_progress'' AND wait_reason IS NOT NULL', :run)),
 	rt_until(format('count(*) = 1 FROM mlpipe.work_of_run(%s)', :run)),
 	mlpipe_wait(:document, '30 s');
 SELECT mlpipe_create_pipeline('rt_old', '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}');

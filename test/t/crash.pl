@@ -85,6 +85,32 @@ for my $way (
 	cmp_ok($crashes, '<=', $how eq 'in a loop' ? 8 : 4, 'soon');
 }
 
+# A process that goes without a word, as a library may have it do, has not let
+# go of what it shares with others: to the server that is a crash, whatever it
+# calls its exit.
+SKIP:
+{
+	skip 'plpython3u is not installed', 4
+	  if $node->safe_psql('postgres', "SELECT count(*) FROM pg_available_extensions WHERE name = 'plpython3u'") eq '0';
+	$node->safe_psql('postgres', 'CREATE EXTENSION plpython3u; CREATE FUNCTION leave(status integer) RETURNS void LANGUAGE plpython3u AS $$import os; os._exit(status)$$');
+	for my $status (0, 1)
+	{
+		my $answer = '';
+
+		# After the other one: what is at work each time when it happens is suspected as well.
+		$run = submit($node, pipeline([ 'leaver', "SELECT leave($status)", 'other' ], [ 'other', 'SELECT 1' ]));
+		for (1 .. 600)
+		{
+			$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
+			last if $answer eq 'failed';
+			select(undef, undef, undef, 0.1);
+		}
+		is($answer, 'failed', "so is what ends its process with status $status");
+		is(ask($node, "SELECT string_agg(concat_ws(' ', activity, status, error), ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = $run"),
+			'leaver failed the server crashed or was stopped during this attempt, other succeeded', 'alone');
+	}
+}
+
 # Lasts until it is cut short; the next attempt takes no time.
 my $cut_short = 'SELECT pg_sleep(60) FROM mlpipe_activities WHERE run_id = mlpipe_run_id()'
   . ' AND activity = mlpipe_activity_name() AND attempt = 1';
