@@ -356,8 +356,22 @@ CALL again('each[2].x');
 CALL again('each');
 CALL again(NULL, false);
 CALL go('again');
+-- of a loop that was done in part, and now as a whole, what depends on it is done once
+CREATE TABLE re.in_1 AS SELECT 1 AS v;
+CREATE TABLE re.in_2 AS SELECT 0 AS v;
+SELECT mlpipe_create_pipeline('in_part', '{"activities": [
+	{"name": "each", "type": "for_each", "items": ["re.in_1", "re.in_2"], "activities": [{"name": "if", "type": "if", "condition": "true", "then": [
+		{"name": "work", "type": "sql", "reuse": true, "sql": "INSERT INTO re.trace SELECT 1 / v FROM ${{ item | identifier }}"}]}]},
+	{"name": "after", "type": "sql", "reuse": true, "depends_on": ["each"], "sql": "INSERT INTO re.trace VALUES (''after'')"}]}');
+CALL go('in_part');
+UPDATE re.in_2 SET v = 1;
+CALL again(NULL);
+CALL go('in_part');
+UPDATE re.in_1 SET v = 2;
+CALL go('in_part');
+CALL go('in_part');
 DROP PROCEDURE again(text, boolean);
-SELECT mlpipe_drop_pipeline('again');
+SELECT mlpipe_drop_pipeline('again'), mlpipe_drop_pipeline('in_part');
 
 -- What is secret is not told
 SELECT pipeline('{"reuse": false, "secure_output": true, "sql": "SELECT ''hunter2'' AS word"}',
