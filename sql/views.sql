@@ -370,8 +370,33 @@ FROM pg_class c
 WHERE c.oid = 'mlpipe.run'::regclass AND c.reltuples > 1000000 AND current_setting('mlpipe.retention') = '0';
 COMMENT ON VIEW @extschema@.mlpipe_health IS 'problems that an administrator should act on; no row where all is well';
 
+-- Approvers need not be able to see the run that they are asked about.
+CREATE VIEW @extschema@.mlpipe_approvals WITH (security_barrier) AS
+SELECT a.run_id,
+	p.name AS pipeline,
+	a.name AS activity,
+	CASE WHEN NOT d.secure_output THEN a.output->>'message' END AS message,
+	approvers.names AS approvers,
+	a.started_at AS waiting_since,
+	a.due_at AS times_out_at
+FROM mlpipe.run r
+JOIN mlpipe.activity d ON d.version_id = r.version_id AND d.type = 'approval'
+JOIN mlpipe.activity_run a ON a.run_id = r.run_id AND a.activity_no = d.no
+LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = r.pipeline_id
+CROSS JOIN LATERAL (
+	SELECT array_agg(n.name) AS names, coalesce(bool_or(pg_has_role(g.oid, 'MEMBER')), false) AS include_me
+	FROM jsonb_array_elements_text(d.definition->'approvers') n (name)
+	LEFT JOIN pg_roles g ON g.rolname = n.name
+	OFFSET 0
+) approvers
+WHERE r.finished_at IS NULL AND a.status = 'in_progress' AND a.parked
+	AND (approvers.include_me OR mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by))
+ORDER BY a.started_at, a.run_id, a.no;
+COMMENT ON VIEW @extschema@.mlpipe_approvals IS 'what waits for mlpipe_approve(), of runs that you may see and where you are an approver; oldest first';
+
 GRANT SELECT ON @extschema@.mlpipe_pipelines, @extschema@.mlpipe_runs, @extschema@.mlpipe_activities,
 	@extschema@.mlpipe_batches, @extschema@.mlpipe_timeline, @extschema@.mlpipe_errors, @extschema@.mlpipe_logs,
-	@extschema@.mlpipe_metrics, @extschema@.mlpipe_lineage, @extschema@.mlpipe_executors, @extschema@.mlpipe_health TO PUBLIC;
+	@extschema@.mlpipe_metrics, @extschema@.mlpipe_lineage, @extschema@.mlpipe_executors, @extschema@.mlpipe_health,
+	@extschema@.mlpipe_approvals TO PUBLIC;
 
 SET LOCAL search_path = @extschema@, pg_temp;

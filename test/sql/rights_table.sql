@@ -106,6 +106,8 @@ INSERT INTO rt_question (what, question) VALUES
 	('resume', format('SELECT mlpipe_resume(%s)', :later)),
 	('approve', format('SELECT mlpipe_approve(%s, ''ask'')', :run)),
 	('approve, with approvers', format('SELECT mlpipe_approve(%s, ''sign'')', :run)),
+	('see what asks', format('SELECT count(*) FROM mlpipe_approvals WHERE run_id = %s AND activity = ''ask''', :run)),
+	('see what asks approvers', format('SELECT count(*) FROM mlpipe_approvals WHERE run_id = %s AND activity = ''sign''', :run)),
 	('wait', format('SELECT mlpipe_wait(%s, ''0'')', :run)),
 	('see the definition', 'SELECT mlpipe_definition(''rt_p'')'),
 	('draw it', 'SELECT mlpipe_graph(''rt_p'')'),
