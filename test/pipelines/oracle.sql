@@ -185,7 +185,7 @@ BEGIN
 				PERFORM work();
 			EXCEPTION WHEN raise_exception THEN
 				failures = ceil(jsonb_array_length(rows)::numeric / size);
-				IF failures > (activity->'mini_batch_error_threshold')::integer THEN
+				IF failures > nullif((activity->'mini_batch_error_threshold')::integer, -1) THEN
 					RETURN oracle.ended('failed');
 				END IF;
 			END;
@@ -234,11 +234,11 @@ BEGIN
 		EXECUTE format('SELECT (%s)::text', oracle.fill(activity->>'on', context)) INTO branch;
 		chosen = activity->'cases'->branch;
 		IF chosen IS NULL THEN
-			branch = 'default';
+			branch = CASE WHEN activity ? 'default' THEN 'default' END;
 			chosen = activity->'default';
 		END IF;
 	END IF;
-	v = oracle.follow(coalesce(chosen, '[]'), context, scenario, key || '.' || branch || '.');
+	v = oracle.follow(coalesce(chosen, '[]'), context, scenario, concat(key, '.', branch, '.'));
 	RETURN oracle.ended(v.status, jsonb_build_object('branch', branch, 'activities', oracle.outputs(v.activities)), v.error);
 END $$;
 
@@ -313,7 +313,7 @@ BEGIN
 	IF NOT coalesce((activity->'wait_on_completion')::boolean, true) THEN
 		RETURN oracle.ended('succeeded', '{}');
 	END IF;
-	RETURN oracle.ended(r.status, jsonb_build_object('status', r.status, 'output', r.output), r.error);
+	RETURN oracle.ended(r.status, jsonb_build_object('run_id', 0, 'status', r.status, 'output', r.output), r.error);
 END $$;
 
 CREATE FUNCTION oracle.attempt(activity jsonb, context jsonb, scenario integer, key text) RETURNS oracle.result LANGUAGE plpgsql AS $$
@@ -416,6 +416,7 @@ DECLARE
 	total integer;
 	met integer;
 	earlier text[];
+	dropped boolean;		-- does it wait for what was cancelled?
 	r oracle.result;
 	v oracle.verdict;
 BEGIN
@@ -425,8 +426,10 @@ BEGIN
 		total = 0;
 		met = 0;
 		earlier = '{}';
+		dropped = false;
 		FOR other, conditions IN SELECT * FROM jsonb_each(one->'waits') LOOP
 			total = total + 1;
+			dropped = dropped OR counts->>other = 'cancelled';
 			met = met + oracle.is_met(conditions, counts->>other)::integer;
 			earlier = earlier || (prefix || other) || ARRAY(SELECT jsonb_array_elements_text(before->other));
 		END LOOP;
@@ -435,7 +438,10 @@ BEGIN
 			earlier = '{}';
 		END IF;
 		before = before || jsonb_build_object(me, earlier);
-		IF met < total THEN
+		IF dropped OR met >= total AND current_setting('oracle.stopped') = 'yes' THEN
+			r = oracle.ended('cancelled');
+			r.attempt = 0;
+		ELSIF met < total THEN
 			r = oracle.ended('skipped');
 			r.attempt = 0;
 		ELSIF one->'active' = 'false' THEN
@@ -446,6 +452,9 @@ BEGIN
 		END IF;
 		IF r.status = 'failed' THEN
 			v.error = coalesce(v.error, r.error, 'failed');
+			IF context->'fail_fast' = 'true' AND NOT EXISTS (SELECT FROM jsonb_array_elements(activities) a WHERE a->'waits'->me ?| '{failed,completed}') THEN
+				PERFORM set_config('oracle.stopped', 'yes', false);
+			END IF;
 		END IF;
 		counts = counts || jsonb_build_object(me, CASE r.status WHEN 'inactive' THEN coalesce(one->>'on_inactive', 'succeeded') ELSE r.status END);
 		v.activities = v.activities || jsonb_build_object(me, jsonb_build_object('status', r.status, 'output', CASE r.status WHEN 'succeeded' THEN r.output END,
@@ -467,10 +476,13 @@ BEGIN
 	IF document IS NULL THEN
 		RAISE 'there is no pipeline %', pipeline;
 	END IF;
-	context = context || jsonb_build_object(
+	PERFORM set_config('oracle.stopped', 'no', false);
+	context = context || jsonb_build_object('fail_fast', document->'fail_fast',
 		'parameters', (SELECT coalesce(jsonb_object_agg(p.key, oracle.typed(coalesce(given->p.key, p.value->'default', 'null'), p.value->>'type')), '{}') FROM jsonb_each(document->'parameters') p),
 		'types', (SELECT coalesce(jsonb_object_agg(p.key, p.value->>'type'), '{}') FROM jsonb_each(document->'parameters') p));
-	PERFORM set_config('oracle.broken', ARRAY(SELECT jsonb_array_elements_text(context->'parameters'->'broken'))::text, false);
+	IF document->'parameters' ? 'broken' THEN
+		PERFORM set_config('oracle.broken', ARRAY(SELECT jsonb_array_elements_text(context->'parameters'->'broken'))::text, false);
+	END IF;
 	context = oracle.declare_variables(coalesce(document->'variables', '{}'), context);
 	v = oracle.follow(document->'activities', context, scenario, key);
 	IF v.status = 'succeeded' THEN

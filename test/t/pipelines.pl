@@ -59,7 +59,11 @@ foreach my $name (@names)
 	  or diag(sql(qq(SELECT broken::text || ' ' || parameters || ' run ' || run_id || ': ' || string_agg(what, '; ' ORDER BY what) FROM scenario JOIN difference ON scenario = no
 		WHERE name = '$name' GROUP BY no ORDER BY no LIMIT 5)));
 }
-diag(sql(q(SELECT count(*) || ' scenarios, ' || (SELECT count(*) FROM ended) || ' activities, ' || (SELECT count(*) FROM worked) || ' at work' FROM scenario))) if $ENV{PIPELINES};
+if ($ENV{PIPELINES})
+{
+	diag(sql(q(SELECT count(*) || ' scenarios, ' || (SELECT count(*) FROM ended) || ' activities, ' || (SELECT count(*) FROM worked) || ' at work' FROM scenario)));
+	diag(sql(q(SELECT name || ' ' || parameters || ' fails by itself: ' || error FROM scenario JOIN run USING (run_id) WHERE broken = '{}' AND status = 'failed' ORDER BY 1)));
+}
 
 $node->stop;
 done_testing();
