@@ -41,7 +41,7 @@ sql(q(
 	SELECT mlpipe_create_pipeline(name, document) FROM pipeline;
 	INSERT INTO oracle.pipeline SELECT name, oracle.prepare(document) FROM pipeline));
 
-sql(join '', map { "CALL try_all('$_->[0]', '$_->[1]', 6);\n" } map { [ split /\|/, $_, 2 ] } split /\n/,
+sql(join '', map { "CALL try_all('$_->[0]', '$_->[1]', 5);\n" } map { [ split /\|/, $_, 2 ] } split /\n/,
 	sql(q(SELECT name, runs FROM translated, jsonb_array_elements(coalesce(file->'runs', '[{}]')) runs ORDER BY name)));
 
 sql(q(
