@@ -27,6 +27,7 @@
 
 #include "compat.h"
 #include "engine/attempt.h"
+#include "engine/culprit.h"
 #include "engine/executor.h"
 #include "engine/role.h"
 #include "engine/run_cache.h"
@@ -75,6 +76,7 @@ mlpipe_executor_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	slot_attach(DatumGetInt32(arg), generation);
+	culprit_watch_quit();
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnectionByOid(MySlot->database, MySlot->role,

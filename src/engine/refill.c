@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "activity/parallel.h"
+#include "engine/culprit.h"
 #include "engine/executor.h"
 #include "engine/finish.h"
 #include "engine/scheduler.h"
@@ -70,7 +71,12 @@ lose_started(void *arg)
 	StartedRow *row = arg;
 	Failure *failure;
 
-	if (control->crashed_at != 0)
+	if (control->crashed_at != 0 && culprit_is_another(row->run_id, row->no))
+		failure = failure_create(
+			CurrentMemoryContext, SQLSTATE_MADE_WAY,
+			"the server crashed during this attempt, by another activity",
+			NULL, NULL);
+	else if (control->crashed_at != 0)
 		failure = failure_create(
 			CurrentMemoryContext, "57P02",
 			"the server crashed or was stopped during this attempt", NULL,

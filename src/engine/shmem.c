@@ -19,6 +19,7 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "engine/culprit.h"
 #include "engine/shmem.h"
 #include "mlpipe.h"
 
@@ -92,6 +93,7 @@ set_up_memory(void)
 	if (!found)
 		initialize_control();
 	LWLockRelease(AddinShmemInitLock);
+	culprits_watch();
 }
 
 static void
@@ -110,6 +112,7 @@ initialize_control(void)
 	 */
 	if (server_has_crashed())
 		control->crashed_at = GetCurrentTimestamp();
+	culprits_publish();
 	for (i = 0; i < RUN_EVENT_BUCKETS; i++)
 	{
 		ConditionVariableInit(&control->run_events[i]);

@@ -25,6 +25,8 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
+#include "engine/culprit.h"
+
 #define MAX_DATABASES     128
 #define MAX_LANES         256
 #define MAX_STEPS         128
@@ -118,6 +120,7 @@ typedef struct ExecutorSlot
 	TimestampTz since;
 	bool waiting;         /* in mlpipe_wait(), for another run */
 	bool evicted;         /* was made to go, for a statement */
+	bool quit;            /* told to, since another process has crashed */
 	Interrupt interrupt;  /* why it was signalled */
 	int64 progress_done;  /* mlpipe_progress() */
 	int64 progress_total; /* 0: not said */
@@ -216,7 +219,9 @@ typedef struct Control
 	LWLock *lock;
 	PGPROC *launcher;
 	TimestampTz crashed_at; /* the server's start, if it had crashed; or 0 */
-	int nready;             /* entries in all lanes */
+	Culprit culprits[MAX_CULPRITS]; /* of that crash; none: not known */
+	int nculprits;
+	int nready; /* entries in all lanes */
 	ReadyEntry *free_ready;
 	ConditionVariable run_events[RUN_EVENT_BUCKETS]; /* by run_id: anything */
 	ConditionVariable run_ends[RUN_EVENT_BUCKETS];   /* its end alone */

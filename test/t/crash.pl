@@ -15,6 +15,16 @@ use Mlpipe;
 my $node = new_node('crash', 'restart_after_crash' => 'on', 'mlpipe.max_executors' => 4, 'synchronous_commit' => 'on');
 $node->safe_psql('postgres', 'CREATE TABLE done (activity text, run_id bigint DEFAULT mlpipe_run_id())');
 
+# Lasts until another activity of the run has that status.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION await(other text, is_so text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	WHILE NOT EXISTS (SELECT FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = other AND status = is_so) LOOP
+		PERFORM pg_sleep(0.02);
+	END LOOP;
+END $$
+SQL
+
 # Kills the executor of an activity, which takes the server down, and waits for
 # its return.
 sub kill_executor
@@ -84,6 +94,26 @@ for my $way (
 	is($answer, 'failed', "what kills the server at once is given up ($how)");
 	cmp_ok($crashes, '<=', $how eq 'in a loop' ? 8 : 4, 'soon');
 }
+
+# What is at work meanwhile is not to blame, however often it happens.
+$run = submit($node, pipeline(
+	[ 'suicide', q(COPY (SELECT await('bystander', 'in_progress')) TO PROGRAM 'cat; kill -9 $PPID') ],
+	[ 'bystander', "INSERT INTO done SELECT 'bystander' FROM await('suicide', 'failed')" ]));
+{
+	my $answer = '';
+	for (1 .. 600)
+	{
+		$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
+		last if $answer eq 'failed';
+		select(undef, undef, undef, 0.1);
+	}
+	is($answer, 'failed', 'a run with an activity that kills the server ends');
+}
+is(ask($node, "SELECT string_agg(activity || ' ' || status, ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = $run"),
+	'bystander succeeded, suicide failed', 'and what was at work beside it each time succeeds');
+is(ask($node, "SELECT count(*) FROM done WHERE run_id = $run"), '1', 'once');
+is(ask($node, "SELECT string_agg(DISTINCT message, ', ') FROM mlpipe_errors WHERE run_id = $run AND activity = 'bystander'"),
+	'the server crashed during this attempt, by another activity', 'its lost attempts say why');
 
 # A process that goes without a word, as a library may have it do, has not let
 # go of what it shares with others: to the server that is a crash, whatever it

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * culprit.h
+ *	  Whose fault a crash of the server was.
+ *
+ * When one process crashes, the postmaster has all others quit.  An executor
+ * that was at work and has not been told to was the one that crashed, or was
+ * killed; all the others lost their attempts through no fault of their own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_CULPRIT_H
+#define MLPIPE_CULPRIT_H
+
+#define MAX_CULPRITS 16
+
+/* An activity whose executor ended without a word. */
+typedef struct Culprit
+{
+	Oid database;
+	int64 run_id;
+	int32 no;
+} Culprit;
+
+/* In the postmaster, whenever it has set up shared memory. */
+extern void culprits_watch(void);
+
+/* Moves what the postmaster remembers of the last crash into shared memory. */
+extern void culprits_publish(void);
+
+/* In an executor that is attached to its slot. */
+extern void culprit_watch_quit(void);
+
+/*
+ * After a crash: is it certain that another activity than this one, of this
+ * database, caused it?  False where that is not known, as after a stop of all processes at once.
+ */
+extern bool culprit_is_another(int64 run_id, int32 no);
+
+#endif /* MLPIPE_CULPRIT_H */
