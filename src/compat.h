@@ -96,6 +96,15 @@
 #define relation_file(relation) ((relation)->rd_node)
 #endif
 
+/* 18 made a path a value instead of a pointer. */
+#if PG_VERSION_NUM >= 180000
+#define relation_path(relation) \
+	pstrdup(relpathperm(relation_file(relation), MAIN_FORKNUM).str)
+#else
+#define relation_path(relation) \
+	relpathperm(relation_file(relation), MAIN_FORKNUM)
+#endif
+
 /* 16 moved what rights a table of a statement needs out of its range table. */
 #if PG_VERSION_NUM >= 160000
 #define permission_info(plan, table) \

@@ -6,7 +6,8 @@
  * parallel_check.c reads its keys; parallel.c splits its input with the help of
  * parallel_split.c and parallel_stage.c; parallel_restore.c publishes the step;
  * parallel_keys.c, parallel_scatter.c, parallel_place.c, parallel_group_table.c,
- * parallel_partition.c, parallel_key_table.c and stage_pages.c stage partitions, and
+ * parallel_partition.c, parallel_key_table.c, page_scan.c and stage_pages.c stage
+ * partitions, and
  * parallel_restage.c does it again after a crash;
  * parallel_work.c is a worker's way through it (parallel_worker.h);
  * parallel_locate.c,

@@ -87,9 +87,7 @@ group_of(GroupTable *table, const RowHeader *row)
 
 	tuple.t_data = ROW_TUPLE(row);
 	tuple.t_len = row->length;
-	for (k = 0; k < keys->n; k++)
-		values[k] = heap_getattr(&tuple, keys->keys[k].column, columns,
-								 &nulls[k]);
+	batch_keys_of_tuple(keys, &tuple, columns, values, nulls);
 
 	for (i = row->hash & table->mask; table->slots[i] >= 0;
 		 i = (i + 1) & table->mask)

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -155,20 +156,38 @@ prepare_to_jsonb(BatchKey *key, Oid type, int32 typmod)
 	fmgr_info_set_expr((Node *) call, &key->to_jsonb);
 }
 
+void
+batch_keys_of_row(const BatchKeys *keys, TupleTableSlot *row, Datum *values,
+				  bool *nulls)
+{
+	int i;
+
+	for (i = 0; i < keys->n; i++)
+		values[i] = slot_getattr(row, keys->keys[i].column, &nulls[i]);
+}
+
+void
+batch_keys_of_tuple(const BatchKeys *keys, HeapTuple tuple, TupleDesc columns,
+					Datum *values, bool *nulls)
+{
+	int i;
+
+	for (i = 0; i < keys->n; i++)
+		values[i] = heap_getattr(tuple, keys->keys[i].column, columns,
+								 &nulls[i]);
+}
+
 uint64
-batch_keys_hash(BatchKeys *keys, TupleTableSlot *row)
+batch_keys_hash(BatchKeys *keys, const Datum *values, const bool *nulls)
 {
 	uint64 hash = 0;
 	int i;
 
 	for (i = 0; i < keys->n; i++)
-	{
-		BatchKey *key = &keys->keys[i];
-		bool is_null;
-		Datum value = slot_getattr(row, key->column, &is_null);
-
-		hash = mix(hash_combine64(hash, is_null ? 0 : hash_key(key, value)));
-	}
+		hash = mix(hash_combine64(hash,
+								  nulls[i] ?
+									  0 :
+									  hash_key(&keys->keys[i], values[i])));
 	return hash;
 }
 

@@ -8,6 +8,7 @@
 #ifndef MLPIPE_PARALLEL_KEYS_H
 #define MLPIPE_PARALLEL_KEYS_H
 
+#include "access/htup.h"
 #include "access/tupdesc.h"
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
@@ -41,8 +42,15 @@ typedef struct BatchKeys
  */
 extern BatchKeys *batch_keys_create(TupleDesc rows, List *names);
 
-/* Of a row's keys, where all of them can be hashed. */
-extern uint64 batch_keys_hash(BatchKeys *keys, TupleTableSlot *row);
+/* The values of a row's keys, as many as there are. */
+extern void batch_keys_of_row(const BatchKeys *keys, TupleTableSlot *row,
+							  Datum *values, bool *nulls);
+extern void batch_keys_of_tuple(const BatchKeys *keys, HeapTuple tuple,
+								TupleDesc columns, Datum *values, bool *nulls);
+
+/* Of such values, where all of them can be hashed. */
+extern uint64 batch_keys_hash(BatchKeys *keys, const Datum *values,
+							  const bool *nulls);
 
 /* NULL equals NULL here, and nothing else. */
 extern bool batch_key_equal(BatchKey *key, Datum a, bool a_is_null, Datum b,

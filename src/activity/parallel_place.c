@@ -20,15 +20,29 @@
 
 #include "activity/parallel_scatter_internal.h"
 
-static List *read_bucket(Scatter *scatter, const Bucket *bucket);
-static void read_chunk(Scatter *scatter, int number, Chunk *chunk);
+/* A row is copied while so many after it are on their way from memory. */
+#define PREFETCHED_ROWS 12
+
+#ifdef __GNUC__
+#define prefetch_row(row)     \
+	(__builtin_prefetch(row), \
+	 __builtin_prefetch((char *) (row) + PG_CACHE_LINE_SIZE / 2))
+#else
+#define prefetch_row(row) ((void) 0)
+#endif
+
+static List *read_bucket(const Bucket *bucket, ChunkFile *file);
+static void read_chunk(ChunkFile *file, int number, Chunk *chunk);
 static void place_rows(Scatter *scatter, List *chunks, int64 nrows);
-static void place_large_bucket(Scatter *scatter, const Bucket *bucket);
-static void measure_groups(Scatter *scatter, const Bucket *bucket,
+static void place_group(Scatter *scatter, Partition *partition,
+						RowHeader **row, RowHeader **end, int64 n);
+static void place_large_bucket(Scatter *scatter, const Bucket *bucket,
+							   ChunkFile *file);
+static void measure_groups(const Bucket *bucket, ChunkFile *file,
 						   GroupTable *table);
 static void note_row(Group *group, const RowHeader *row);
 static int plan_passes(Scatter *scatter, GroupTable *table);
-static void make_pass(Scatter *scatter, const Bucket *bucket,
+static void make_pass(Scatter *scatter, const Bucket *bucket, ChunkFile *file,
 					  GroupTable *table, int pass);
 static int large_group(Scatter *scatter, const GroupTable *table, int pass);
 static List *keep_row(List *chunks, const RowHeader *row);
@@ -37,14 +51,15 @@ static void add_to_partition(Scatter *scatter, Partition *partition,
 							 const RowHeader *row);
 
 void
-scatter_place_bucket(Scatter *scatter, Bucket *bucket)
+scatter_place_bucket(Scatter *scatter, Bucket *bucket, ChunkFile *file)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
 
+	bucket->chunk->used = bucket->next - (char *) bucket->chunk;
 	if ((Size) list_length(bucket->written) * CHUNK_SIZE <= scatter->memory)
-		place_rows(scatter, read_bucket(scatter, bucket), bucket->rows);
+		place_rows(scatter, read_bucket(bucket, file), bucket->rows);
 	else
-		place_large_bucket(scatter, bucket);
+		place_large_bucket(scatter, bucket, file);
 	list_free(bucket->written);
 	pfree(bucket->chunk);
 	MemoryContextSwitchTo(previous);
@@ -53,7 +68,7 @@ scatter_place_bucket(Scatter *scatter, Bucket *bucket)
 
 /* Its chunks, in memory. */
 static List *
-read_bucket(Scatter *scatter, const Bucket *bucket)
+read_bucket(const Bucket *bucket, ChunkFile *file)
 {
 	List *chunks = NIL;
 	ListCell *cell;
@@ -62,17 +77,17 @@ read_bucket(Scatter *scatter, const Bucket *bucket)
 	{
 		Chunk *chunk = palloc(CHUNK_SIZE);
 
-		read_chunk(scatter, lfirst_int(cell), chunk);
+		read_chunk(file, lfirst_int(cell), chunk);
 		chunks = lappend(chunks, chunk);
 	}
 	return lappend(chunks, bucket->chunk);
 }
 
 static void
-read_chunk(Scatter *scatter, int number, Chunk *chunk)
+read_chunk(ChunkFile *file, int number, Chunk *chunk)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (FileRead(scatter->file, (char *) chunk, CHUNK_SIZE,
+	if (FileRead(file->file, (char *) chunk, CHUNK_SIZE,
 				 (off_t) number * CHUNK_SIZE,
 				 WAIT_EVENT_BUFFILE_READ) != CHUNK_SIZE)
 		ereport(ERROR,
@@ -125,28 +140,47 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 	{
 		Partition *partition = partition_of(scatter, &table, g);
 
-		for (; i < table.groups[g].next; i++)
-			if (partition != NULL)
-				add_to_partition(scatter, partition, rows[i]);
+		if (partition != NULL)
+			place_group(scatter, partition, rows + i, rows + nrows,
+						table.groups[g].next - i);
+		i = table.groups[g].next;
+	}
+}
+
+/*
+ * The rows of one partition lie anywhere in the bucket, so that the processor
+ * has to be told early which come next.  end: of the rows of all.
+ */
+static void
+place_group(Scatter *scatter, Partition *partition, RowHeader **row,
+			RowHeader **end, int64 n)
+{
+	int64 i;
+
+	for (i = 0; i < n; i++, row++)
+	{
+		if (row + PREFETCHED_ROWS < end)
+			prefetch_row(row[PREFETCHED_ROWS]);
+		add_to_partition(scatter, partition, *row);
 	}
 }
 
 static void
-place_large_bucket(Scatter *scatter, const Bucket *bucket)
+place_large_bucket(Scatter *scatter, const Bucket *bucket, ChunkFile *file)
 {
 	GroupTable table;
 	int npasses;
 	int i;
 
 	group_table_begin(&table, scatter, true);
-	measure_groups(scatter, bucket, &table);
+	measure_groups(bucket, file, &table);
 	npasses = plan_passes(scatter, &table);
 	for (i = 0; i < npasses; i++)
-		make_pass(scatter, bucket, &table, i);
+		make_pass(scatter, bucket, file, &table, i);
 }
 
 static void
-measure_groups(Scatter *scatter, const Bucket *bucket, GroupTable *table)
+measure_groups(const Bucket *bucket, ChunkFile *file, GroupTable *table)
 {
 	Chunk *buffer = palloc(CHUNK_SIZE);
 	RowHeader *row;
@@ -154,7 +188,7 @@ measure_groups(Scatter *scatter, const Bucket *bucket, GroupTable *table)
 
 	foreach(cell, bucket->written)
 	{
-		read_chunk(scatter, lfirst_int(cell), buffer);
+		read_chunk(file, lfirst_int(cell), buffer);
 		for_each_row(row, buffer) note_row(group_of(table, row), row);
 	}
 	for_each_row(row, bucket->chunk) note_row(group_of(table, row), row);
@@ -197,7 +231,8 @@ plan_passes(Scatter *scatter, GroupTable *table)
 }
 
 static void
-make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
+make_pass(Scatter *scatter, const Bucket *bucket, ChunkFile *file,
+		  GroupTable *table, int pass)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "mlpipe large bucket",
@@ -219,7 +254,7 @@ make_pass(Scatter *scatter, const Bucket *bucket, GroupTable *table, int pass)
 		if (i < list_length(bucket->written))
 		{
 			chunk = buffer;
-			read_chunk(scatter, list_nth_int(bucket->written, i), chunk);
+			read_chunk(file, list_nth_int(bucket->written, i), chunk);
 		}
 		for_each_row(row, chunk)
 		{

@@ -7,7 +7,8 @@
  * Sorting costs several times as much as copying.  Here each row is copied
  * twice: as it comes, behind others into one of some hundred buckets, temporary
  * files, by a hash of its keys; then bucket by bucket, each of which fits into
- * memory, to its place in the staged table (parallel_place.c).  In a bucket the
+ * memory, to its place in the staged table (parallel_place.c).  A file goes when
+ * its buckets are placed.  In a bucket the
  * rows of each partition are counted, which gives their places, so that a
  * partition is one range of tuples in the end; small ones share pages.
  *
@@ -40,8 +41,9 @@
 static Bucket *bucket_of(Scatter *scatter, uint64 hash);
 static void add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash,
 						   HeapTuple tuple);
-static bool is_plain_tuple(Scatter *scatter, TupleTableSlot *row,
-						   HeapTuple *tuple);
+static bool is_heap_slot(TupleTableSlot *row);
+static bool has_same_layout(Scatter *scatter, TupleDesc columns);
+static bool is_plain_tuple(Scatter *scatter, HeapTuple tuple);
 static bool is_same_layout(TupleDesc a, TupleDesc b);
 static void add_values(Scatter *scatter, Bucket *bucket, uint32 hash,
 					   TupleTableSlot *row);
@@ -49,6 +51,8 @@ static void add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash,
 						TupleTableSlot *row);
 static RowHeader *reserve(Scatter *scatter, Bucket *bucket, uint32 hash,
 						  uint32 length);
+static void start_chunk(Scatter *scatter, Bucket *bucket);
+static ChunkFile *file_of(Scatter *scatter, const Bucket *bucket);
 static void write_chunk(Scatter *scatter, Bucket *bucket);
 
 Scatter *
@@ -61,7 +65,6 @@ scatter_begin(Relation relation, BatchKeys *keys, KeyTable *key_table,
 	scatter->keys = keys;
 	scatter->key_table = key_table;
 	scatter->partitions = partitions;
-	scatter->file = -1;
 	scatter->memory = (Size) mlpipe_pack_mem * 1024;
 	scatter->context = CurrentMemoryContext;
 	scatter->row_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -92,7 +95,7 @@ scatter_expect(Scatter *scatter, int32 index, Datum *values, bool *nulls)
 		row->tts_values[column - 1] = values[k];
 		row->tts_isnull[column - 1] = nulls[k];
 	}
-	hash = batch_keys_hash(scatter->keys, row);
+	hash = batch_keys_hash(scatter->keys, values, nulls);
 	tuple = stage_toast(scatter->relation,
 						heap_form_tuple(columns, row->tts_values,
 										row->tts_isnull));
@@ -119,16 +122,46 @@ void
 scatter_add(Scatter *scatter, TupleTableSlot *row)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
-	uint64 hash = batch_keys_hash(scatter->keys, row);
-	Bucket *bucket = bucket_of(scatter, hash);
-	HeapTuple tuple;
+	Datum values[MAX_BATCH_KEYS];
+	bool nulls[MAX_BATCH_KEYS];
+	Bucket *bucket;
+	uint64 hash;
 
-	if (is_plain_tuple(scatter, row, &tuple))
-		add_heap_tuple(scatter, bucket, (uint32) hash, tuple);
+	batch_keys_of_row(scatter->keys, row, values, nulls);
+	hash = batch_keys_hash(scatter->keys, values, nulls);
+	bucket = bucket_of(scatter, hash);
+	if (is_heap_slot(row) &&
+		has_same_layout(scatter, row->tts_tupleDescriptor) &&
+		is_plain_tuple(scatter, ((HeapTupleTableSlot *) row)->tuple))
+		add_heap_tuple(scatter, bucket, (uint32) hash,
+					   ((HeapTupleTableSlot *) row)->tuple);
 	else
 		add_values(scatter, bucket, (uint32) hash, row);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(scatter->row_context);
+}
+
+void
+scatter_add_tuple(Scatter *scatter, HeapTuple tuple, TupleTableSlot *spare)
+{
+	TupleDesc columns = spare->tts_tupleDescriptor;
+	MemoryContext previous;
+	Datum values[MAX_BATCH_KEYS];
+	bool nulls[MAX_BATCH_KEYS];
+	uint64 hash;
+
+	if (!has_same_layout(scatter, columns) || !is_plain_tuple(scatter, tuple))
+	{
+		ExecStoreHeapTuple(tuple, spare, false);
+		scatter_add(scatter, spare);
+		ExecClearTuple(spare);
+		return;
+	}
+	previous = MemoryContextSwitchTo(scatter->row_context);
+	batch_keys_of_tuple(scatter->keys, tuple, columns, values, nulls);
+	hash = batch_keys_hash(scatter->keys, values, nulls);
+	add_heap_tuple(scatter, bucket_of(scatter, hash), (uint32) hash, tuple);
+	MemoryContextSwitchTo(previous);
 }
 
 static void
@@ -140,28 +173,36 @@ add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash, HeapTuple tuple)
 		   (char *) tuple->t_data + AFTER_CTID, tuple->t_len - AFTER_CTID);
 }
 
-/*
- * Can the tuple in the slot be copied as it is?  Not where it lacks columns
- * that were added to its table later, or has any that were dropped.
- */
 static bool
-is_plain_tuple(Scatter *scatter, TupleTableSlot *row, HeapTuple *tuple)
+is_heap_slot(TupleTableSlot *row)
 {
-	if (!TTS_IS_BUFFERTUPLE(row) && !TTS_IS_HEAPTUPLE(row))
-		return false;
-	if (scatter->compared != row->tts_tupleDescriptor)
+	return (TTS_IS_BUFFERTUPLE(row) || TTS_IS_HEAPTUPLE(row)) &&
+		((HeapTupleTableSlot *) row)->tuple != NULL;
+}
+
+static bool
+has_same_layout(Scatter *scatter, TupleDesc columns)
+{
+	if (scatter->compared != columns)
 	{
-		scatter->compared = row->tts_tupleDescriptor;
-		scatter->same_layout = is_same_layout(row->tts_tupleDescriptor,
+		scatter->compared = columns;
+		scatter->same_layout = is_same_layout(columns,
 											  RelationGetDescr(
 												  scatter->relation));
 	}
-	*tuple = ((HeapTupleTableSlot *) row)->tuple;
-	return scatter->same_layout && *tuple != NULL &&
-		HeapTupleHeaderGetNatts((*tuple)->t_data) ==
+	return scatter->same_layout;
+}
+
+/*
+ * Can a tuple of the same layout be copied as it is?  Not where it lacks
+ * columns that were added to its table later.
+ */
+static bool
+is_plain_tuple(Scatter *scatter, HeapTuple tuple)
+{
+	return HeapTupleHeaderGetNatts(tuple->t_data) ==
 		RelationGetDescr(scatter->relation)->natts &&
-		!HeapTupleHasExternal(*tuple) &&
-		(*tuple)->t_len <= TOAST_TUPLE_THRESHOLD;
+		!HeapTupleHasExternal(tuple) && tuple->t_len <= TOAST_TUPLE_THRESHOLD;
 }
 
 static bool
@@ -218,7 +259,7 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	if (tuple->t_infomask & HEAP_HASEXTERNAL)
 	{
 		/* Takes the place of what has been put there. */
-		bucket->chunk->used -= ROW_SIZE(offset + length);
+		bucket->next -= ROW_SIZE(offset + length);
 		bucket->rows--;
 		add_toasted(scatter, bucket, hash, row);
 	}
@@ -244,34 +285,47 @@ reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 {
 	RowHeader *row;
 
-	if (bucket->chunk == NULL)
-	{
-		bucket->chunk = MemoryContextAlloc(scatter->context, CHUNK_SIZE);
-		bucket->chunk->used = offsetof(Chunk, rows);
-	}
-	if (bucket->chunk->used + ROW_SIZE(length) > CHUNK_SIZE)
-		write_chunk(scatter, bucket);
-	row = (RowHeader *) ((char *) bucket->chunk + bucket->chunk->used);
+	if (bucket->chunk == NULL ||
+		bucket->next + ROW_SIZE(length) > (char *) bucket->chunk + CHUNK_SIZE)
+		start_chunk(scatter, bucket);
+	row = (RowHeader *) bucket->next;
 	row->length = length;
 	row->hash = hash;
 	row->expected = false;
-	bucket->chunk->used += ROW_SIZE(length);
+	bucket->next += ROW_SIZE(length);
 	bucket->rows++;
-	prefetch_for_write((char *) bucket->chunk + bucket->chunk->used);
+	prefetch_for_write(bucket->next);
 	return row;
 }
 
-/* All chunks share one file, so that it is written from its begin to its end. */
+static void
+start_chunk(Scatter *scatter, Bucket *bucket)
+{
+	if (bucket->chunk == NULL)
+		bucket->chunk = MemoryContextAlloc(scatter->context, CHUNK_SIZE);
+	else
+		write_chunk(scatter, bucket);
+	bucket->next = bucket->chunk->rows;
+}
+
+static ChunkFile *
+file_of(Scatter *scatter, const Bucket *bucket)
+{
+	return &scatter->files[(bucket - scatter->buckets) / BUCKETS_PER_FILE];
+}
+
 static void
 write_chunk(Scatter *scatter, Bucket *bucket)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->context);
-	int number = scatter->nchunks++;
+	ChunkFile *file = file_of(scatter, bucket);
+	int number = file->nchunks++;
 
-	if (scatter->file < 0)
-		scatter->file = OpenTemporaryFile(false);
+	if (number == 0)
+		file->file = OpenTemporaryFile(false);
+	bucket->chunk->used = bucket->next - (char *) bucket->chunk;
 	errno = 0;
-	if (FileWrite(scatter->file, (char *) bucket->chunk, CHUNK_SIZE,
+	if (FileWrite(file->file, (char *) bucket->chunk, CHUNK_SIZE,
 				  (off_t) number * CHUNK_SIZE,
 				  WAIT_EVENT_BUFFILE_WRITE) != CHUNK_SIZE)
 	{
@@ -282,7 +336,6 @@ write_chunk(Scatter *scatter, Bucket *bucket)
 				 errmsg("could not write to a temporary file: %m")));
 	}
 	bucket->written = lappend_int(bucket->written, number);
-	bucket->chunk->used = offsetof(Chunk, rows);
 	MemoryContextSwitchTo(previous);
 }
 
@@ -293,13 +346,18 @@ scatter_end(Scatter *scatter)
 	int i;
 
 	for (i = 0; i < NBUCKETS; i++)
-		if (scatter->buckets[i].chunk != NULL)
-			scatter_place_bucket(scatter, &scatter->buckets[i]);
+	{
+		Bucket *bucket = &scatter->buckets[i];
+		ChunkFile *file = file_of(scatter, bucket);
+
+		if (bucket->chunk != NULL)
+			scatter_place_bucket(scatter, bucket, file);
+		if ((i + 1) % BUCKETS_PER_FILE == 0 && file->nchunks > 0)
+			FileClose(file->file);
+	}
 	stage_pages_end(&scatter->pages);
 	for (i = 0; i < scatter->partitions->n; i++)
 		rows += scatter->partitions->partitions[i].items;
-	if (scatter->file >= 0)
-		FileClose(scatter->file);
 	MemoryContextDelete(scatter->row_context);
 	pfree(scatter);
 	return rows;

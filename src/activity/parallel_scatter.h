@@ -34,6 +34,10 @@ extern void scatter_expect(Scatter *scatter, int32 index, Datum *values,
 /* A row of the table's columns. */
 extern void scatter_add(Scatter *scatter, TupleTableSlot *row);
 
+/* The same for a tuple; spare: a slot for such tuples. */
+extern void scatter_add_tuple(Scatter *scatter, HeapTuple tuple,
+							  TupleTableSlot *spare);
+
 /* Writes the table.  Returns the number of rows in it. */
 extern int64 scatter_end(Scatter *scatter);
 

@@ -17,9 +17,18 @@
 #include "activity/parallel_scatter.h"
 #include "activity/stage_pages.h"
 
+/*
+ * Buckets are as many as one can write to in turn without waiting for memory.
+ * What is given to the kernel in larger chunks costs less; the staged table is
+ * written in chunks of the same size, so that the memory that a file here has
+ * had serves for it.
+ */
 #define NBUCKETS    256
 #define BUCKET_BITS 8
-#define CHUNK_SIZE  16384
+#define CHUNK_SIZE  STAGE_RUN_SIZE
+
+/* Those of so many share a file, which goes when they are placed. */
+#define BUCKETS_PER_FILE 16
 
 /*
  * A row in a bucket: of its tuple's header only what does not depend on where
@@ -52,7 +61,7 @@ StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 /* Rows of one bucket, one behind the other. */
 typedef struct Chunk
 {
-	uint32 used; /* of the chunk, with this */
+	uint32 used; /* of the chunk, with this; set when it is full */
 	uint32 unused;
 	char rows[CHUNK_SIZE - 2 * sizeof(uint32)];
 } Chunk;
@@ -64,10 +73,18 @@ typedef struct Chunk
 
 typedef struct Bucket
 {
+	char *next;    /* room in the chunk */
 	Chunk *chunk;  /* the last one; NULL: no row has come */
+	int64 rows;    /* in all chunks */
 	List *written; /* numbers in the file of those before it */
-	int64 rows;
 } Bucket;
+
+/* The chunks of some buckets, written from its begin to its end. */
+typedef struct ChunkFile
+{
+	File file;
+	int nchunks; /* 0: there is no file */
+} ChunkFile;
 
 struct Scatter
 {
@@ -81,13 +98,13 @@ struct Scatter
 	MemoryContext row_context; /* reset for each row, or bucket */
 	TupleDesc compared;        /* has been compared with the table's */
 	bool same_layout;          /* and is laid out like that */
-	File file;                 /* of the buckets' chunks; -1: none yet */
-	int nchunks;               /* in it */
+	ChunkFile files[NBUCKETS / BUCKETS_PER_FILE];
 	Bucket buckets[NBUCKETS];
 };
 
 /* parallel_place.c: puts a bucket's rows into the staged table, and frees it. */
-extern void scatter_place_bucket(Scatter *scatter, Bucket *bucket);
+extern void scatter_place_bucket(Scatter *scatter, Bucket *bucket,
+								 ChunkFile *file);
 
 /*
  * parallel_group_table.c

@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "activity/page_scan.h"
 #include "activity/parallel.h"
 #include "activity/parallel_partition.h"
 #include "activity/parallel_scatter.h"
@@ -64,7 +65,9 @@ typedef struct StageReceiver
 
 	/* of partitions */
 	BatchKeys *keys;
-	Scatter *scatter; /* NULL: the rows come in order of the keys */
+	Scatter *scatter;      /* NULL: the rows come in order of the keys */
+	PageScan scan;         /* where they come from */
+	TupleTableSlot *spare; /* for their tuples */
 	KeyTable *key_table;
 	PartitionList partitions;
 	const LostStage *lost;  /* NULL: staged for the first time */
@@ -88,6 +91,7 @@ static void stage_startup(DestReceiver *self, int operation, TupleDesc rows);
 static void start_scatter(StageReceiver *stage, TupleDesc rows);
 static void expect_partitions(StageReceiver *stage);
 static bool stage_receive(TupleTableSlot *row, DestReceiver *self);
+static void add_to_scatter(StageReceiver *stage, TupleTableSlot *row);
 static void stage_flush(StageReceiver *stage);
 static void add_to_hash(StageReceiver *stage, int i);
 static void add_to_group(StageReceiver *stage, int i);
@@ -240,6 +244,8 @@ start_scatter(StageReceiver *stage, TupleDesc rows)
 								   stage->key_table, &stage->partitions);
 	if (stage->lost != NULL)
 		expect_partitions(stage);
+	page_scan_begin(&stage->scan, &stage->pub);
+	stage->spare = MakeSingleTupleTableSlot(rows, &TTSOpsHeapTuple);
 }
 
 /* Those that are not done yet. */
@@ -274,7 +280,7 @@ stage_receive(TupleTableSlot *row, DestReceiver *self)
 
 	if (stage->scatter != NULL)
 	{
-		scatter_add(stage->scatter, row);
+		add_to_scatter(stage, row);
 		return true;
 	}
 	previous = MemoryContextSwitchTo(stage->context);
@@ -290,6 +296,17 @@ stage_receive(TupleTableSlot *row, DestReceiver *self)
 		stage_flush(stage);
 	MemoryContextSwitchTo(previous);
 	return true;
+}
+
+/* With the rows that can be had along with it. */
+static void
+add_to_scatter(StageReceiver *stage, TupleTableSlot *row)
+{
+	HeapTupleData tuple;
+
+	scatter_add(stage->scatter, row);
+	while (page_scan_next(&stage->scan, row, &tuple))
+		scatter_add_tuple(stage->scatter, &tuple, stage->spare);
 }
 
 static void
@@ -432,7 +449,10 @@ stage_shutdown(DestReceiver *self)
 	StepRow *row = &stage->split->row;
 
 	if (stage->scatter != NULL)
+	{
 		row->items = scatter_end(stage->scatter);
+		ExecDropSingleTupleTableSlot(stage->spare);
+	}
 	if (stage->key_table != NULL)
 		key_table_end(stage->key_table);
 	if (stage->scatter == NULL)

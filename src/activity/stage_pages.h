@@ -12,13 +12,21 @@
 #include "storage/block.h"
 #include "utils/relcache.h"
 
+/* As much is written at once. */
+#define STAGE_RUN_SIZE  65536
+#define STAGE_RUN_PAGES (STAGE_RUN_SIZE / BLCKSZ)
+
 typedef struct StagePages
 {
 	Relation relation;
+	MemoryContext context;
 	HeapTupleHeaderData header; /* of each row, up to its t_ctid */
-	char *page;                 /* the one that is being filled */
+	char *run;                  /* pages, one behind the other */
+	int nfull;                  /* of them */
+	char *page;                 /* the one behind these, being filled */
 	int nrows;                  /* in it */
 	BlockNumber block;          /* its number */
+	int file;                   /* of the segment; -1: not open */
 } StagePages;
 
 /*

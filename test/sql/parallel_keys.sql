@@ -149,6 +149,22 @@ CALL step('{"input": {"table": "changed"}, "partition_keys": ["k"], "append_row_
 SELECT count(*) FROM (SELECT id, k, more, half FROM as_it_was EXCEPT SELECT id, k, more, half FROM changed) x;
 SELECT more, count(*), sum(half) FROM as_it_was GROUP BY 1 ORDER BY 1;
 
+-- Of the tuples on a page only those that can be seen, each once; toasted ones
+-- and such that lack a column lie between them
+CREATE TABLE mixed (id integer, k integer, note text);
+ALTER TABLE mixed ALTER COLUMN note SET STORAGE EXTERNAL;
+INSERT INTO mixed SELECT i, i % 11, repeat(i::text, CASE WHEN i % 97 = 0 THEN 3000 ELSE i % 20 END) FROM generate_series(1, 3000) i;
+DELETE FROM mixed WHERE id % 10 = 0;
+UPDATE mixed SET note = note || ' changed' WHERE id % 10 = 1;
+DO $$ BEGIN INSERT INTO mixed SELECT i, 1, 'rolled back' FROM generate_series(1, 50) i; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN END $$;
+ALTER TABLE mixed ADD COLUMN late integer;
+INSERT INTO mixed SELECT i, nullif(i % 11, 5), i::text, i FROM generate_series(3001, 4000) i;
+CALL step('{"input": {"table": "mixed"}, "partition_keys": ["k"], "append_row_to": "mixed_out", "run": "SELECT * FROM mini_batch"}');
+SELECT * FROM ended;
+SELECT count(*), count(DISTINCT id) FROM mixed_out;
+SELECT count(*) FROM (SELECT * FROM mixed EXCEPT SELECT * FROM mixed_out) x;
+SELECT rows FROM mlpipe_lineage WHERE run_id = last_run() AND relation = 'keys_test.mixed';
+
 -- Values of any length
 CREATE TABLE wide (id integer, k integer, plain text, short text, long text, packed text);
 ALTER TABLE wide ALTER COLUMN plain SET STORAGE PLAIN, ALTER COLUMN long SET STORAGE EXTERNAL;

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_scan.h
+ *	  The rows of a table a page at a time, as a query reads them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_PAGE_SCAN_H
+#define MLPIPE_PAGE_SCAN_H
+
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "tcop/dest.h"
+
+/* Where the rows that a receiver is given come from. */
+typedef struct PageScan
+{
+	SeqScanState *node; /* NULL: not from such a scan */
+	EState *estate;
+} PageScan;
+
+/* To be called when the receiver is started. */
+extern void page_scan_begin(PageScan *scan, const DestReceiver *receiver);
+
+/*
+ * Takes the next row of the page that the row just received is on, which the
+ * receiver is not given then.  False: there is none, or it has to be waited
+ * for as always.  The tuple is valid until the receiver returns.
+ */
+extern bool page_scan_next(PageScan *scan, const TupleTableSlot *received,
+						   HeapTuple tuple);
+
+#endif /* MLPIPE_PAGE_SCAN_H */
