@@ -22,6 +22,21 @@
 #define wait_event_new(name) PG_WAIT_EXTENSION
 #endif
 
+/* 17 added transaction_timeout, whose timer starts with each transaction. */
+#if PG_VERSION_NUM >= 170000
+#define transaction_timeout_setting() TransactionTimeout
+#define transaction_timeout_disarm()                     \
+	do                                                   \
+	{                                                    \
+		if (get_timeout_active(TRANSACTION_TIMEOUT))     \
+			disable_timeout(TRANSACTION_TIMEOUT, false); \
+		TransactionTimeoutPending = false;               \
+	} while (0)
+#else
+#define transaction_timeout_setting() 0
+#define transaction_timeout_disarm()  ((void) 0)
+#endif
+
 /* 18 made the attribute of functions that never return a specifier. */
 #if PG_VERSION_NUM >= 180000
 #define never_returns pg_noreturn

@@ -35,6 +35,7 @@
 #include "engine/role.h"
 #include "engine/session.h"
 #include "engine/slot.h"
+#include "engine/transaction_limit.h"
 #include "engine/wakeup.h"
 #include "mlpipe.h"
 #include "store/activity_store.h"
@@ -269,6 +270,7 @@ run_user_part(ActivityCall *call)
 						call->document->problem)));
 	journal_capture_start();
 	attempt_timeout_start_rest(call->def->timeout, time_limit(call));
+	transaction_limit_start();
 	if (!rerun_call(call, &outcome))
 	{
 		worked = !call->def->reuse || !reuse_take(call);
@@ -287,6 +289,7 @@ run_user_part(ActivityCall *call)
 		reuse_look(call, outcome);
 	attempt_check_interrupt();
 	attempt_timeout_stop();
+	transaction_limit_stop();
 	journal_capture_stop();
 	return outcome;
 }

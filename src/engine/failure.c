@@ -22,9 +22,12 @@
 #include "engine/failure.h"
 #include "engine/session.h"
 #include "engine/slot.h"
+#include "engine/transaction_limit.h"
 
-#define INTERRUPT_AGAIN_MS 1000
-#define MAX_TEXT_BYTES     ((Size) 64 * 1024)
+#define MAX_TEXT_BYTES ((Size) 64 * 1024)
+
+/* The server's name for it came with 17. */
+#define TRANSACTION_TIMEOUT_STATE "25P04"
 
 static TimeoutId attempt_timeout_id = MAX_TIMEOUTS;
 static int64 timeout_running = 0; /* microseconds; 0: no limit is set */
@@ -46,6 +49,7 @@ failure_catch(MemoryContext context)
 	error = CopyErrorData();
 	FlushErrorState();
 	attempt_timeout_stop();
+	transaction_limit_stop();
 	interrupt = take_interrupt();
 	work_abort();
 
@@ -62,7 +66,10 @@ failure_from_error(const ErrorData *error, Interrupt interrupt)
 	bool interrupted = interrupt != INTERRUPT_NONE &&
 		error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
-	strlcpy(failure->sqlstate, unpack_sql_state(error->sqlerrcode),
+	strlcpy(failure->sqlstate,
+			interrupted && interrupt == INTERRUPT_TRANSACTION ?
+				TRANSACTION_TIMEOUT_STATE :
+				unpack_sql_state(error->sqlerrcode),
 			sizeof(failure->sqlstate));
 	failure->interrupt = interrupted ? interrupt : INTERRUPT_NONE;
 	failure->message = copy_or_null(interrupted ?
@@ -128,6 +135,8 @@ interrupt_message(Interrupt interrupt)
 		case INTERRUPT_TIMEOUT:
 			return psprintf("timeout: the attempt took longer than %g s",
 							timeout_passed / 1000000.0);
+		case INTERRUPT_TRANSACTION:
+			return "canceling statement due to transaction timeout";
 		case INTERRUPT_STEP:
 			return "the step has failed";
 		case INTERRUPT_CONTAINER:
@@ -184,8 +193,14 @@ attempt_timeout_stop(void)
 static void
 interrupt_attempt(void)
 {
+	attempt_interrupt(INTERRUPT_TIMEOUT);
+}
+
+void
+attempt_interrupt(Interrupt interrupt)
+{
 	if (MySlot != NULL && MySlot->interrupt == INTERRUPT_NONE)
-		MySlot->interrupt = INTERRUPT_TIMEOUT;
+		MySlot->interrupt = interrupt;
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);

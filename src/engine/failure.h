@@ -10,6 +10,9 @@
 
 #include "engine/shmem.h"
 
+/* How often who catches an interrupt gets it again. */
+#define INTERRUPT_AGAIN_MS 1000
+
 typedef struct Failure
 {
 	char sqlstate[6];
@@ -41,6 +44,9 @@ extern void attempt_timeout_start(int64 timeout);
 /* The same of what is left of a longer time, which messages name. */
 extern void attempt_timeout_start_rest(int64 timeout, int64 rest);
 extern void attempt_timeout_stop(void);
+
+/* Interrupts the attempt, if nothing has yet.  For signal handlers. */
+extern void attempt_interrupt(Interrupt interrupt);
 
 /* Raises 57014 where this attempt has been interrupted, and goes on. */
 extern void attempt_check_interrupt(void);

@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/session.h"
+#include "engine/transaction_limit.h"
 
 MemoryContext WorkContext = NULL;
 
@@ -43,6 +44,7 @@ session_init(void)
 										ALLOCSET_DEFAULT_SIZES);
 	default_synchronous_commit = synchronous_commit;
 	session_role = GetUserId();
+	transaction_limit_stop();
 }
 
 void
@@ -50,6 +52,7 @@ work_begin(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	transaction_limit_stop();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	XactReadOnly = false;
 	XactDeferrable = false;
@@ -118,6 +121,7 @@ discard_all(void)
 	PortalHashTableDeleteAll();
 	reset_role();
 	ResetAllOptions();
+	transaction_limit_stop();
 	DropAllPreparedStatements();
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	ResetTempTableNamespace();

@@ -81,9 +81,10 @@ typedef enum Interrupt
 	INTERRUPT_NONE,
 	INTERRUPT_CANCEL, /* its run was cancelled or failed fast */
 	INTERRUPT_RUN_TIMEOUT,
-	INTERRUPT_TIMEOUT,  /* the attempt's own */
-	INTERRUPT_STEP,     /* its step has failed */
-	INTERRUPT_CONTAINER /* a container around it has stopped */
+	INTERRUPT_TIMEOUT,     /* the attempt's own */
+	INTERRUPT_TRANSACTION, /* transaction_timeout */
+	INTERRUPT_STEP,        /* its step has failed */
+	INTERRUPT_CONTAINER    /* a container around it has stopped */
 } Interrupt;
 
 typedef enum SlotState

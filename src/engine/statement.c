@@ -43,6 +43,7 @@
 #include "compat.h"
 #include "engine/placed.h"
 #include "engine/session.h"
+#include "engine/transaction_limit.h"
 
 /* How much of a statement messages show. */
 #define MAX_EXCERPT 60 /* bytes */
@@ -261,7 +262,10 @@ run_all(const Batch *batch, DestReceiver *dest, StatementResult *result)
 	ListCell *cell;
 
 	if (batch->own_transactions)
+	{
 		work_commit(true);
+		transaction_limit_stop();
+	}
 	foreach(cell, batch->statements)
 	{
 		bool is_last = lnext(batch->statements, cell) == NULL;
@@ -314,9 +318,11 @@ run_and_commit(const Statement *statement, DestReceiver *dest,
 			   StatementResult *result)
 {
 	StartTransactionCommand();
+	transaction_limit_start();
 	MemoryContextSwitchTo(statement->batch->scratch);
 	run_portal(statement, dest, result);
 	CommitTransactionCommand();
+	transaction_limit_stop();
 	MemoryContextSwitchTo(statement->batch->scratch);
 	pgstat_report_stat(false);
 }
@@ -349,6 +355,7 @@ run_portal(const Statement *statement, DestReceiver *dest,
 
 	CommandCounterIncrement();
 	stop_statement_timeout();
+	transaction_limit_look();
 }
 
 static List *

@@ -67,6 +67,7 @@ $node->safe_psql('postgres', qq(
 	ALTER ROLE odd SET statement_timeout = '250 ms';
 	ALTER ROLE odd SET lock_timeout = '1 ms';
 	ALTER ROLE odd SET idle_in_transaction_session_timeout = '1 ms';
+	ALTER ROLE odd SET idle_session_timeout = '1 ms';
 	ALTER ROLE odd SET enable_indexscan = off;
 	ALTER ROLE odd SET client_min_messages = error;
 	ALTER ROLE odd SET DateStyle = 'German, DMY';
@@ -78,6 +79,58 @@ is(wait_run($node, $node->safe_psql('postgres', q(SET ROLE odd; SELECT mlpipe_su
 	{"name": "c", "type": "fail", "message": "no", "depends_on": ["b"]}, {"name": "d", "type": "sql", "sql": "SELECT 1", "depends_on": [{"activity": "c", "conditions": ["failed"]}]}]}'::jsonb, '{"d": "2026-03-02T00:00:00Z"}')))),
 	'succeeded', 'whatever a role has set for its sessions');
 is($node->safe_psql('postgres', "SELECT output->'first_row' = jsonb_build_object('same', true, 't', E'\\\\'' OR true; --') FROM mlpipe_activities WHERE activity = 'b' AND status = 'succeeded' AND type = 'lookup'"), 't', 'values are what was given');
+
+# transaction_timeout is one for the user's statements: it neither ends the
+# executor nor keeps it from its own work, however small it is.
+SKIP:
+{
+	skip 'from 17 on there is transaction_timeout', 8 if $version < 170000;
+	$node->safe_psql('postgres', q(
+		CREATE ROLE hasty LOGIN; CREATE ROLE tiny LOGIN; GRANT CONNECT ON DATABASE postgres TO hasty, tiny;
+		ALTER ROLE hasty SET transaction_timeout = '3 s'; ALTER ROLE tiny SET transaction_timeout = '1 ms';
+		ALTER SYSTEM SET transaction_timeout = '1 h'; SELECT pg_reload_conf()));
+	my $offset = -s $node->logfile;
+	my %run = map {
+		my ($name, $role, $sql, $more) = @$_;
+		$name => $node->safe_psql('postgres', qq(SET ROLE $role; SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "sql", "sql": $sql, "retry": {"max_retries": 1, "interval": 0, "on": ["40"]} $more},
+			{"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": [{"activity": "a", "conditions": ["completed"]}]}]}'::jsonb)))
+	} (
+		[ 'long', 'hasty', '"SELECT pg_sleep(60)"', '' ],
+		[ 'caught', 'hasty', '"DO $$BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END$$"', '' ],
+		[ 'lifted', 'hasty', '["SET transaction_timeout = 0", "SELECT pg_sleep(3.2)"]', '' ],
+		[ 'set', 'fine', '["SET transaction_timeout = 200", "SELECT pg_sleep(60)"]', '' ],
+		[ 'each', 'hasty', '["SELECT pg_sleep(1.6)", "SELECT pg_sleep(1.6)"]', ', "transaction": "none"' ],
+		[ 'one', 'hasty', '["SELECT 1", "SELECT pg_sleep(60)"]', ', "transaction": "none"' ],
+		[ 'none', 'tiny', '"SELECT pg_sleep(60)"', '' ]);
+	my $late = 'a failed 1 25P04 canceling statement due to transaction timeout';
+	my %expected = ((map { $_ => $late } 'long', 'caught', 'set', 'one', 'none'), lifted => 'a succeeded 1', each => 'a succeeded 1');
+	foreach my $name (sort keys %run)
+	{
+		wait_run($node, $run{$name});
+		is($node->safe_psql('postgres', qq(SELECT concat_ws(' ', activity, a.status, a.attempt, e.sqlstate, a.error) FROM mlpipe_activities a
+			LEFT JOIN mlpipe_errors e USING (run_id, activity) WHERE a.run_id = $run{$name} AND activity = 'a')), $expected{$name}, "transaction_timeout: $name");
+	}
+
+	# One that is still connecting may.
+	my $deaths = () = slurp_file($node->logfile, $offset) =~ /terminating connection due to transaction timeout/g;
+	cmp_ok($deaths, '<', 5, 'executors do not die of it');
+}
+
+# Neither do those of the database, which the scheduler gets too, and who keeps
+# the horizon of a step.
+{
+	my @timeouts = (qw(lock_timeout idle_session_timeout idle_in_transaction_session_timeout statement_timeout),
+		$version < 170000 ? () : 'transaction_timeout');
+	local $ENV{PGOPTIONS} = join ' ', map { "-c $_=0" } @timeouts;
+	$node->safe_psql('postgres', "ALTER DATABASE postgres SET $_ = '1 ms'; ALTER ROLE fine SET $_ = 0") foreach @timeouts;
+	$node->safe_psql('postgres', q(CREATE TABLE items AS SELECT generate_series(1, 20000) AS id; GRANT SELECT ON items TO fine;
+		SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'mlpipe %' AND datname IS NOT NULL));
+	$run = $node->safe_psql('postgres', q(SET ROLE fine; SELECT mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 0.1},
+		{"name": "p", "type": "parallel", "depends_on": ["w"], "input": {"table": "items"}, "mini_batch_size": "5000 rows", "run": "SELECT id FROM mini_batch"},
+		{"name": "again", "type": "sql", "sql": "SELECT 1 / (attempt - 1) FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = ''again''", "retry": {"max_retries": 1, "interval": 0.1}}]}'::jsonb)));
+	is(wait_run($node, $run), 'succeeded', 'whatever a database has set');
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET ALL');
+}
 
 # Nothing that an activity leaves in its session reaches the next one.
 $run = submit($node, pipeline([ 'a', "CREATE TEMP TABLE t (n int); SET work_mem = '1 MB'; PREPARE p AS SELECT 1; SELECT pg_advisory_lock(5), set_config('search_path', 'nowhere', false); SET ROLE fine; DECLARE c CURSOR WITH HOLD FOR SELECT 1" ],
