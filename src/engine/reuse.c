@@ -59,7 +59,6 @@ typedef struct ReuseAttempt
 	const ReuseRow *compared;
 	List *found;    /* of ReuseTable *: outputs of that, before the work */
 	Snapshot start; /* before the work */
-	XLogRecPtr start_lsn;
 	bool taken;
 } ReuseAttempt;
 
@@ -117,7 +116,6 @@ reuse_take(ActivityCall *call)
 		attempt->compared = reuse_nearest(attempt->row.place, call->run_id);
 		engine_mode_leave(&mode);
 	}
-	attempt->start_lsn = GetXLogInsertRecPtr();
 	attempt->start = RegisterSnapshot(GetLatestSnapshot());
 	return false;
 }
@@ -265,7 +263,11 @@ reuse_look(ActivityCall *call, ActivityOutcome outcome)
 	UnregisterSnapshot(attempt->start);
 }
 
-/* Its mini-batches commit by themselves, until long after this. */
+/*
+ * Its mini-batches commit by themselves, until long after this.  Until now the
+ * snapshot has kept what others have deleted since, so pages may have been
+ * written: it may have been us, whose reading removes dead versions.
+ */
 static void
 look_at_split(void)
 {
@@ -275,7 +277,7 @@ look_at_split(void)
 	SET_VARSIZE(kept, VARHDRSZ + size);
 	SerializeSnapshot(attempt->start, VARDATA(kept));
 	attempt->row.start_snapshot = kept;
-	attempt->row.start_lsn = attempt->start_lsn;
+	attempt->row.start_lsn = GetXLogInsertRecPtr();
 	attempt->row.problem = "its mini-batches have not ended";
 }
 
