@@ -110,13 +110,13 @@ advance_activity(Advance *advance, const ActivityRow *row, ActivityEnd end)
 	const ActivityDef *def = &run->document->activities[row->activity_no];
 	Level level;
 
+	if (end == END_FAILED && failure_stops_run(run, def))
+		advance_fail_fast(advance);
 	level_begin(&level, advance, scope_of(run->document, row));
 	if (advance->may_claim)
 		level.candidate = candidate_dependent(&level, activity_place(def));
 	level_follow(&level, activity_place(def), end);
 	level_finish(&level);
-	if (end == END_FAILED && failure_stops_run(run, def))
-		advance->failed_fast = true;
 }
 
 /* The container that has stopped fails when the last of its activities ended. */
@@ -260,7 +260,11 @@ run_activity(const RunInfo *run, int32 no)
 	return &run->document->activities[row->activity_no];
 }
 
-/* With fail_fast: does no activity depend on it by failed or completed? */
+/*
+ * With fail_fast: does no activity depend on it by failed or completed?  The
+ * look at the condition of an "until" does, which goes on after a round that
+ * failed; that at the "break" of a loop over items is no handler.
+ */
 bool
 failure_stops_run(const RunInfo *run, const ActivityDef *def)
 {
@@ -271,7 +275,14 @@ failure_stops_run(const RunInfo *run, const ActivityDef *def)
 	if (!run->document->fail_fast)
 		return false;
 	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
-		if (graph->edges[graph->out_edges[i]].conditions & CONDITION_FAILED)
+	{
+		const GraphEdge *edge = &graph->edges[graph->out_edges[i]];
+		const ActivityDef *other = list_activity(run->document, def->list,
+												 edge->to);
+
+		if ((edge->conditions & CONDITION_FAILED) &&
+			!(other->internal && def->list->has_items))
 			return false;
+	}
 	return true;
 }

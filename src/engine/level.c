@@ -224,7 +224,16 @@ status_when_ready(Level *level, int place)
 {
 	if (!level_activity(level, place)->active)
 		return ACTIVITY_INACTIVE;
-	return place == level->candidate ? ACTIVITY_IN_PROGRESS : ACTIVITY_QUEUED;
+	return place == level->candidate && level->advance->may_claim ?
+		ACTIVITY_IN_PROGRESS :
+		ACTIVITY_QUEUED;
+}
+
+void
+advance_fail_fast(Advance *advance)
+{
+	advance->failed_fast = true;
+	advance->may_claim = false;
 }
 
 void
@@ -264,7 +273,7 @@ level_count_inactive(Level *level, int place)
 	level_follow(level, place, def->on_inactive);
 	if (def->on_inactive == END_FAILED &&
 		failure_stops_run(level->advance->run, def))
-		level->advance->failed_fast = true;
+		advance_fail_fast(level->advance);
 }
 
 static void

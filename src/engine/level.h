@@ -42,6 +42,9 @@ typedef struct Level
 	int candidate;       /* the activity to claim, or -1 */
 } Level;
 
+/* A failure stops the run: what becomes ready from now on is not begun. */
+extern void advance_fail_fast(Advance *advance);
+
 extern void level_begin(Level *level, Advance *advance, const Scope *scope);
 
 /* Decides about all dependents of what has ended, and about the scope's end. */
