@@ -100,6 +100,8 @@ read_row(uint64 row, ActivityRow *activity)
 #define END_ANY_WAY                                                                                 \
 	"UPDATE mlpipe.activity_run SET status = CASE WHEN detached AND $4 = 'failed' THEN 'cancelled'" \
 	" ELSE $4::mlpipe.activity_status END,"                                                         \
+	" attempt = CASE WHEN $4 = 'skipped' THEN 0 ELSE attempt END,"                                  \
+	" started_at = CASE WHEN $4 <> 'skipped' THEN started_at END,"                                  \
 	" finished_at = clock_timestamp(), due_at = NULL, parked = false, output = $5, error = $6,"     \
 	" items_in = coalesce($7, items_in), items_out = coalesce($8, items_out)"                       \
 	" WHERE run_id = $1 AND no = $2 AND CASE WHEN $3 = 0 THEN parked ELSE attempt = $3 END"         \

@@ -64,6 +64,10 @@ SELECT mlpipe_wait(:r2, '10 s');
 SELECT status, started_at, finished_at IS NOT NULL AS finished, percent, error,
 	(SELECT string_agg(activity || ' ' || status, ', ' ORDER BY activity) FROM mlpipe_activities a WHERE a.run_id = r.run_id) AS activities
 FROM mlpipe_runs r WHERE run_id = :r2;
+-- which skips the activity that waits for it, like any other that is skipped
+SELECT mlpipe_submit('{"activities": [{"name": "p", "type": "pipeline", "pipeline": "concurrency_skip"}]}'::jsonb) AS parent \gset
+SELECT mlpipe_wait(:parent, '10 s');
+SELECT activity, status, attempt, started_at, finished_at IS NOT NULL AS finished FROM mlpipe_activities WHERE run_id = :parent;
 SELECT mlpipe_cancel(:r1), mlpipe_cancel(:r2);
 SELECT mlpipe_wait(:r1, '10 s');
 SELECT mlpipe_submit('concurrency_skip') AS r2 \gset
