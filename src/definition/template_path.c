@@ -28,12 +28,20 @@ template_path_parse(TemplatePath *path, const char *text,
 
 	path->text = pstrdup(text);
 	if (text[0] == '\0')
-		message = "it is empty";
-	else if (catch_errors(parse_jsonpath, path, &message))
-		return template_names_check(path, scope, problems, where);
-	problem_add(problems, PROBLEM_ERROR, where, NULL,
-				"${{ %s }} holds no path: %s", text, message);
-	return false;
+	{
+		problem_add(problems, PROBLEM_ERROR, where, NULL,
+					"${{ %s }} holds no path: it is empty", text);
+		return false;
+	}
+	if (!catch_errors(parse_jsonpath, path, &message))
+	{
+		problem_add(
+			problems, PROBLEM_ERROR, where,
+			"A name with spaces or signs is quoted, activities.\"Copy data\".output, and a second path begins with \"$.\".",
+			"${{ %s }} holds no path: %s", text, message);
+		return false;
+	}
+	return template_names_check(path, scope, problems, where);
 }
 
 static void
