@@ -178,6 +178,11 @@ BEGIN
 		WHEN 'copy' THEN
 			rows = oracle.rows(activity->'source'->>'query', context);
 			RETURN oracle.ended('succeeded', jsonb_build_object('rows_read', jsonb_array_length(rows), 'rows_written', jsonb_array_length(rows)));
+		WHEN 'data_flow' THEN
+			PERFORM oracle.rows(step->>'query', context) FROM jsonb_array_elements(activity->'transformations') step WHERE step->>'query' LIKE '%work()%';
+			RETURN oracle.ended('succeeded', '{}');
+		WHEN 'approval' THEN
+			RETURN oracle.ended('failed', NULL, 'nobody answers');
 		WHEN 'parallel' THEN
 			rows = oracle.rows(activity->'input'->>'query', context);
 			size = substring(activity->>'mini_batch_size' FROM '^\d+');
@@ -191,8 +196,7 @@ BEGIN
 			END;
 			RETURN oracle.ended('succeeded', jsonb_build_object('items', jsonb_array_length(rows), 'failed', failures));
 		WHEN 'validation' THEN
-			EXECUTE oracle.fill(activity->>'query', context);
-			RETURN oracle.ended('succeeded');
+			RETURN oracle.ended(CASE WHEN oracle.is_true(activity->>'query', context) THEN 'succeeded' ELSE 'failed' END);
 		WHEN 'wait' THEN
 			PERFORM oracle.resolve(activity->'duration', context);
 			RETURN oracle.ended('succeeded');
@@ -318,6 +322,9 @@ END $$;
 
 CREATE FUNCTION oracle.attempt(activity jsonb, context jsonb, scenario integer, key text) RETURNS oracle.result LANGUAGE plpgsql AS $$
 BEGIN
+	IF activity->'tags'->'late' = 'true' THEN
+		RETURN oracle.ended('failed', NULL, 'out of time');
+	END IF;
 	CASE activity->>'type'
 		WHEN 'if', 'switch' THEN RETURN oracle.branch(activity, context, scenario, key);
 		WHEN 'for_each' THEN RETURN oracle.for_each(activity, context, scenario, key);
@@ -338,7 +345,7 @@ BEGIN
 		PERFORM set_config('oracle.activity', substring(key FROM '[^>]*$'), false), set_config('oracle.attempt', i::text, false);
 		r = oracle.attempt(activity, context, scenario, key);
 		r.attempt = i;
-		EXIT WHEN r.status = 'succeeded';
+		EXIT WHEN r.status = 'succeeded' OR NOT 'P0001' LIKE ANY (SELECT code || '%' FROM jsonb_array_elements_text(coalesce(activity->'retry'->'on', '[""]')) code);
 	END LOOP;
 	RETURN r;
 END $$;
@@ -469,7 +476,8 @@ END $$;
 CREATE FUNCTION oracle.run(pipeline text, given jsonb, scenario integer, key text DEFAULT '', depth integer DEFAULT 0) RETURNS oracle.result LANGUAGE plpgsql AS $$
 DECLARE
 	document jsonb = (SELECT p.document FROM oracle.pipeline p WHERE name = pipeline);
-	context jsonb = jsonb_build_object('depth', depth, 'activities', '{}'::jsonb, 'loops', '{}'::jsonb, 'scopes', '[]'::jsonb, 'run', jsonb_build_object('pipeline', pipeline));
+	context jsonb = jsonb_build_object('depth', depth, 'activities', '{}'::jsonb, 'loops', '{}'::jsonb, 'scopes', '[]'::jsonb, 'run', jsonb_build_object('pipeline', pipeline, 'version', 1),
+		'trigger', CASE WHEN key = '' THEN '{"type": "manual"}' ELSE jsonb_build_object('type', 'pipeline', 'parent_activity', substring(rtrim(key, '>') FROM '[^>]*$')) END);
 	v oracle.verdict;
 	output jsonb;
 BEGIN
@@ -485,9 +493,9 @@ BEGIN
 	END IF;
 	context = oracle.declare_variables(coalesce(document->'variables', '{}'), context);
 	v = oracle.follow(document->'activities', context, scenario, key);
-	IF v.status = 'succeeded' THEN
+	IF v.status = 'succeeded' AND document ? 'output' THEN
 		BEGIN
-			output = oracle.resolve(coalesce(document->'output', '{}'), context || jsonb_build_object('activities', v.activities));
+			output = oracle.resolve(document->'output', context || jsonb_build_object('activities', v.activities));
 		EXCEPTION WHEN OTHERS THEN
 			v.status = 'failed';
 			v.error = SQLERRM;
