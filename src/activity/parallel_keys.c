@@ -285,8 +285,14 @@ push_key(JsonbParseState **state, BatchKey *key, TupleTableSlot *row)
 	JsonbValue value;
 	Jsonb *jsonb;
 	bool is_null;
-	Datum datum = slot_getattr(row, key->column, &is_null);
+	Datum datum;
 
+	/* As with DROP TYPE ... CASCADE, between two mini-batches. */
+	if (TupleDescAttr(row->tts_tupleDescriptor, key->column - 1)->attisdropped)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("partition key \"%s\" was dropped", key->name)));
+	datum = slot_getattr(row, key->column, &is_null);
 	push_name(state, key->name);
 	value.type = jbvNull;
 	if (!is_null)
