@@ -219,7 +219,7 @@ extern char *parallel_run_text(ActivityCall *call);
 /* Is the input still there, in the file that was split? */
 extern bool batch_input_is_intact(const StepRow *split);
 
-/* The items of the current mini-batch, counted; for when it failed. */
+/* The items of the current mini-batch, counted; for when no scan has. */
 extern int64 batch_count_items(const CurrentBatch *batch);
 
 /* What came of the attempt to end a step. */

@@ -66,6 +66,7 @@ static void run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 								  CurrentBatch *batch);
 static void run_batch(ParallelWorker *worker, BatchResult *result,
 					  CurrentBatch *batch);
+static int64 items_of(const CurrentBatch *batch);
 static void renew_plan_if_renamed(ParallelWorker *worker);
 static void check_gap(ParallelWorker *worker, const BatchResult *result);
 static void take_failure(ParallelWorker *worker, BatchResult *result,
@@ -384,6 +385,7 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 {
 	WatchLimits limits;
 	int64 rows;
+	int64 items_in;
 
 	set_limits(worker, &limits);
 	watch_start(&limits);
@@ -405,13 +407,23 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 	}
 
 	PortalHashTableDeleteAll();
+	items_in = items_of(batch);
 	(void) watch_stop();
 
 	/* Only now: had it failed before, it would have returned nothing. */
 	result->items_out = rows;
-	result->items_in = batch->items >= 0 ? batch->items : batch->items_read;
+	result->items_in = items_in;
 	result->failed_items = batch->failed_items;
 	check_gap(worker, result);
+}
+
+/* A statement with a LIMIT, or over an empty join, stops its scan early. */
+static int64
+items_of(const CurrentBatch *batch)
+{
+	if (batch->items >= 0)
+		return batch->items;
+	return batch->read_whole ? batch->items_read : batch_count_items(batch);
 }
 
 /* Of a name that is another table's by now, nothing would be noticed. */

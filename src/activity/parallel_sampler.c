@@ -173,7 +173,10 @@ next_block(SampleScanState *node, BlockNumber nblocks)
 
 	note_items_read(node);
 	if (scan->next_block >= Min(scan->end_block, nblocks))
+	{
+		MyBatch->read_whole = true;
 		return InvalidBlockNumber;
+	}
 	block = (BlockNumber) scan->next_block++;
 
 	scan->offset = InvalidOffsetNumber;
@@ -237,6 +240,7 @@ batch_count_items(const CurrentBatch *batch)
 	int64 items = 0;
 
 	check_relation(batch, relation);
+	PushActiveSnapshot(GetTransactionSnapshot());
 
 	/* The range is inclusive there; offset 0 is before all tuples. */
 	ItemPointerSetOffsetNumber(&last,
@@ -252,6 +256,7 @@ batch_count_items(const CurrentBatch *batch)
 		items++;
 	}
 	table_endscan(scan);
+	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(relation, NoLock);
 	return items;

@@ -56,6 +56,17 @@ SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
 SELECT count(*) = ceil(pg_relation_size('part_in') / 8192 / 20.0) AS right, sum(items_in), sum(items_out) FROM mlpipe_batches WHERE run_id = :run;
 SELECT count(*), count(DISTINCT id) FROM by_size;
 
+-- whose items are counted also where run has not read to their end, or nothing
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "160 kB", "run": "SELECT id FROM mini_batch LIMIT 1"}');
+CALL step('{"input": {"query": "SELECT * FROM part_in"}, "mini_batch_size": "160 kB", "run": "SELECT 1 AS one"}');
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "160 kB", "run": "SELECT id FROM mini_batch WHERE false"}');
+SELECT a.output->'items' AS items, a.output->'items_done' = a.output->'batches' AS one_of_each,
+	(SELECT sum(b.items_in) FROM mlpipe_batches b WHERE b.run_id = a.run_id) AS items_in
+FROM mlpipe_activities a ORDER BY run_id DESC LIMIT 3;
+-- so that the gap is noticed
+CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1 GB", "error_threshold": 9998, "run": "SELECT id FROM mini_batch LIMIT 1", "retry_settings": {"max_retries": 0}}');
+SELECT error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
+
 -- What cannot be read by blocks is kept for the step: queries, views,
 -- partitioned tables; and nothing of that is left behind
 CREATE TABLE parts (id integer) PARTITION BY RANGE (id);
