@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -227,6 +228,15 @@ change_grants(const char *name, bool is_grant, List *privileges, List *roles)
 	grant->behavior = DROP_CASCADE;
 	ExecuteGrantStmt(grant);
 	CommandCounterIncrement();
+}
+
+bool
+is_stage_table(Oid relation)
+{
+	char *name = get_rel_name(relation);
+
+	return name != NULL && strncmp(name, "stage_", strlen("stage_")) == 0 &&
+		get_rel_namespace(relation) == get_namespace_oid(STAGE_SCHEMA, true);
 }
 
 void

@@ -19,6 +19,9 @@
 extern Relation stage_table_create(const char *kind, int64 run_id, int32 no,
 								   TupleDesc rows, char persistence);
 
+/* Is it one of these? */
+extern bool is_stage_table(Oid relation);
+
 /* Where there is one. */
 extern void stage_table_drop(const char *kind, int64 run_id, int32 no);
 

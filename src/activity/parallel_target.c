@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -26,6 +27,7 @@
 #include "utils/ruleutils.h"
 
 #include "activity/parallel.h"
+#include "activity/parallel_stage_table.h"
 #include "activity/sql_name.h"
 #include "definition/catch.h"
 
@@ -44,7 +46,9 @@ static void make_unused(void *arg);
 static Jsonb *sample_keys(const UnusedTarget *target);
 static void create_target(const char *text, Oid relation,
 						  const char *append_to);
+static void check_outlives_step(Form_pg_attribute column, Oid relation);
 static void add_column(StringInfo sql, Form_pg_attribute column);
+static void check_takes_rows(Oid target);
 static void check_may_insert(Oid target);
 
 void
@@ -164,6 +168,7 @@ append_target_prepare(const char *text, Oid relation, const char *append_to)
 		CommandCounterIncrement();
 		target_id = RangeVarGetRelid(target, NoLock, false);
 	}
+	check_takes_rows(target_id);
 	check_may_insert(target_id);
 }
 
@@ -188,11 +193,32 @@ create_target(const char *text, Oid relation, const char *append_to)
 	{
 		if (i > 0)
 			appendStringInfoString(&sql, ", ");
+		check_outlives_step(TupleDescAttr(columns, i), relation);
 		add_column(&sql, TupleDescAttr(columns, i));
 	}
 	appendStringInfoChar(&sql, ')');
 	DropCachedPlan(source);
 	statement_run(sql.data, NULL, &result);
+}
+
+/* A column of the type of staged rows would go with them. */
+static void
+check_outlives_step(Form_pg_attribute column, Oid relation)
+{
+	Oid element = get_element_type(column->atttypid);
+	Oid type = OidIsValid(element) ? element : column->atttypid;
+
+	if (get_typ_typrelid(type) != relation || !OidIsValid(relation) ||
+		!is_stage_table(relation))
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+		 errmsg("column \"%s\" cannot be a row of the relation mini_batch",
+				NameStr(column->attname)),
+		 errdetail(
+			 "These rows are staged, and their type exists only as long as the step."),
+		 errhint("Return its columns, or convert it with to_jsonb().")));
 }
 
 static void
@@ -211,6 +237,22 @@ add_column(StringInfo sql, Form_pg_attribute column)
 }
 
 /* Once here, rather than by each mini-batch after its work. */
+static void
+check_takes_rows(Oid target)
+{
+	char kind = get_rel_relkind(target);
+	int events = relation_is_updatable(target, NIL, true, NULL);
+
+	/* Of a view the statement's analysis says more. */
+	if (kind == RELKIND_VIEW || (events & (1 << CMD_INSERT)) != 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("cannot append rows to relation \"%s\"",
+					get_rel_name(target)),
+			 errdetail_relkind_not_supported(kind)));
+}
+
 static void
 check_may_insert(Oid target)
 {

@@ -174,6 +174,15 @@ CALL step('{"input": {"table": "part_in"}, "run": "DELETE FROM two", "append_row
 CALL step('{"input": {"table": "part_in"}, "run": "SELECT id FROM mini_batch", "append_row_to": "forbidden"}');
 CALL step('{"input": {"table": "part_in"}, "init": "SELECT 1", "run": "SELECT filler FROM mini_batch", "append_row_to": "two"}');
 SELECT error, batches_total FROM mlpipe_activities ORDER BY run_id DESC LIMIT 6;
+-- and so is what kind of relation it is
+CREATE MATERIALIZED VIEW summary AS SELECT 1 AS id;
+CALL step('{"input": {"table": "part_in"}, "run": "SELECT id FROM mini_batch", "append_row_to": "summary"}');
+-- A column's type has to be there after the step
+CALL step('{"input": {"query": "SELECT id FROM part_in"}, "run": "SELECT m FROM mini_batch m", "append_row_to": "whole"}');
+CALL step('{"input": {"query": "SELECT id FROM part_in"}, "run": "SELECT array_agg(m) AS rows FROM mini_batch m", "append_row_to": "whole"}');
+SELECT message, detail, hint FROM mlpipe_errors ORDER BY run_id DESC LIMIT 3;
+CALL step('{"input": {"table": "part_in"}, "run": "SELECT m FROM mini_batch m", "append_row_to": "whole"}');
+SELECT count((m).id) FROM whole;
 
 --
 -- Mini-batches that fail
