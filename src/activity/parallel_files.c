@@ -21,8 +21,14 @@
 
 PG_FUNCTION_INFO_V1(mlpipe_list_files);
 
+/* The first directory that could not be read, while glob() works. */
+static char unreadable[MAXPGPATH];
+static int unreadable_error;
+
 static void check_may_list(const char *pattern);
 static List *find_files(const char *pattern);
+static int note_unreadable(const char *path, int error);
+static void warn_of_unreadable(void);
 static int compare_paths(const ListCell *a, const ListCell *b);
 static void add_file(ReturnSetInfo *result, const char *path);
 
@@ -75,7 +81,8 @@ find_files(const char *pattern)
 	int failed;
 	size_t i;
 
-	failed = glob(pattern, GLOB_NOSORT, NULL, &found);
+	unreadable_error = 0;
+	failed = glob(pattern, GLOB_NOSORT, note_unreadable, &found);
 	if (failed == GLOB_NOSPACE)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -91,8 +98,32 @@ find_files(const char *pattern)
 		globfree(&found);
 	}
 	PG_END_TRY();
+	warn_of_unreadable();
 	list_sort(paths, compare_paths);
 	return paths;
+}
+
+/* Called by glob(); a directory that is not there just has no files. */
+static int
+note_unreadable(const char *path, int error)
+{
+	if (unreadable_error == 0 && error != ENOENT && error != ENOTDIR)
+	{
+		unreadable_error = error;
+		strlcpy(unreadable, path, sizeof(unreadable));
+	}
+	return 0;
+}
+
+/* What is in it is missing, which would look just like an empty one. */
+static void
+warn_of_unreadable(void)
+{
+	errno = unreadable_error;
+	if (errno != 0)
+		ereport(WARNING,
+				(errcode_for_file_access(),
+				 errmsg("could not open directory \"%s\": %m", unreadable)));
 }
 
 static int

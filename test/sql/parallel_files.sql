@@ -8,7 +8,7 @@ SET client_min_messages = warning;
 
 -- Twenty-three files, a folder and a link.
 SELECT current_setting('data_directory') || '/mlpipe_test_files' AS folder \gset
-COPY (SELECT) TO PROGRAM 'rm -rf mlpipe_test_files; mkdir -p mlpipe_test_files/f_99; ln -s f_01 mlpipe_test_files/f_link; ln -s nothing mlpipe_test_files/f_dangling; touch mlpipe_test_files/other';
+COPY (SELECT) TO PROGRAM 'rm -rf mlpipe_test_files; mkdir -p mlpipe_test_files/f_99; mkdir -m 000 mlpipe_test_files/closed; ln -s f_01 mlpipe_test_files/f_link; ln -s nothing mlpipe_test_files/f_dangling; touch mlpipe_test_files/other';
 SELECT set_config('test.folder', :'folder', false) \g /dev/null
 DO $$
 BEGIN
@@ -54,6 +54,10 @@ SELECT * FROM ended;
 CALL step('{"input": {"files": "${{ parameters.folder }}/no*"}, "run": "SELECT path FROM mini_batch"}');
 SELECT * FROM ended;
 SELECT count(*) FROM pg_class WHERE relname LIKE 'stage\_%';
+-- A folder that may not be read is told from an empty one
+CALL step('{"input": {"files": "${{ parameters.folder }}/closed/*"}, "run": "SELECT path FROM mini_batch"}');
+SELECT * FROM ended;
+SELECT level, replace(message, current_setting('test.folder'), 'FOLDER') AS message FROM mlpipe_logs WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
 
 SELECT path, message, hint FROM mlpipe_validate('{"activities": [{"name": "p", "type": "parallel", "input": {"files": "a/*"}, "run": "SELECT 1", "mini_batch_size": "1000 rows"}]}');
 SELECT path, message, hint FROM mlpipe_validate('{"activities": [{"name": "p", "type": "parallel", "input": {"files": "/a/*", "table": "t"}, "run": "SELECT 1", "mini_batch_size": "0 files"}]}');
@@ -61,7 +65,7 @@ SELECT path, message, hint FROM mlpipe_validate('{"activities": [{"name": "p", "
 SELECT * FROM mlpipe.list_files('relative');
 
 RESET ROLE;
-COPY (SELECT) TO PROGRAM 'rm -rf mlpipe_test_files';
+COPY (SELECT) TO PROGRAM 'chmod 700 mlpipe_test_files/closed; rm -rf mlpipe_test_files';
 \o /dev/null
 SELECT mlpipe_purge('0');
 \o
