@@ -17,11 +17,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -30,6 +33,9 @@
 #include "activity/parallel_stage_table.h"
 #include "activity/sql_name.h"
 #include "definition/catch.h"
+
+/* SQL's own advisory locks have 1 and 2 there, and another of ours 20053. */
+#define TARGET_LOCK_SPACE 20054
 
 /* The target of a step that has no mini-batch. */
 typedef struct UnusedTarget
@@ -44,6 +50,7 @@ static void make_after_init(UnusedTarget *target);
 static void run_statement(ActivityCall *call, const Template *tmpl);
 static void make_unused(void *arg);
 static Jsonb *sample_keys(const UnusedTarget *target);
+static void lock_name(RangeVar *target);
 static void create_target(const char *text, Oid relation,
 						  const char *append_to);
 static void check_outlives_step(Form_pg_attribute column, Oid relation);
@@ -164,12 +171,34 @@ append_target_prepare(const char *text, Oid relation, const char *append_to)
 
 	if (!OidIsValid(target_id))
 	{
+		lock_name(target);
+		target_id = RangeVarGetRelid(target, NoLock, true);
+	}
+	if (!OidIsValid(target_id))
+	{
 		create_target(text, relation, append_to);
 		CommandCounterIncrement();
 		target_id = RangeVarGetRelid(target, NoLock, false);
 	}
 	check_takes_rows(target_id);
 	check_may_insert(target_id);
+}
+
+/*
+ * Steps that go on side by side, those of a loop's iterations for one, may have
+ * the same target: one of them makes it, and the others wait for its commit.
+ */
+static void
+lock_name(RangeVar *target)
+{
+	Oid schema = RangeVarGetCreationNamespace(target);
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, schema,
+						 string_hash(target->relname, NAMEDATALEN),
+						 TARGET_LOCK_SPACE);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	AcceptInvalidationMessages();
 }
 
 /* As the user would: CREATE TABLE, with the columns that run returns. */

@@ -177,6 +177,11 @@ SELECT error, batches_total FROM mlpipe_activities ORDER BY run_id DESC LIMIT 6;
 -- and so is what kind of relation it is
 CREATE MATERIALIZED VIEW summary AS SELECT 1 AS id;
 CALL step('{"input": {"table": "part_in"}, "run": "SELECT id FROM mini_batch", "append_row_to": "summary"}');
+-- Of steps side by side one makes the table
+SELECT mlpipe_submit('{"activities": [{"name": "each", "type": "for_each", "items": [1, 2, 3, 4, 5, 6, 7, 8], "activities": [{"name": "p", "type": "parallel",
+	"input": {"table": "part_in"}, "mini_batch_size": "5000 rows", "run": "SELECT id, ${{ item }} AS item FROM mini_batch", "append_row_to": "of_each"}]}]}'::jsonb) AS run \gset
+SELECT mlpipe_wait(:run, '1 min');
+SELECT count(*), count(DISTINCT (id, item)) FROM of_each;
 -- A column's type has to be there after the step
 CALL step('{"input": {"query": "SELECT id FROM part_in"}, "run": "SELECT m FROM mini_batch m", "append_row_to": "whole"}');
 CALL step('{"input": {"query": "SELECT id FROM part_in"}, "run": "SELECT array_agg(m) AS rows FROM mini_batch m", "append_row_to": "whole"}');
