@@ -408,6 +408,7 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 
 	PortalHashTableDeleteAll();
 	items_in = items_of(batch);
+	watch_enforce();
 	(void) watch_stop();
 
 	/* Only now: had it failed before, it would have returned nothing. */

@@ -174,6 +174,7 @@ run_init(ParallelWorker *worker)
 	journal_capture_start();
 	lineage_start();
 	statement_run(worker->init_text, NULL, &result);
+	watch_enforce();
 	lineage_stop();
 	journal_capture_stop();
 	return parallel_write_journal(worker);

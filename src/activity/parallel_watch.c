@@ -70,6 +70,16 @@ watch_stop(void)
 	return alarm;
 }
 
+/* Rolls back what went on after it had been interrupted, and caught that. */
+void
+watch_enforce(void)
+{
+	if (watching && alarm_raised != WATCH_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling statement due to a time limit")));
+}
+
 /* A signal handler. */
 static void
 look(void)

@@ -43,6 +43,9 @@ typedef struct WatchLimits
 extern void watch_start(const WatchLimits *limits);
 extern WatchAlarm watch_stop(void);
 
+/* Raises an error where the watch has interrupted what goes on still. */
+extern void watch_enforce(void);
+
 /* What an alarm says, as an error; what and its timeout: of WATCH_BATCH. */
 extern Failure *timeout_failure(MemoryContext context, const ActivityDef *def,
 								WatchAlarm alarm, const char *what,

@@ -268,6 +268,20 @@ CALL step('{"input": {"table": "part_in"}, "progress_update_timeout": 1, "run": 
 CALL step('{"input": {"table": "part_in"}, "task_overhead_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT pg_sleep(60)", "run": "SELECT id FROM mini_batch"}');
 CALL step('{"input": {"table": "part_in"}, "first_task_creation_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT pg_sleep(60)", "run": "SELECT id FROM mini_batch"}');
 SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
+-- also for a statement that catches the interrupt and goes on
+CREATE FUNCTION stubborn() RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_sleep(60);
+	RETURN 1;
+EXCEPTION WHEN query_canceled THEN
+	RETURN 2;
+END $$;
+CALL step('{"input": {"query": "SELECT 1"}, "retry_settings": {"max_retries": 0, "timeout": 1}, "run": "SELECT stubborn() FROM mini_batch", "append_row_to": "too_late"}');
+SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
+SELECT * FROM attempts(:run);
+SELECT count(*) FROM too_late;
+CALL step('{"input": {"query": "SELECT 1"}, "task_overhead_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT stubborn()", "run": "SELECT 1 FROM mini_batch"}');
+SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
 
 --
 -- init and shutdown
