@@ -162,11 +162,13 @@ count_failures(const RunInfo *run, const ActivityEnd *ends)
 
 	for (int no = 0; no < document->nactivities; no++)
 	{
-		if (document->activities[no].bodies != NIL)
+		const ActivityDef *def = &document->activities[no];
+
+		/* One whose branches are all empty has no bodies. */
+		if (activity_type(def)->body_ended != NULL)
 			containers = lappend_int(containers, no);
 		else if (!document->nested)
-			failures += ends[no] == END_FAILED &&
-				document->activities[no].active;
+			failures += ends[no] == END_FAILED && def->active;
 	}
 	return document->nested ? activity_failures(run->run_id, containers) :
 							  failures;

@@ -189,6 +189,13 @@ SELECT mlpipe_wait(run_id, '2 min') FROM level WHERE title = 'until';
 SELECT failures_handled = (SELECT count(*) FROM expected, regexp_matches(ends, 'failed', 'g') WHERE no % 20 = 0 OR kinds <@ '{ok,fail}') AS all_counted
 FROM mlpipe_runs JOIN level USING (run_id) WHERE title = 'until';
 
+-- that is so for one that fails by itself, too, whatever its branches hold
+CREATE TABLE itself AS SELECT branch, mlpipe_submit(jsonb_build_object('activities', jsonb_build_array(
+	jsonb_build_object('name', 'i', 'type', 'if', 'condition', '1 / 0 = 1', 'then', branch),
+	'{"name": "h", "type": "wait", "duration": 0, "depends_on": [{"activity": "i", "conditions": ["failed"]}]}'::jsonb))) AS run_id
+FROM (VALUES ('[]'::jsonb), ('[{"name": "a", "type": "wait", "duration": 0}]')) b(branch);
+SELECT jsonb_array_length(branch) AS inside, mlpipe_wait(run_id, '1 min'), (SELECT failures_handled FROM mlpipe_runs r WHERE r.run_id = i.run_id) FROM itself i ORDER BY 1;
+
 --
 -- As child runs, one pipeline for each pattern
 --
