@@ -47,9 +47,8 @@ check_validation(JsonReader *reader, ActivityDef *def,
 									true);
 	select_check(config->query, reader->problems,
 				 reader_path(reader, "query"));
-	config->interval = Max(reader_duration(reader, "interval",
-										   DEFAULT_INTERVAL),
-						   MIN_INTERVAL);
+	config->interval = reader_duration(reader, "interval", DEFAULT_INTERVAL);
+	config->interval = Max(config->interval, MIN_INTERVAL);
 	return config;
 }
 

@@ -26,6 +26,7 @@ static JsonbValue *value_or_missing(JsonReader *reader, const char *key,
 									bool required);
 static void report_type(JsonReader *reader, const char *key,
 						const JsonbValue *value, const char *expected);
+static const char *constant_hint(const JsonbValue *value);
 static char *quoted_words(const char *const *words, int nwords);
 static JsonbValue *reader_array(JsonReader *reader, const char *key,
 								bool required, const char *expected);
@@ -171,7 +172,19 @@ report_type(JsonReader *reader, const char *key, const JsonbValue *value,
 			const char *expected)
 {
 	problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
-				NULL, "must be %s, not %s", expected, json_type_name(value));
+				constant_hint(value), "must be %s, not %s", expected,
+				json_type_name(value));
+}
+
+/* NULL where no placeholder is meant. */
+static const char *
+constant_hint(const JsonbValue *value)
+{
+	if (value->type != jbvString ||
+		strstr(pnstrdup(value->val.string.val, value->val.string.len),
+			   "${{") == NULL)
+		return NULL;
+	return "This is known before the run begins, so there can be no \"${{ }}\" in it.";
 }
 
 char *
@@ -285,7 +298,7 @@ reader_duration(JsonReader *reader, const char *key, int64 fallback)
 	if (!duration_parse(value, &microseconds, &message))
 	{
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
-					NULL, "%s", message);
+					constant_hint(value), "%s", message);
 		return fallback;
 	}
 	return microseconds;

@@ -127,6 +127,7 @@ SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SE
 	"retry": {"max_retries": -1, "interval": "-1 s", "backoff": 0.5, "on": ["4", "lower"], "times": 3}}]}');
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "retry": {}}, {"name": "b", "type": "sql", "sql": "SELECT 1", "retry": 3}]}');
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "wait", "duration": "1 s", "retry": {"max_retries": 1}, "transaction": "none", "reuse": true, "compute": "gpu"}]}');
+SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "timeout": "${{ run.id }} s", "active": "${{ run.id }}", "retry": {"max_retries": "${{ run.id }}"}}, {"name": "b", "type": "validation", "query": "SELECT true", "interval": "x"}]}');
 -- what this version does not have is refused by name
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "join": "any", "reuse": true, "inputs": ["t"], "outputs": ["t"], "compute": "gpu"}]}');
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "train"}, {"name": "b", "type": "sqll"}, {"name": "c", "type": "unheard of"}, {"name": "d"}]}');
