@@ -51,7 +51,7 @@ $node->safe_psql('postgres', q(
 	CREATE TABLE seen (id integer, store integer, product integer, batch integer, bytes integer)));
 
 my $run = step('"store", "product"',
-	"SELECT id, store, product, (mlpipe_batch()->>'number')::integer, length(note) FROM mini_batch, (SELECT pg_sleep(0.0005) FROM mini_batch LIMIT 1) s",
+	"SELECT id, store, product, (mlpipe_batch()->>'number')::integer, length(note) FROM mini_batch, (SELECT pg_sleep(0.001) FROM mini_batch LIMIT 1) s",
 	', "append_row_to": "seen"');
 my $kills = 0;
 my $most = 0;

@@ -108,16 +108,16 @@ sub left_alone
 	return $node->safe_psql('postgres', "SELECT attempt, error FROM mlpipe_activities WHERE run_id = $step");
 }
 
-is(left_alone('"timeout": "1 s"'), '1|timeout: the attempt took longer than 1 s', 'timeout');
-is(left_alone('"progress_update_timeout": 1'), '1|no mini-batch was finished and no progress reported for 1 s, and "progress_update_timeout" is 1', 'progress_update_timeout');
+is(left_alone('"timeout": "2 s"'), '1|timeout: the attempt took longer than 2 s', 'timeout');
+is(left_alone('"progress_update_timeout": 2'), '1|no mini-batch was finished and no progress reported for 2 s, and "progress_update_timeout" is 2', 'progress_update_timeout');
 is(left_alone('"first_task_creation_timeout": 1'), '1|no mini-batch was started in 1 s, and "first_task_creation_timeout" is 1', 'first_task_creation_timeout');
-is(left_alone('"timeout": "1 s", "retry": {"max_retries": 1, "interval": 0}'), '2|timeout: the attempt took longer than 1 s', 'a further attempt');
+is(left_alone('"timeout": "2 s", "retry": {"max_retries": 1, "interval": 0}'), '2|timeout: the attempt took longer than 2 s', 'a further attempt');
 
 # but a suspended one need not make progress
-$run = step('SELECT id FROM mini_batch, pg_sleep(0.05)', 2, ', "progress_update_timeout": 1');
+$run = step('SELECT id FROM mini_batch, pg_sleep(0.05)', 2, ', "progress_update_timeout": 2');
 ok(wait_until($node, "(SELECT count(*) > 0 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'a step has begun');
 $node->safe_psql('postgres', "SELECT mlpipe_suspend($run)");
-is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '2.5 s')"), 'suspended', 'and is suspended');
+is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '3.5 s')"), 'suspended', 'and is suspended');
 $node->safe_psql('postgres', "SELECT mlpipe_resume($run)");
 my $before = $node->safe_psql('postgres', "SELECT count(*) FROM mlpipe.mini_batch WHERE run_id = $run");
 ok(wait_until($node, "(SELECT count(*) > $before + 5 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'goes on later');
