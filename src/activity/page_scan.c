@@ -4,10 +4,10 @@
  *	  The rows of a table a page at a time, as a query reads them.
  *
  * The executor hands each row through its nodes by itself, which costs more
- * than bringing the row to its place.  Where a query is nothing but a scan of a
- * table, the scan has found out which tuples of a page are visible before it
- * returns the first one; so whoever receives that can take the others from the
- * scan, which goes on with the next page then.
+ * than bringing the row to its place.  A scan of a table has found out which
+ * tuples of a page are visible before it returns the first one.  So where a
+ * query is nothing else, whoever receives its rows can take the others on the
+ * page from the scan, which goes on with the next page then.
  *
  * It stays a query like any other: rights, snapshot, locks and what others have
  * hooked into the executor are as always, and rows are counted wherever they
@@ -20,7 +20,9 @@
 #include "access/heapam.h"
 #include "access/relscan.h"
 #include "executor/execdesc.h"
+#include "executor/executor.h"
 #include "executor/instrument.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "tcop/pquery.h"
@@ -29,8 +31,9 @@
 
 #include "activity/page_scan.h"
 
-static bool is_plain_scan(const PlanState *node);
-static HeapScanDesc heap_scan_of(const SeqScanState *node);
+static bool is_lone_scan(const PlanState *node);
+static bool project_next(SeqScanState *node);
+static bool is_heap_page_scan(TableScanDesc scan);
 
 void
 page_scan_begin(PageScan *scan, const DestReceiver *receiver)
@@ -39,19 +42,17 @@ page_scan_begin(PageScan *scan, const DestReceiver *receiver)
 
 	memset(scan, 0, sizeof(*scan));
 	if (query == NULL || query->dest != receiver ||
-		query->operation != CMD_SELECT || !is_plain_scan(query->planstate))
+		query->operation != CMD_SELECT || !is_lone_scan(query->planstate))
 		return;
 	scan->node = castNode(SeqScanState, query->planstate);
 	scan->estate = query->estate;
 }
 
-/* Does it return all rows of a table as they are? */
 static bool
-is_plain_scan(const PlanState *node)
+is_lone_scan(const PlanState *node)
 {
 	return node != NULL && IsA(node, SeqScanState) && node->qual == NULL &&
-		node->ps_ProjInfo == NULL && !node->plan->parallel_aware &&
-		node->state->es_junkFilter == NULL &&
+		!node->plan->parallel_aware && node->state->es_junkFilter == NULL &&
 		node->state->es_epq_active == NULL;
 }
 
@@ -59,14 +60,56 @@ bool
 page_scan_next(PageScan *scan, const TupleTableSlot *received, HeapTuple tuple)
 {
 	SeqScanState *node = scan->node;
-	HeapScanDesc heap;
+
+	if (node == NULL || node->ss.ss_currentScanDesc == NULL)
+		return false;
+	if (received == node->ss.ss_ScanTupleSlot)
+	{
+		if (!scan_page_next(node->ss.ss_currentScanDesc, tuple))
+			return false;
+	}
+	else if (received == node->ss.ps.ps_ResultTupleSlot)
+	{
+		tuple->t_data = NULL;
+		if (!project_next(node))
+			return false;
+	}
+	else
+		return false;
+
+	scan->estate->es_processed++;
+	if (node->ss.ps.instrument != NULL)
+		node->ss.ps.instrument->tuplecount++;
+	return true;
+}
+
+/* Into the slot of the node's results, as the node itself does it. */
+static bool
+project_next(SeqScanState *node)
+{
+	TableScanDesc scan = node->ss.ss_currentScanDesc;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	ExprContext *context = node->ss.ps.ps_ExprContext;
+	HeapTupleData tuple;
+
+	CHECK_FOR_INTERRUPTS();
+	if (node->ss.ps.ps_ProjInfo == NULL || !scan_page_next(scan, &tuple))
+		return false;
+	ExecStoreBufferHeapTuple(&tuple, slot, ((HeapScanDesc) scan)->rs_cbuf);
+	ResetExprContext(context);
+	context->ecxt_scantuple = slot;
+	(void) ExecProject(node->ss.ps.ps_ProjInfo);
+	return true;
+}
+
+bool
+scan_page_next(TableScanDesc scan, HeapTuple tuple)
+{
+	HeapScanDesc heap = (HeapScanDesc) scan;
 	Page page;
 	ItemId item;
 
-	if (node == NULL || received != node->ss.ss_ScanTupleSlot)
-		return false;
-	heap = heap_scan_of(node);
-	if (heap == NULL || heap->rs_cindex + 1 >= heap->rs_ntuples)
+	if (!is_heap_page_scan(scan) || heap->rs_cindex + 1 >= heap->rs_ntuples)
 		return false;
 
 	heap->rs_cindex++;
@@ -74,25 +117,17 @@ page_scan_next(PageScan *scan, const TupleTableSlot *received, HeapTuple tuple)
 	item = PageGetItemId(page, heap->rs_vistuples[heap->rs_cindex]);
 	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
 	tuple->t_len = ItemIdGetLength(item);
-	tuple->t_tableOid = RelationGetRelid(heap->rs_base.rs_rd);
+	tuple->t_tableOid = RelationGetRelid(scan->rs_rd);
 	ItemPointerSet(&tuple->t_self, heap->rs_cblock,
 				   heap->rs_vistuples[heap->rs_cindex]);
-
-	pgstat_count_heap_getnext(heap->rs_base.rs_rd);
-	scan->estate->es_processed++;
-	if (node->ss.ps.instrument != NULL)
-		node->ss.ps.instrument->tuplecount++;
+	pgstat_count_heap_getnext(scan->rs_rd);
 	return true;
 }
 
-/* NULL: it is of another kind, or looks at one tuple after the other. */
-static HeapScanDesc
-heap_scan_of(const SeqScanState *node)
+/* Not one of another kind, or that looks at one tuple after the other. */
+static bool
+is_heap_page_scan(TableScanDesc scan)
 {
-	TableScanDesc scan = node->ss.ss_currentScanDesc;
-
-	if (scan == NULL || scan->rs_rd->rd_tableam != GetHeapamTableAmRoutine() ||
-		scan->rs_nkeys > 0 || !(scan->rs_flags & SO_ALLOW_PAGEMODE))
-		return NULL;
-	return (HeapScanDesc) scan;
+	return scan->rs_rd->rd_tableam == GetHeapamTableAmRoutine() &&
+		scan->rs_nkeys == 0 && (scan->rs_flags & SO_ALLOW_PAGEMODE) != 0;
 }

@@ -8,6 +8,7 @@
 #ifndef MLPIPE_PAGE_SCAN_H
 #define MLPIPE_PAGE_SCAN_H
 
+#include "access/relscan.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "tcop/dest.h"
@@ -24,10 +25,18 @@ extern void page_scan_begin(PageScan *scan, const DestReceiver *receiver);
 
 /*
  * Takes the next row of the page that the row just received is on, which the
- * receiver is not given then.  False: there is none, or it has to be waited
- * for as always.  The tuple is valid until the receiver returns.
+ * receiver is not given then.  False: there is none, or it has to be waited for
+ * as always.  Where the query returns its table's rows as they are, it is the
+ * tuple, valid until the receiver returns.  Elsewhere the tuple has no data,
+ * and the row is in the slot that was received.
  */
 extern bool page_scan_next(PageScan *scan, const TupleTableSlot *received,
 						   HeapTuple tuple);
+
+/*
+ * The next tuple of the page that a forward scan of a table has arrived at;
+ * the scan goes on behind it.
+ */
+extern bool scan_page_next(TableScanDesc scan, HeapTuple tuple);
 
 #endif /* MLPIPE_PAGE_SCAN_H */

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "fmgr.h"
@@ -25,8 +26,19 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "activity/page_scan.h"
 #include "activity/parallel_columns.h"
 #include "activity/select.h"
+
+/* The columns of one partition, while they are being packed. */
+typedef struct Packing
+{
+	int nkeys; /* columns of the staged table before them */
+	int ncolumns;
+	int64 room; /* for so many values of each */
+	int64 items;
+	bytea **buffers;
+} Packing;
 
 PG_FUNCTION_INFO_V1(mlpipe_column);
 
@@ -34,6 +46,8 @@ static Form_pg_attribute find_column(TupleDesc rows, const char *name);
 static void check_is_number(Form_pg_attribute column);
 static int column_index(List *columns, const char *name);
 static void pack_columns(CurrentBatch *batch, int nkeys, int ncolumns);
+static void pack_range(Packing *packing, const CurrentBatch *batch);
+static void pack_tuple(Packing *packing, HeapTuple tuple, TupleDesc columns);
 static bytea *create_buffer(int64 items);
 static void put_number(bytea *buffer, int64 place, double number);
 
@@ -140,47 +154,73 @@ column_index(List *columns, const char *name)
 static void
 pack_columns(CurrentBatch *batch, int nkeys, int ncolumns)
 {
-	Relation relation = table_open(batch->relation, AccessShareLock);
-	TupleTableSlot *row = table_slot_create(relation, NULL);
 	MemoryContext context = AllocSetContextCreate(batch->context,
 												  "mlpipe columns",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(context);
-	bytea **buffers = palloc(ncolumns * sizeof(bytea *));
-	ItemPointerData last = batch->end;
-	TableScanDesc scan;
-	int64 items = 0;
+	Packing packing = {.nkeys = nkeys, .ncolumns = ncolumns};
 	int i;
 
+	packing.room = batch->items;
+	packing.buffers = palloc(ncolumns * sizeof(bytea *));
 	for (i = 0; i < ncolumns; i++)
-		buffers[i] = create_buffer(batch->items);
+		packing.buffers[i] = create_buffer(batch->items);
 	MemoryContextSwitchTo(previous);
+
+	pack_range(&packing, batch);
+	if (packing.items != batch->items)
+		elog(ERROR, "a partition has fewer rows than were staged");
+	batch->columns_context = context;
+	batch->columns = packing.buffers;
+}
+
+/* The rest of each page at once, without a slot for each row. */
+static void
+pack_range(Packing *packing, const CurrentBatch *batch)
+{
+	Relation relation = table_open(batch->relation, AccessShareLock);
+	TupleTableSlot *row = table_slot_create(relation, NULL);
+	ItemPointerData begin = batch->begin;
+	ItemPointerData last = batch->end;
+	HeapTupleData tuple;
+	TableScanDesc scan;
 
 	/* The range is inclusive there; offset 0 is before all tuples. */
 	ItemPointerSetOffsetNumber(&last,
 							   ItemPointerGetOffsetNumber(&batch->end) - 1);
-	scan = table_beginscan_tidrange(relation, GetActiveSnapshot(),
-									&batch->begin, &last);
+	scan = table_beginscan_tidrange(relation, GetActiveSnapshot(), &begin,
+									&last);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, row))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (items == batch->items)
-			elog(ERROR, "a partition has more rows than were staged");
-		slot_getallattrs(row);
-		for (i = 0; i < ncolumns; i++)
-			put_number(buffers[i], items,
-					   row->tts_isnull[nkeys + i] ?
-						   get_float8_nan() :
-						   DatumGetFloat8(row->tts_values[nkeys + i]));
-		items++;
+		pack_tuple(packing, ((HeapTupleTableSlot *) row)->tuple,
+				   RelationGetDescr(relation));
+		while (scan_page_next(scan, &tuple) &&
+			   ItemPointerCompare(&tuple.t_self, &last) <= 0)
+			pack_tuple(packing, &tuple, RelationGetDescr(relation));
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(row);
 	table_close(relation, NoLock);
-	if (items != batch->items)
-		elog(ERROR, "a partition has fewer rows than were staged");
-	batch->columns_context = context;
-	batch->columns = buffers;
+}
+
+static void
+pack_tuple(Packing *packing, HeapTuple tuple, TupleDesc columns)
+{
+	int i;
+
+	if (packing->items == packing->room)
+		elog(ERROR, "a partition has more rows than were staged");
+	for (i = 0; i < packing->ncolumns; i++)
+	{
+		bool is_null;
+		Datum value = heap_getattr(tuple, packing->nkeys + i + 1, columns,
+								   &is_null);
+
+		put_number(packing->buffers[i], packing->items,
+				   is_null ? get_float8_nan() : DatumGetFloat8(value));
+	}
+	packing->items++;
 }
 
 static bytea *

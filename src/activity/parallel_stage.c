@@ -306,7 +306,12 @@ add_to_scatter(StageReceiver *stage, TupleTableSlot *row)
 
 	scatter_add(stage->scatter, row);
 	while (page_scan_next(&stage->scan, row, &tuple))
-		scatter_add_tuple(stage->scatter, &tuple, stage->spare);
+	{
+		if (tuple.t_data != NULL)
+			scatter_add_tuple(stage->scatter, &tuple, stage->spare);
+		else
+			scatter_add(stage->scatter, row);
+	}
 }
 
 static void
