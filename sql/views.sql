@@ -111,6 +111,10 @@ SELECT a.run_id,
 	CASE
 		WHEN a.status = 'in_progress' AND d.type IN ('wait', 'validation') THEN to_char(a.due_at, '"until" HH24:MI:SS')
 		WHEN a.status = 'in_progress' AND a.parked AND d.type = 'approval' THEN 'waits for mlpipe_approve()'
+		-- A parallel step keeps its state while it waits.
+		WHEN a.status = 'in_progress' AND d.type = 'parallel' AND a.started_at > f.looked_at
+			THEN format('retry %s of %s at %s', greatest(a.attempt - a.lost - 1, 1),
+				coalesce(d.definition->'retry'->>'max_retries', '0'), to_char(a.started_at, 'HH24:MI:SS'))
 		WHEN a.status NOT IN ('waiting', 'queued') THEN NULL
 		WHEN r.home <> f.home THEN format('came with a dump: waits for mlpipe_resume(%s)', r.run_id)
 		WHEN r.status = 'suspended' THEN 'suspended'

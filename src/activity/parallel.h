@@ -228,7 +228,7 @@ typedef enum StepEnd
 	STEP_ENDED,
 	STEP_ENDED_RUN,   /* and its run: commit synchronously */
 	STEP_GONE,        /* the activity had ended before */
-	STEP_TRIED_AGAIN, /* another attempt at it begins, after a pause */
+	STEP_TRIED_AGAIN, /* another attempt at it begins: parallel_restart() */
 	STEP_UNFINISHED   /* some mini-batches have to be done still */
 } StepEnd;
 
@@ -238,19 +238,20 @@ typedef enum StepEnd
 
 /*
  * Ends the activity in the open transaction, as its tables say, or as failed
- * where a failure is given.  Where pause is not NULL, a failure may lead to
- * another attempt (STEP_TRIED_AGAIN), which is to begin so much later.
+ * where a failure is given.  may_retry: a failure may lead to another attempt
+ * (STEP_TRIED_AGAIN).
  */
 extern StepEnd parallel_end(int64 run_id, int32 no, const Failure *failure,
-							int64 *pause);
+							bool may_retry);
 
 /*
  * parallel_restore.c
  */
 
 /*
- * Lets a stopped step go on from what its tables say; in a transaction.  What
- * another process has let go on already is left alone.
+ * Lets a stopped step go on from what its tables say, when the pause before its
+ * attempt is over; in a transaction after the one that wrote them.  What another
+ * process has let go on already is left alone.
  */
 extern void parallel_restart(int64 run_id, int32 no);
 

@@ -47,7 +47,7 @@ static void lock_all(int64 run_id);
 static bool load_ending(Ending *ending);
 static Failure *failed_verdict(const Ending *ending);
 static StepEnd end_cancelled(Ending *ending);
-static bool try_again(Ending *ending, int64 *pause);
+static bool try_again(Ending *ending);
 static StepEnd end_failed(Ending *ending);
 static StepEnd end_succeeded(Ending *ending);
 static void clean_up(const Ending *ending, bool cancel_rest);
@@ -57,7 +57,7 @@ static void push_pair(JsonbParseState **state, char *key, Numeric number);
 static Numeric rounded(double number, int digits);
 
 StepEnd
-parallel_end(int64 run_id, int32 no, const Failure *failure, int64 *pause)
+parallel_end(int64 run_id, int32 no, const Failure *failure, bool may_retry)
 {
 	Ending ending = {.run_id = run_id, .no = no, .failure = failure};
 	const ActivityDef *def;
@@ -76,7 +76,7 @@ parallel_end(int64 run_id, int32 no, const Failure *failure, int64 *pause)
 		return end_cancelled(&ending);
 	if (ending.failure == NULL)
 		ending.failure = failed_verdict(&ending);
-	if (ending.failure != NULL && pause != NULL && try_again(&ending, pause))
+	if (ending.failure != NULL && may_retry && try_again(&ending))
 		return STEP_TRIED_AGAIN;
 	if (ending.failure != NULL)
 		return end_failed(&ending);
@@ -179,12 +179,12 @@ end_cancelled(Ending *ending)
 
 /* What is staged, and where mini-batches are, stays for the next attempt. */
 static bool
-try_again(Ending *ending, int64 *pause)
+try_again(Ending *ending)
 {
 	EngineMode mode;
 
 	if (!activity_try_again(ending->run, ending->no, ending->activity.attempt,
-							ending->failure, pause))
+							ending->failure))
 		return false;
 	engine_mode_enter(&mode);
 	step_begin_again(ending->run_id, ending->no);

@@ -25,7 +25,6 @@
 #include "store/engine_mode.h"
 
 #define MAX_END_ATTEMPTS 3
-#define MAX_WAIT_MS      60000
 
 static void wait_for_others(ParallelWorker *worker);
 static void run_shutdown(ParallelWorker *worker);
@@ -33,7 +32,6 @@ static bool shutdown_transaction(ParallelWorker *worker);
 static bool write_samples(ParallelWorker *worker);
 static bool write_lineage(ParallelWorker *worker);
 static void end_activity(ParallelWorker *worker);
-static void wait_for_retry(ParallelWorker *worker);
 static bool restart(ParallelWorker *worker);
 static Failure *try_to_end(ParallelWorker *worker);
 static bool end_transaction(ParallelWorker *worker);
@@ -147,21 +145,12 @@ static void
 end_activity(ParallelWorker *worker)
 {
 	int32 attempt = worker->call != NULL ? worker->call->attempt : 0;
-	bool again = false;
 	Failure *failure;
 
 	/* Still at work for the activity, though not in the step any more. */
 	slot_work_on(&worker->order, attempt, NULL);
-	for (;;)
-	{
-		failure = try_to_end(worker);
-		if (failure != NULL || worker->end != STEP_TRIED_AGAIN)
-			break;
-		again = true;
-		worker->failure = NULL;
-		wait_for_retry(worker);
-	}
-	if (failure == NULL && worker->end == STEP_UNFINISHED && again)
+	failure = try_to_end(worker);
+	if (failure == NULL && worker->end == STEP_TRIED_AGAIN)
 		failure = parallel_in_transaction(worker, restart);
 	else if (failure == NULL && worker->end == STEP_UNFINISHED)
 		step_reopen(worker->step);
@@ -169,32 +158,6 @@ end_activity(ParallelWorker *worker)
 		step_remove(worker->order.run_id, worker->order.no);
 	if (failure != NULL)
 		leave_end_to_scheduler(worker, failure);
-}
-
-/* Cut short where the run is stopped. */
-static void
-wait_for_retry(ParallelWorker *worker)
-{
-	TimestampTz end = GetCurrentTimestamp() + worker->pause;
-	long left;
-
-	PG_TRY();
-	{
-		while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   end)) > 0)
-		{
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 Min(left, MAX_WAIT_MS), PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	PG_CATCH();
-	{
-		(void) failure_catch(worker->scratch);
-	}
-	PG_END_TRY();
 }
 
 static bool
@@ -223,7 +186,7 @@ static bool
 end_transaction(ParallelWorker *worker)
 {
 	worker->end = parallel_end(worker->order.run_id, worker->order.no,
-							   worker->failure, &worker->pause);
+							   worker->failure, true);
 	return worker->end == STEP_ENDED_RUN ||
 		(worker->call != NULL &&
 		 worker->call->document->durability == DURABILITY_ACTIVITY);

@@ -36,6 +36,7 @@ static void load_retries(const StepRow *split, int32 highest,
 						 StepState *state);
 static void end_idle(int64 run_id, int32 no, const Failure *failure);
 static bool end_where_done(int64 run_id, int32 no, const Failure *failure);
+static StepEnd try_to_end(int64 run_id, int32 no, const Failure *failure);
 
 bool
 parallel_publish(int64 run_id, int32 no)
@@ -107,6 +108,8 @@ load_state(const RunInfo *run, int32 no, int32 in_hand, StepState *state)
 											  InvalidTransactionId;
 	state->started_at = activity.started_at;
 	state->last_batch_at = GetCurrentTimestamp();
+	if (state->started_at > state->last_batch_at)
+		state->last_batch_at = state->paused_until = state->started_at;
 	if (def->timeout > 0)
 		state->deadline = activity.started_at + def->timeout;
 	state->first_batch_timeout = config->first_batch_timeout;
@@ -174,12 +177,19 @@ load_retries(const StepRow *split, int32 highest, StepState *state)
 static bool
 end_where_done(int64 run_id, int32 no, const Failure *failure)
 {
-	int64 pause;
-	StepEnd end = parallel_end(run_id, no, failure, &pause);
+	StepEnd end = try_to_end(run_id, no, failure);
+
+	return end != STEP_UNFINISHED && end != STEP_TRIED_AGAIN;
+}
+
+static StepEnd
+try_to_end(int64 run_id, int32 no, const Failure *failure)
+{
+	StepEnd end = parallel_end(run_id, no, failure, true);
 
 	if (end == STEP_ENDED_RUN)
 		ForceSyncCommit();
-	return end != STEP_UNFINISHED && end != STEP_TRIED_AGAIN;
+	return end;
 }
 
 void
@@ -221,12 +231,24 @@ parallel_end_idle(int64 run_id, int32 no)
 	end_idle(run_id, no, NULL);
 }
 
+/*
+ * Another attempt is in the tables when this has committed.  The step is
+ * stopping until then, so the next sweep finds it and lets it go on.
+ */
 static void
 end_idle(int64 run_id, int32 no, const Failure *failure)
 {
-	if (end_where_done(run_id, no, failure))
-		wakeup_remove_step(run_id, no);
-	else
-		/* Whoever stopped it died before saying why. */
-		parallel_restart(run_id, no);
+	switch (try_to_end(run_id, no, failure))
+	{
+		case STEP_TRIED_AGAIN:
+			wakeup_scheduler(ERRAND_SWEEP);
+			break;
+		case STEP_UNFINISHED:
+			/* Whoever stopped it died before saying why, or began it again. */
+			parallel_restart(run_id, no);
+			break;
+		default:
+			wakeup_remove_step(run_id, no);
+			break;
+	}
 }

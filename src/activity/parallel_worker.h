@@ -85,7 +85,6 @@ typedef struct ParallelWorker
 	Failure *failure; /* in context */
 	bool exceeded;
 	StepEnd end; /* what became of it */
-	int64 pause; /* of STEP_TRIED_AGAIN, in microseconds */
 } ParallelWorker;
 
 /*

@@ -91,7 +91,7 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 
 bool
 activity_try_again(const RunInfo *run, int32 no, int32 attempt,
-				   const Failure *failure, int64 *pause)
+				   const Failure *failure)
 {
 	const ActivityDef *def = run_activity(run, no);
 	EngineMode mode;
@@ -101,11 +101,11 @@ activity_try_again(const RunInfo *run, int32 no, int32 attempt,
 	engine_mode_enter(&mode);
 	lost = activity_lost(run->run_id, no);
 	again = is_worth_retry(def, attempt, lost, failure) &&
-		activity_next_attempt(run->run_id, no, attempt);
+		activity_next_attempt(run->run_id, no, attempt,
+							  pause_before_retry(&def->retry, attempt - lost));
 	if (again)
 		failure_insert(run->run_id, no, 0, attempt, failure);
 	engine_mode_leave(&mode);
-	*pause = again ? pause_before_retry(&def->retry, attempt - lost) : 0;
 	return again;
 }
 

@@ -35,11 +35,12 @@ extern bool activity_fail(const RunInfo *run, int32 no, int32 attempt,
 
 /*
  * Where the policy has another attempt, records the failure and makes the next
- * one begin, without the activity leaving its state in progress; *pause
- * (microseconds) is the caller's to wait.  False where this was the last one.
+ * one begin, without the activity leaving its state in progress.  Its start
+ * lies in the future where there is a pause before it, which the caller has to
+ * keep.  False where this was the last one.
  */
 extern bool activity_try_again(const RunInfo *run, int32 no, int32 attempt,
-							   const Failure *failure, int64 *pause);
+							   const Failure *failure);
 
 /* Of a failure that is nobody's fault: the worker was asked to make way. */
 #define SQLSTATE_MADE_WAY "57000"

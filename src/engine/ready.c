@@ -78,7 +78,7 @@ ready_clear(Lane *lane)
 bool
 step_is_joinable(const StepState *step)
 {
-	return !step->stopping && !step->suspended &&
+	return !step->stopping && !step->suspended && step->paused_until == 0 &&
 		step->nworkers < (step->alone ? 1 : step->max_workers) &&
 		(step->next_batch <= step->batches || step->nretries > 0 ||
 		 step->rescan);

@@ -143,10 +143,11 @@ typedef struct StepState
 	int32 nretries; /* in the two arrays below */
 	int32 retry_batches[MAX_STEP_RETRIES];
 	int32 retry_attempts[MAX_STEP_RETRIES]; /* that will be made */
-	bool rescan;     /* more to retry than the arrays hold */
-	bool stopping;   /* hand out nothing more */
-	bool suspended;  /* hand out nothing for now */
-	bool careful;    /* after a crash: see parallel_crash.c */
+	bool rescan;              /* more to retry than the arrays hold */
+	bool stopping;            /* hand out nothing more */
+	TimestampTz paused_until; /* hand out nothing before; 0: no pause */
+	bool suspended;           /* hand out nothing for now */
+	bool careful;             /* after a crash: see parallel_crash.c */
 	bool alone;      /* one worker at a time, for it may crash the server */
 	int32 nsuspects; /* the first ones of the retries, which may, too */
 

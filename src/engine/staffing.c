@@ -366,7 +366,7 @@ fail_lane(Oid role, const Failure *failure)
 	{
 		if (!is_step)
 			fail_ready(&order, failure);
-		else if (parallel_end(order.run_id, order.no, failure, NULL) ==
+		else if (parallel_end(order.run_id, order.no, failure, false) ==
 				 STEP_ENDED_RUN)
 			ForceSyncCommit();
 	}

@@ -110,13 +110,14 @@ extern void step_reopen(StepState *step);
 /* Sleeps until the caller is the only worker. */
 extern void step_wait_for_others(StepState *step);
 
-/* Why a step without a worker has to end (step_due.c). */
+/* Why the scheduler has to see to a step without a worker (step_due.c). */
 typedef enum StepOverdue
 {
 	STEP_IN_TIME,
 	STEP_TIMED_OUT,
 	STEP_STALLED,
-	STEP_NOT_STARTED
+	STEP_NOT_STARTED,
+	STEP_PAUSED /* not to end: its pause is over */
 } StepOverdue;
 
 /*
@@ -126,7 +127,10 @@ typedef enum StepOverdue
 extern void step_note_due(const StepState *step);
 extern TimestampTz steps_next_due(Oid database);
 
-/* Scheduler: an overdue step of its database, which is stopping from now on. */
+/*
+ * Scheduler: an overdue step of its database, which is stopping from now on.
+ * Those whose pause is over go on.
+ */
 extern bool step_take_overdue(WorkOrder *order, StepOverdue *why);
 
 /* The counters, as they are at one moment. */

@@ -8,6 +8,10 @@
  * does: it is woken when a step loses its last worker, or is published, for the
  * time when that step will be overdue.
  *
+ * It also lets a step go on when the pause before another attempt is over.  How
+ * long that is stands in the activity's row, which begins that much later; so
+ * the pause is kept by whoever makes the step's state from its tables.
+ *
  * A step that may not be worked on, because its run is suspended or mlpipe is
  * off, does not have to make progress.
  *
@@ -24,6 +28,7 @@
 #include "engine/step.h"
 #include "mlpipe.h"
 
+static void end_pause(StepState *step);
 static TimestampTz due_at(const StepState *step, StepOverdue *why);
 static void sooner(TimestampTz at, StepOverdue reason, TimestampTz *due,
 				   StepOverdue *why);
@@ -75,16 +80,30 @@ step_take_overdue(WorkOrder *order, StepOverdue *why)
 		if (step->lane == NULL || step->lane->database != MyDatabaseId)
 			continue;
 		due = due_at(step, why);
-		found = due != 0 && due <= now;
-		if (found)
+		if (due == 0 || due > now)
+			continue;
+		if (*why == STEP_PAUSED)
+			end_pause(step);
+		else
 		{
 			/* Nobody joins it any more. */
 			step->stopping = true;
 			*order = step->order;
+			found = true;
 		}
 	}
 	control_unlock();
 	return found;
+}
+
+static void
+end_pause(StepState *step)
+{
+	step->paused_until = 0;
+	step->last_batch_at = GetCurrentTimestamp();
+	step_note_due(step);
+	if (step_is_joinable(step))
+		lane_wake(step->lane);
 }
 
 /* 0: never, or its workers see to it. */
@@ -96,6 +115,11 @@ due_at(const StepState *step, StepOverdue *why)
 	*why = STEP_IN_TIME;
 	if (step->order.run_id == 0 || step->nworkers > 0 || step->stopping)
 		return 0;
+	if (step->paused_until != 0)
+	{
+		*why = STEP_PAUSED;
+		return step->paused_until;
+	}
 	sooner(step->deadline, STEP_TIMED_OUT, &due, why);
 	if (step->suspended || !mlpipe_enabled)
 		return due;

@@ -321,16 +321,17 @@ activity_requeue(int64 run_id, int32 no, int32 attempt, int64 pause, bool lost,
 }
 
 bool
-activity_next_attempt(int64 run_id, int32 no, int32 attempt)
+activity_next_attempt(int64 run_id, int32 no, int32 attempt, int64 pause)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	Oid types[] = {INT8OID, INT4OID, INT4OID, FLOAT8OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  Int32GetDatum(attempt)};
+					  Int32GetDatum(attempt), Float8GetDatum((double) pause)};
 
 	return store_execute(
 			   &plan,
-			   "UPDATE mlpipe.activity_run SET attempt = attempt + 1, started_at = clock_timestamp()"
+			   "UPDATE mlpipe.activity_run SET attempt = attempt + 1,"
+			   " started_at = clock_timestamp() + $4 * interval '1 microsecond'"
 			   " WHERE run_id = $1 AND no = $2 AND attempt = $3 AND status = 'in_progress' AND NOT detached",
 			   lengthof(types), types, values, NULL) > 0;
 }

@@ -79,8 +79,12 @@ extern bool activity_resume(int64 run_id, int32 no, int32 attempt);
 /* Attempts so far that were lost with their worker or a crash, or made way. */
 extern int32 activity_lost(int64 run_id, int32 no);
 
-/* Of one in progress, which stays that.  False where it is not this attempt's. */
-extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt);
+/*
+ * Of one in progress, which stays that; it begins after the pause
+ * (microseconds).  False where it is not this attempt's.
+ */
+extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt,
+								  int64 pause);
 
 /*
  * Back to queued, after a pause in microseconds; lost: the attempt died with

@@ -113,6 +113,30 @@ is(left_alone('"progress_update_timeout": 2'), '1|no mini-batch was finished and
 is(left_alone('"first_task_creation_timeout": 1'), '1|no mini-batch was started in 1 s, and "first_task_creation_timeout" is 1', 'first_task_creation_timeout');
 is(left_alone('"timeout": "2 s", "retry": {"max_retries": 1, "interval": 0}'), '2|timeout: the attempt took longer than 2 s', 'a further attempt');
 
+# A pause before the next attempt is kept, by the scheduler too, and nobody has
+# to wait in it.
+$node->safe_psql('postgres', 'UPDATE pace SET pause = 0.1');
+$run = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT 1 FROM generate_series(1, 100)"}, "mini_batch_size": "1 row",
+	"run": "SELECT pg_sleep(pause) FROM mini_batch, pace", "timeout": "2 s", "retry": {"max_retries": 10, "interval": 3}}]}));
+ok(wait_until($node, "(SELECT count(*) > 0 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'a step has begun');
+my $busy = submit($node, pipeline(map { [ "a$_", 'SELECT pg_sleep(600)' ] } 1 .. 2), 'priority => 5');
+ok(wait_until($node, "EXISTS (SELECT FROM mlpipe.failure WHERE run_id = $run)"), 'and fails while nobody works on it');
+$node->safe_psql('postgres', "UPDATE pace SET pause = 0; SELECT mlpipe_cancel($busy)");
+is(wait_run($node, $run), 'succeeded', 'a further attempt succeeds');
+is($node->safe_psql('postgres', "SELECT count(*) FROM mlpipe.mini_batch b JOIN mlpipe.failure f USING (run_id)
+	WHERE f.run_id = $run AND coalesce(f.batch, 0) = 0 AND b.started_at > f.at AND b.started_at < f.at + interval '3 s'"), '0', 'and none begins before the pause is over');
+
+$run = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT 1"}, "mini_batch_error_threshold": 0, "retry_settings": {"max_retries": 0},
+	"run": "SELECT 1 / 0 FROM mini_batch", "retry": {"max_retries": 1, "interval": 600}}]}));
+ok(wait_until($node, "EXISTS (SELECT FROM mlpipe_activities WHERE run_id = $run AND attempt = 2)"), 'a step waits for its next attempt');
+like($node->safe_psql('postgres', "SELECT wait_reason FROM mlpipe_activities WHERE run_id = $run"), qr/^retry 1 of 1 at/, 'says so');
+ok(wait_until($node, "NOT EXISTS (SELECT FROM mlpipe_executors WHERE run_id = $run)"), 'keeps no executor');
+$node->restart;
+is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]))), 'succeeded', 'other work goes on when the server has been restarted');
+is($node->safe_psql('postgres', "SELECT status, attempt FROM mlpipe_activities WHERE run_id = $run"), 'in_progress|2', 'and the step waits still');
+$node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
+is(wait_run($node, $run), 'cancelled', 'and can be cancelled meanwhile');
+
 # but a suspended one need not make progress
 $run = step('SELECT id FROM mini_batch, pg_sleep(0.05)', 2, ', "progress_update_timeout": 2');
 ok(wait_until($node, "(SELECT count(*) > 0 FROM mlpipe.mini_batch WHERE run_id = $run)"), 'a step has begun');
