@@ -26,13 +26,18 @@
 #include "activity/parallel.h"
 #include "activity/parallel_columns.h"
 #include "activity/parallel_rerun.h"
+#include "activity/parallel_worker.h"
 #include "activity/select.h"
 #include "activity/sql_name.h"
+#include "engine/session.h"
+#include "engine/slot.h"
 #include "store/engine_mode.h"
 
 #define DEFAULT_SIZE  "10 MB"
 #define DEFAULT_FILES "10 files"
 
+static ActivityOutcome split_in_time(ActivityCall *call);
+never_returns static void fail_unstarted(ActivityCall *call);
 static ActivityOutcome split_input(ActivityCall *call);
 static char *all_of_input(ActivityCall *call);
 static void split_by_number(ActivityCall *call, Split *split);
@@ -52,7 +57,48 @@ const ActivityType parallel_activity = {.kind = {.name = "parallel",
 													 TAKES_REUSE |
 													 TAKES_COMPUTE,
 												 .check = parallel_check},
-										.run = split_input};
+										.run = split_in_time};
+
+/* first_task_creation_timeout bounds it, beside the activity's timeout. */
+static ActivityOutcome
+split_in_time(ActivityCall *call)
+{
+	const ParallelConfig *config = call->def->config;
+	WatchLimits limits = {.batch_timeout = config->first_batch_timeout};
+	ActivityOutcome outcome;
+
+	watch_start(&limits);
+	PG_TRY();
+	{
+		outcome = split_input(call);
+	}
+	PG_CATCH();
+	{
+		if (watch_stop() != WATCH_NONE &&
+			geterrcode() == ERRCODE_QUERY_CANCELED &&
+			MySlot->interrupt == INTERRUPT_NONE)
+			fail_unstarted(call);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	(void) watch_stop();
+	return outcome;
+}
+
+/* In place of the error that interrupted the split. */
+static void
+fail_unstarted(ActivityCall *call)
+{
+	Failure *failure;
+
+	MemoryContextSwitchTo(WorkContext);
+	FlushErrorState();
+	failure = timeout_failure(WorkContext, call->def, WATCH_UNSTARTED, NULL,
+							  0);
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED), errmsg("%s", failure->message),
+			 errdetail("The input was still being split.")));
+}
 
 static ActivityOutcome
 split_input(ActivityCall *call)

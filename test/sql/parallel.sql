@@ -267,7 +267,9 @@ CALL step('{"input": {"table": "part_in"}, "timeout": "1 s", "run": "SELECT pg_s
 CALL step('{"input": {"table": "part_in"}, "progress_update_timeout": 1, "run": "SELECT pg_sleep(60) FROM mini_batch"}');
 CALL step('{"input": {"table": "part_in"}, "task_overhead_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT pg_sleep(60)", "run": "SELECT id FROM mini_batch"}');
 CALL step('{"input": {"table": "part_in"}, "first_task_creation_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT pg_sleep(60)", "run": "SELECT id FROM mini_batch"}');
-SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
+CALL step('{"input": {"query": "SELECT 1 FROM pg_sleep(60)"}, "first_task_creation_timeout": 1, "run": "SELECT 1 FROM mini_batch"}');
+SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 5;
+SELECT sqlstate, detail FROM mlpipe_errors ORDER BY run_id DESC LIMIT 1;
 -- also for a statement that catches the interrupt and goes on
 CREATE FUNCTION stubborn() RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
