@@ -261,9 +261,8 @@ run_activity(const RunInfo *run, int32 no)
 }
 
 /*
- * With fail_fast: does no activity depend on it by failed or completed?  The
- * look at the condition of an "until" does, which goes on after a round that
- * failed; that at the "break" of a loop over items is no handler.
+ * With fail_fast: does no activity depend on it by failed or completed?  A
+ * loop's look at its condition, which comes after all others, is no handler.
  */
 bool
 failure_stops_run(const RunInfo *run, const ActivityDef *def)
@@ -280,8 +279,7 @@ failure_stops_run(const RunInfo *run, const ActivityDef *def)
 		const ActivityDef *other = list_activity(run->document, def->list,
 												 edge->to);
 
-		if ((edge->conditions & CONDITION_FAILED) &&
-			!(other->internal && def->list->has_items))
+		if ((edge->conditions & CONDITION_FAILED) && !other->internal)
 			return false;
 	}
 	return true;
