@@ -13,6 +13,14 @@ BEGIN
 	END LOOP;
 	RAISE 'activity % did not become %', activity, status;
 END $$;
+-- Has all come that a run waits for; the scheduler looks when another one's time comes.
+CREATE PROCEDURE cancel_now_due(id bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE mlpipe.activity_run SET due_at = clock_timestamp() WHERE run_id = id AND due_at IS NOT NULL;
+	UPDATE mlpipe.run SET due_at = clock_timestamp() WHERE run_id = id AND due_at IS NOT NULL;
+	PERFORM mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": "10 ms"}]}'::jsonb);
+	COMMIT;
+END $$;
 CREATE FUNCTION pg_temp.ends(id bigint) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(activity || ' ' || status, ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = id
 $$;
@@ -153,11 +161,12 @@ SELECT mlpipe_wait(:run, '0.3 s');
 SELECT mlpipe_cancel(:run);
 
 -- a wait and a retry whose time comes while it is suspended start nothing
-SELECT mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 2}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]},
-	{"name": "r", "type": "sql", "sql": "SELECT 1/0", "retry": {"max_retries": 1, "interval": 2}}]}'::jsonb) AS run \gset
-CALL cancel_until(:run, 'w', 'in_progress');
+SELECT mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 3600}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]},
+	{"name": "r", "type": "sql", "sql": "SELECT 1/0", "retry": {"max_retries": 1, "interval": 3600}}]}'::jsonb) AS run \gset
+CALL cancel_until(:run, 'w', 'in_progress until');
 CALL cancel_until(:run, 'r', 'queued retry');
 SELECT mlpipe_suspend(:run);
+CALL cancel_now_due(:run);
 CALL cancel_until(:run, 'b', 'queued');
 SELECT mlpipe_wait(:run, '0.3 s');
 SELECT activity, status, attempt, wait_reason FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
@@ -166,9 +175,10 @@ SELECT mlpipe_wait(:run, '10 s');
 SELECT pg_temp.ends(:run);
 
 -- a run's timeout counts while it is suspended
-SELECT mlpipe_submit('{"timeout": 2.5, "activities": [{"name": "w", "type": "wait", "duration": 2}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]}]}'::jsonb) AS run \gset
-CALL cancel_until(:run, 'w', 'in_progress');
+SELECT mlpipe_submit('{"timeout": 3600, "activities": [{"name": "w", "type": "wait", "duration": 3600}, {"name": "b", "type": "sql", "sql": "SELECT 1", "depends_on": ["w"]}]}'::jsonb) AS run \gset
+CALL cancel_until(:run, 'w', 'in_progress until');
 SELECT mlpipe_suspend(:run);
+CALL cancel_now_due(:run);
 SELECT mlpipe_wait(:run, '10 s');
 
 -- dropping a pipeline by force cancels its runs
@@ -179,5 +189,5 @@ SELECT mlpipe_wait(:run, '10 s');
 SELECT mlpipe_drop_pipeline('cancel_s');
 
 SELECT mlpipe_purge('0') > 0 AS purged;
-DROP PROCEDURE cancel_until;
+DROP PROCEDURE cancel_now_due, cancel_until;
 DROP TABLE cancel_hits;
