@@ -9,6 +9,9 @@
 
 #include <unistd.h>
 
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -113,6 +116,14 @@ check_files(const Template *files, JsonReader *input)
 		problem_add(input->problems, PROBLEM_ERROR,
 					reader_path(input, "files"), NULL,
 					"must be an absolute path, with wildcards");
+	if (files != NULL &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		problem_add(input->problems, PROBLEM_WARNING,
+					reader_path(input, "files"),
+					psprintf(LIST_FILES_HINT,
+							 GetUserNameFromId(GetUserId(), false)),
+					"role \"%s\" may not list files of the server",
+					GetUserNameFromId(GetUserId(), false));
 }
 
 static void
@@ -129,9 +140,18 @@ read_division(ParallelConfig *config, const Place *place)
 static void
 read_size(ParallelConfig *config, const Place *place)
 {
+	JsonbValue *value = reader_value(place->reader, "mini_batch_size");
 	BatchSize size;
 	char *message;
 
+	if (value != NULL && value->type == jbvNumeric)
+	{
+		problem_add(place->reader->problems, PROBLEM_ERROR,
+					reader_path(place->reader, "mini_batch_size"),
+					size_hint(config->files != NULL),
+					"must be text that names a unit, not a number");
+		return;
+	}
 	config->size = config_template(place->reader, "mini_batch_size",
 								   TEMPLATE_TEXT, place->scope, false);
 	if (config->size == NULL || !template_is_constant(config->size))
@@ -339,9 +359,10 @@ batch_size_parse(const char *text, bool of_files, BatchSize *size,
 	memset(size, 0, sizeof(*size));
 	if (parse_count(text, unit, &size->rows))
 	{
-		if (size->rows > 0)
+		if (size->rows > 0 && size->rows < PG_INT64_MAX)
 			return true;
-		*message = psprintf("must be at least one %s", unit);
+		*message = size->rows > 0 ? psprintf("is too large: \"%s\"", text) :
+									psprintf("must be at least one %s", unit);
 		return false;
 	}
 	if (of_files)
@@ -397,6 +418,20 @@ parse_bytes(void *arg)
 {
 	SizeInput *input = arg;
 
-	input->bytes = DatumGetInt64(
-		DirectFunctionCall1(pg_size_bytes, CStringGetTextDatum(input->text)));
+	PG_TRY();
+	{
+		input->bytes = DatumGetInt64(
+			DirectFunctionCall1(pg_size_bytes,
+								CStringGetTextDatum(input->text)));
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("is too large: \"%s\"", input->text)));
+	}
+	PG_END_TRY();
 }

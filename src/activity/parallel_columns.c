@@ -28,6 +28,7 @@
 
 #include "activity/page_scan.h"
 #include "activity/parallel_columns.h"
+#include "activity/parallel_keys.h"
 #include "activity/select.h"
 
 /* The columns of one partition, while they are being packed. */
@@ -85,7 +86,8 @@ find_column(TupleDesc rows, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" of \"columns\" is no column of the input",
-					name)));
+					name),
+			 errhint("Its columns are: %s.", batch_column_names(rows))));
 }
 
 static void

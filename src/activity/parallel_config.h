@@ -10,6 +10,10 @@
 
 #include "definition/document.h"
 
+/* Of a role's name. */
+#define LIST_FILES_HINT \
+	"Grant \"pg_read_server_files\" to role \"%s\", or let the pipeline run as a role that has it."
+
 /* How large a mini-batch is; one of the two is 0.  Files are rows. */
 typedef struct BatchSize
 {

@@ -19,6 +19,8 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "activity/parallel_config.h"
+
 PG_FUNCTION_INFO_V1(mlpipe_list_files);
 
 /* The first directory that could not be read, while glob() works. */
@@ -65,7 +67,8 @@ check_may_list(const char *pattern)
 			 errmsg("permission denied to list files of the server"),
 			 errdetail(
 				 "Only roles with privileges of the \"%s\" role may do that.",
-				 "pg_read_server_files")));
+				 "pg_read_server_files"),
+			 errhint(LIST_FILES_HINT, GetUserNameFromId(GetUserId(), false))));
 	if (!is_absolute_path(pattern))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),

@@ -24,7 +24,6 @@
 static void prepare_key(BatchKey *key, TupleDesc rows, const char *name);
 static bool equal_by_image(const TypeCacheEntry *type, Oid collation);
 static AttrNumber find_column(TupleDesc rows, const char *name);
-static char *column_names(TupleDesc rows);
 static void prepare_to_jsonb(BatchKey *key, Oid type, int32 typmod);
 static uint64 hash_key(BatchKey *key, Datum value);
 static uint64 mix(uint64 bits);
@@ -121,11 +120,11 @@ find_column(TupleDesc rows, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("partition key \"%s\" is no column of the input", name),
-			 errhint("Its columns are: %s.", column_names(rows))));
+			 errhint("Its columns are: %s.", batch_column_names(rows))));
 }
 
-static char *
-column_names(TupleDesc rows)
+char *
+batch_column_names(TupleDesc rows)
 {
 	StringInfoData names;
 	int i;

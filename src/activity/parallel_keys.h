@@ -42,6 +42,9 @@ typedef struct BatchKeys
  */
 extern BatchKeys *batch_keys_create(TupleDesc rows, List *names);
 
+/* For hints. */
+extern char *batch_column_names(TupleDesc rows);
+
 /* The values of a row's keys, as many as there are. */
 extern void batch_keys_of_row(const BatchKeys *keys, TupleTableSlot *row,
 							  Datum *values, bool *nulls);

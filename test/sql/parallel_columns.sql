@@ -59,6 +59,7 @@ CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "columns":
 SELECT * FROM ended;
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "columns": ["nothing"], "run": "SELECT 1"}');
 SELECT * FROM ended;
+SELECT hint FROM mlpipe_errors ORDER BY run_id DESC LIMIT 1;
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["nothing"], "columns": ["qty"], "run": "SELECT 1"}');
 SELECT * FROM ended;
 SELECT mlpipe_column('qty');

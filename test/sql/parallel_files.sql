@@ -36,6 +36,8 @@ CREATE TABLE read (path text, bytes bigint, modified timestamptz, batch integer)
 -- For members of pg_read_server_files
 CALL step('{"input": {"files": "${{ parameters.folder }}/f_*"}, "run": "SELECT path FROM mini_batch"}');
 SELECT * FROM ended;
+SELECT hint FROM mlpipe_errors ORDER BY run_id DESC LIMIT 1;
+SELECT path, severity, message, hint FROM mlpipe_validate('{"activities": [{"name": "p", "type": "parallel", "input": {"files": "/a/*"}, "run": "SELECT 1"}]}');
 RESET ROLE;
 GRANT pg_read_server_files TO regress_mlpipe_files;
 SET ROLE regress_mlpipe_files;
