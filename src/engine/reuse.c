@@ -66,6 +66,7 @@ static ReuseAttempt *attempt = NULL;
 
 static bool is_usable(ActivityCall *call, const ReuseRow *candidate);
 static bool tables_stand(const ReuseRow *candidate);
+static Oid table_now(const ReuseTable *table);
 static bool has_content(const ReuseTable *table);
 static void look_again(ReuseTable *table, const Content *content);
 static void keep_as_found(const ReuseTable *table);
@@ -157,7 +158,7 @@ tables_stand(const ReuseRow *candidate)
 
 		if (has_content(table))
 			contents = lappend(contents,
-							   content_create(table->relation, table->xid));
+							   content_create(table_now(table), table->xid));
 	}
 	contents_now(contents);
 
@@ -166,6 +167,7 @@ tables_stand(const ReuseRow *candidate)
 		const ReuseTable *table = lfirst(cell);
 		ReuseTable now = *table;
 
+		now.relation = table_now(table);
 		if (table->use == TABLE_FOUND)
 			continue;
 		look_again(&now, has_content(table) ? list_nth(contents, n++) : NULL);
@@ -176,6 +178,21 @@ tables_stand(const ReuseRow *candidate)
 			keep_as_found(&now);
 	}
 	return stand;
+}
+
+/*
+ * Of an input the content counts, also where it is made anew each time.  An
+ * output is no longer as it was left, without the indexes that it had, say.
+ */
+static Oid
+table_now(const ReuseTable *table)
+{
+	Oid named;
+
+	if (table->use != TABLE_INPUT || reuse_name_stands(table))
+		return table->relation;
+	named = reuse_table_named(table->name);
+	return OidIsValid(named) ? named : table->relation;
 }
 
 static bool

@@ -511,6 +511,20 @@ reuse_find_table(const char *name)
 	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
 }
 
+/* Whether it may be read is asked when it is. */
+Oid
+reuse_table_named(const char *qualified)
+{
+	List *names = textToQualifiedNameList(cstring_to_text(qualified));
+	Oid schema = InvalidOid;
+
+	if (list_length(names) == 2)
+		schema = get_namespace_oid(strVal(linitial(names)), true);
+	return OidIsValid(schema) ?
+		get_relname_relid(strVal(lsecond(names)), schema) :
+		InvalidOid;
+}
+
 int
 reuse_pin_names(void)
 {

@@ -33,6 +33,9 @@ extern bool reuse_has_row_security(Oid relation);
 /* A table by a name of the document; invalid where there is none. */
 extern Oid reuse_find_table(const char *name);
 
+/* What has that name now, given with its schema; InvalidOid: nothing. */
+extern Oid reuse_table_named(const char *qualified);
+
 /*
  * Until the level that it returns is left with AtEOXact_GUC(), names mean what
  * they meant before the statements of the user.

@@ -181,6 +181,20 @@ UPDATE re.wine2 SET v = 100;
 ALTER TABLE re.wine RENAME TO wine_old;
 ALTER TABLE re.wine2 RENAME TO wine;
 CALL go('p');
+-- which is no change where it has the same rows: inputs may be made anew each time
+BEGIN;
+CREATE TABLE re.wine2 (LIKE re.wine INCLUDING ALL);
+INSERT INTO re.wine2 TABLE re.wine;
+DROP TABLE re.wine;
+ALTER TABLE re.wine2 RENAME TO wine;
+COMMIT;
+CALL go('p');
+DROP TABLE re.wine;
+CREATE TABLE re.wine AS SELECT id::bigint, v, note FROM re.wine_old;
+CALL go('p');
+DROP TABLE re.wine;
+CREATE TABLE re.wine (LIKE re.wine_old INCLUDING ALL);
+INSERT INTO re.wine TABLE re.wine_old;
 -- or hides it
 SET search_path = public, re;
 CREATE TABLE public.shadowed AS SELECT 1 AS a;
