@@ -23,7 +23,9 @@
 #include "engine/stop.h"
 #include "store/engine_mode.h"
 #include "store/failure_store.h"
+#include "store/stop_store.h"
 
+static ActivityRow *lock_parent(const RunInfo *parent, int32 no);
 static void skip_parent(const RunInfo *parent, const ActivityRow *row);
 static Failure *child_failure(int64 run_id, RunStatus status,
 							  const char *error);
@@ -42,7 +44,7 @@ child_ended(const RunRow *run, RunStatus status, Jsonb *output,
 		return;
 	parent = run_info(run->parent_run_id);
 	guard_share(parent);
-	row = activity_load(parent->run_id, run->parent_no);
+	row = lock_parent(parent, run->parent_no);
 
 	/* It may be cancelled, or wait for the child of another attempt by now. */
 	if (row == NULL || row->status != ACTIVITY_IN_PROGRESS || !row->parked ||
@@ -69,6 +71,20 @@ child_ended(const RunRow *run, RunStatus status, Jsonb *output,
 								 true, NULL);
 			break;
 	}
+}
+
+/*
+ * Who is cancelling the parent has its row.  What comes of that has to be known
+ * before the end is marked: finding the activity ended then would undo the end
+ * of the child, and the work of its last activity.
+ */
+static ActivityRow *
+lock_parent(const RunInfo *parent, int32 no)
+{
+	/* A failure that stops the run is to have all rows locked in their order. */
+	if (parent->document->fail_fast && !parent->document->nested)
+		activities_lock(parent->run_id);
+	return activity_lock(parent->run_id, no);
 }
 
 static void

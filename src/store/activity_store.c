@@ -17,6 +17,8 @@
 #include "store/activity_store.h"
 #include "store/plan.h"
 
+static ActivityRow *load_one(SPIPlanPtr *plan, const char *statement,
+							 int64 run_id, int32 no);
 static void read_row(uint64 row, ActivityRow *activity);
 
 #define CLAIMABLE                                                              \
@@ -185,20 +187,36 @@ activity_park(int64 run_id, int32 no, int32 attempt, TimestampTz due_at,
 	return parked;
 }
 
+#define SELECT_ONE        \
+	"SELECT " ROW_COLUMNS \
+	" FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2"
+
 ActivityRow *
 activity_load(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
+
+	return load_one(&plan, SELECT_ONE, run_id, no);
+}
+
+ActivityRow *
+activity_lock(int64 run_id, int32 no)
+{
+	static SPIPlanPtr plan = NULL;
+
+	return load_one(&plan, SELECT_ONE " FOR NO KEY UPDATE", run_id, no);
+}
+
+static ActivityRow *
+load_one(SPIPlanPtr *plan, const char *statement, int64 run_id, int32 no)
+{
 	Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	ActivityRow *row = NULL;
 
 	store_begin();
-	plan_keep(&plan,
-			  "SELECT " ROW_COLUMNS
-			  " FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2",
-			  lengthof(types), types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+	plan_keep(plan, statement, lengthof(types), types);
+	if (plan_execute(*plan, values, NULL, false, SPI_OK_SELECT) > 0)
 	{
 		row = SPI_palloc(sizeof(ActivityRow));
 		read_row(0, row);

@@ -70,6 +70,9 @@ extern bool activity_park(int64 run_id, int32 no, int32 attempt,
 /* NULL where there is no such row. */
 extern ActivityRow *activity_load(int64 run_id, int32 no);
 
+/* The same, once nobody else is about to end it, and as that has left it. */
+extern ActivityRow *activity_lock(int64 run_id, int32 no);
+
 /* It and the containers around it, from the inside out; ActivityRow *. */
 extern List *activity_ancestry(int64 run_id, int32 no);
 
