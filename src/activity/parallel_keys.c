@@ -23,6 +23,7 @@
 
 static void prepare_key(BatchKey *key, TupleDesc rows, const char *name);
 static bool equal_by_image(const TypeCacheEntry *type, Oid collation);
+static bool is_same_json(const BatchKey *key, Oid type);
 static AttrNumber find_column(TupleDesc rows, const char *name);
 static void prepare_to_jsonb(BatchKey *key, Oid type, int32 typmod);
 static uint64 hash_key(BatchKey *key, Datum value);
@@ -42,11 +43,14 @@ batch_keys_create(TupleDesc rows, List *names)
 	ListCell *cell;
 
 	keys->can_hash = true;
+	keys->same_json = true;
 	foreach(cell, names)
 	{
 		BatchKey *key = &keys->keys[keys->n++];
 
 		prepare_key(key, rows, lfirst(cell));
+		keys->same_json &=
+			is_same_json(key, TupleDescAttr(rows, key->column - 1)->atttypid);
 		keys->can_hash &= key->by_image || OidIsValid(key->hash.fn_oid);
 	}
 	return keys;
@@ -102,6 +106,27 @@ equal_by_image(const TypeCacheEntry *type, Oid collation)
 		DatumGetBool(
 			   OidFunctionCall1Coll(proc, collation,
 									ObjectIdGetDatum(type->btree_opintype)));
+}
+
+/*
+ * Text without a deterministic collation is not, for one, nor JSON with its own
+ * null; timestamps with time zone depend on the session's.
+ */
+static bool
+is_same_json(const BatchKey *key, Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case NUMERICOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return true;
+		case BPCHAROID:
+		case TIMESTAMPTZOID:
+			return false;
+		default:
+			return key->by_image;
+	}
 }
 
 static AttrNumber

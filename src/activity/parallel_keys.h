@@ -32,7 +32,8 @@ typedef struct BatchKey
 typedef struct BatchKeys
 {
 	int n;
-	bool can_hash; /* all of them */
+	bool can_hash;  /* all of them */
+	bool same_json; /* equal ones look alike in JSON, and others do not */
 	BatchKey keys[FLEXIBLE_ARRAY_MEMBER];
 } BatchKeys;
 

@@ -5,7 +5,7 @@
  *
  * A number alone says nothing: the input is read again, and may be another one
  * by now.  What makes a mini-batch the same one is
- *	  - of partitions their keys;
+ *	  - of partitions their keys, as JSON;
  *	  - of rows that were copied (a query's, files) their content, of which the
  *		split keeps a hash;
  *	  - of a table that was split where it stands the rows themselves, which the
@@ -74,7 +74,12 @@ parallel_take_over(ActivityCall *call, const Split *split)
 	engine_mode_leave(&mode);
 }
 
-/* The keys are read as the user, whose types may have casts of their own. */
+/*
+ * The keys are read as the user, whose types may have casts of their own.
+ *
+ * A type whose equal values can look different shows them as the first row of
+ * a partition has them, which may be another row by now.
+ */
 static void
 take_partitions(ActivityCall *call, const Split *split)
 {
@@ -92,6 +97,7 @@ take_partitions(ActivityCall *call, const Split *split)
 	Datum *values = palloc_extended(row->batches * sizeof(Datum),
 									MCXT_ALLOC_HUGE);
 	EngineMode mode;
+	bool found;
 
 	for (int32 i = 0; i < row->batches; i++)
 	{
@@ -107,6 +113,14 @@ take_partitions(ActivityCall *call, const Split *split)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(relation, AccessShareLock);
+	engine_mode_enter(&mode);
+	found = keys->same_json ||
+		batches_have_keys(call->goes_on_from, call->no, values, row->batches);
+	engine_mode_leave(&mode);
+	if (!found)
+		parallel_refuse_rerun(
+			call,
+			"The keys of a partition that had succeeded are not found again, or are those of two.");
 	engine_mode_enter(&mode);
 	batches_take_by_keys(call->run_id, call->goes_on_from, call->no, numbers,
 						 values, row->batches);

@@ -21,6 +21,8 @@
 
 static const Oid key_types[] = {INT8OID, INT4OID};
 
+static Datum keys_array(Datum *keys, int count);
+static void forbid_nested_loops(SPIPlanPtr plan);
 static struct varlena *column_bytes(uint64 row, int column);
 static void *column_array(int column, Size size, int *count);
 
@@ -177,17 +179,11 @@ batches_take_by_keys(int64 run_id, int64 from_run_id, int32 no,
 	Oid types[] = {INT8OID, INT8OID, INT4OID, INT4ARRAYOID, JSONBARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(from_run_id),
 					  Int32GetDatum(no), store_integers(numbers, count),
-					  PointerGetDatum(construct_array(keys, count, JSONBOID,
-													  -1, false,
-													  TYPALIGN_INT))};
+					  keys_array(keys, count)};
 
 	store_begin();
 
-	/* Nothing is known of the arrays when this is planned. */
-	if (plan == NULL)
-		(void) set_config_option("enable_nestloop", "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+	forbid_nested_loops(plan);
 	plan_keep(
 		&plan,
 		"WITH same AS MATERIALIZED (SELECT n.number, b.* FROM ROWS FROM (unnest($4), unnest($5)) AS n (number, keys)"
@@ -200,4 +196,44 @@ batches_take_by_keys(int64 run_id, int64 from_run_id, int32 no,
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_INSERT);
 	store_end();
+}
+
+static Datum
+keys_array(Datum *keys, int count)
+{
+	return PointerGetDatum(
+		construct_array(keys, count, JSONBOID, -1, false, TYPALIGN_INT));
+}
+
+/* Nothing is known of the arrays when a statement is planned. */
+static void
+forbid_nested_loops(SPIPlanPtr plan)
+{
+	if (plan == NULL)
+		(void) set_config_option("enable_nestloop", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+}
+
+bool
+batches_have_keys(int64 from_run_id, int32 no, Datum *keys, int count)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, JSONBARRAYOID};
+	Datum values[] = {Int64GetDatum(from_run_id), Int32GetDatum(no),
+					  keys_array(keys, count)};
+	bool found;
+
+	store_begin();
+	forbid_nested_loops(plan);
+	plan_keep(
+		&plan,
+		"SELECT FROM (SELECT keys, count(*) AS n FROM mlpipe.mini_batch"
+		" WHERE run_id = $1 AND no = $2 AND final GROUP BY keys HAVING bool_or(status = 'succeeded')) b"
+		" LEFT JOIN (SELECT keys, count(*) AS n FROM unnest($3) AS keys GROUP BY keys) k USING (keys)"
+		" WHERE b.n > 1 OR k.n IS DISTINCT FROM 1 LIMIT 1",
+		lengthof(types), types);
+	found = plan_execute(plan, values, NULL, true, SPI_OK_SELECT) == 0;
+	store_end();
+	return found;
 }

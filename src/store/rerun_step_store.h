@@ -55,4 +55,11 @@ extern void batches_take(int64 run_id, int64 from_run_id, int32 no);
 extern void batches_take_by_keys(int64 run_id, int64 from_run_id, int32 no,
 								 const int32 *numbers, Datum *keys, int count);
 
+/*
+ * Are the partitions that succeeded there among those with these keys (jsonb),
+ * and can none be taken for another?
+ */
+extern bool batches_have_keys(int64 from_run_id, int32 no, Datum *keys,
+							  int count);
+
 #endif /* MLPIPE_RERUN_STEP_STORE_H */

@@ -145,6 +145,29 @@ INSERT INTO t VALUES (5 + 14000, 1);
 CALL again();
 SELECT status, summary, bad, done, batches FROM result;
 SELECT batch IS NOT NULL AS batch, keys, items_in, items_out, executor_pid IS NULL AS taken_over FROM mlpipe_batches JOIN last USING (run_id) WHERE executor_pid IS NOT NULL OR keys @> '{"k": null}' ORDER BY keys;
+-- keys that are equal but look different are found again while they look the same
+CREATE TABLE equal (id integer, n integer, k interval);
+INSERT INTO equal VALUES (1, 1, '24 hours'), (2, 1, '1 day'), (3, 1, '2 days');
+INSERT INTO broken VALUES (3);
+CALL run('{"input": {"table": "rerun_step.equal"}, "partition_keys": ["k"]}');
+DELETE FROM broken;
+CALL again();
+SELECT status, bad, done, batches FROM result;
+-- and are never done twice
+INSERT INTO broken VALUES (3);
+CALL run('{"input": {"table": "rerun_step.equal"}, "partition_keys": ["k"]}');
+DELETE FROM broken;
+UPDATE equal SET n = 1 WHERE id = 1;
+CALL again();
+SELECT status, done, error FROM result;
+-- nor is one taken for another
+CREATE TABLE nothing (id integer, n integer, k jsonb);
+INSERT INTO nothing VALUES (1, 1, NULL), (2, 1, 'null');
+INSERT INTO broken VALUES (1);
+CALL run('{"input": {"table": "rerun_step.nothing"}, "partition_keys": ["k"]}');
+DELETE FROM broken;
+CALL again();
+SELECT status, done, error FROM result;
 \x off
 SELECT mlpipe_purge('0') > 0;
 DROP SCHEMA rerun_step CASCADE;
