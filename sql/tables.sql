@@ -279,6 +279,7 @@ CREATE TABLE mlpipe.mini_batch (
 	finished_at timestamptz NOT NULL,
 	items_in bigint,
 	items_out bigint,
+	items_failed bigint,				-- that mlpipe_item_failed() reported; null: none
 	keys jsonb,
 	error text,
 	PRIMARY KEY (run_id, no, batch, attempt)

@@ -72,6 +72,7 @@ row_of(const ParallelWorker *worker, const BatchResult *result)
 					  .finished_at = result->finished_at,
 					  .items_in = result->items_in,
 					  .items_out = result->items_out,
+					  .items_failed = list_length(result->failed_items),
 					  .keys = result->keys,
 					  .error = failure != NULL ? failure->message : NULL};
 }

@@ -23,10 +23,10 @@
 #include "store/plan.h"
 
 /* What differs from row to row of a group. */
-static const Oid cell_types[] = {INT4OID, INT4OID,        BOOLOID,
-								 BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-								 INT8OID, INT8OID,        TEXTOID,
-								 JSONBOID};
+static const Oid cell_types[] = {INT4OID,  INT4OID,        BOOLOID,
+								 BOOLOID,  TIMESTAMPTZOID, TIMESTAMPTZOID,
+								 INT8OID,  INT8OID,        TEXTOID,
+								 JSONBOID, INT8OID};
 #define NUM_CELLS ((int) lengthof(cell_types))
 
 static void put_cells(const BatchRow *row, NullableDatum *cells);
@@ -48,9 +48,10 @@ batches_insert(const BatchRow *rows, int n)
 								INT8ARRAYOID,
 								INT8ARRAYOID,
 								TEXTARRAYOID,
-								JSONBARRAYOID};
+								JSONBARRAYOID,
+								INT8ARRAYOID};
 	NullableDatum *cells = palloc(n * NUM_CELLS * sizeof(NullableDatum));
-	char nulls[] = "             ";
+	char nulls[] = "              ";
 	Datum values[lengthof(types)];
 
 	for (int i = 0; i < n; i++)
@@ -66,13 +67,14 @@ batches_insert(const BatchRow *rows, int n)
 	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.mini_batch (run_id, no, executor_pid, batch, attempt,"
-		" status, final, started_at, finished_at, items_in, items_out, error, keys)"
+		" status, final, started_at, finished_at, items_in, items_out, error, keys, items_failed)"
 		" SELECT $1, $2, $3, batch, attempt,"
 		" CASE WHEN succeeded THEN 'succeeded'::mlpipe.batch_status ELSE 'failed' END,"
-		" final, started_at, finished_at, items_in, items_out, error, keys"
+		" final, started_at, finished_at, items_in, items_out, error, keys, items_failed"
 		" FROM (SELECT unnest($4) AS batch, unnest($5) AS attempt, unnest($6) AS succeeded,"
 		" unnest($7) AS final, unnest($8) AS started_at, unnest($9) AS finished_at,"
-		" unnest($10) AS items_in, unnest($11) AS items_out, unnest($12) AS error, unnest($13) AS keys) b",
+		" unnest($10) AS items_in, unnest($11) AS items_out, unnest($12) AS error, unnest($13) AS keys,"
+		" unnest($14) AS items_failed) b",
 		lengthof(types), types, values, nulls);
 }
 
@@ -92,6 +94,8 @@ put_cells(const BatchRow *row, NullableDatum *cells)
 	cells[7] = (NullableDatum){Int64GetDatum(row->items_out)};
 	cells[8] = (NullableDatum){store_text(row->error), row->error == NULL};
 	cells[9] = (NullableDatum){JsonbPGetDatum(row->keys), row->keys == NULL};
+	cells[10] = (NullableDatum){Int64GetDatum(row->items_failed),
+								row->items_failed == 0};
 }
 
 /* One column of all rows; 0 where all of it is null, as unnest() has it too. */
@@ -152,9 +156,8 @@ batch_failure_insert(const BatchFailure *failure)
 }
 
 /*
- * Each attempt that failed has one row in mlpipe.failure; what is there beyond
- * that are items which mlpipe_item_failed() reported.  Such an item usually is
- * one of the rows that were not returned, and is counted once.
+ * An item that mlpipe_item_failed() reported usually is one of the rows that
+ * were not returned, and is counted once.
  */
 void
 batch_totals(int64 run_id, int32 no, bool compare_items, BatchTotals *totals)
@@ -165,28 +168,21 @@ batch_totals(int64 run_id, int32 no, bool compare_items, BatchTotals *totals)
 					  BoolGetDatum(compare_items)};
 
 	store_begin();
-	plan_keep(
-		&plan,
-		"SELECT count(*) FILTER (WHERE final AND status = 'succeeded'),"
-		" count(*) FILTER (WHERE final AND status = 'failed'),"
-		" count(*) FILTER (WHERE final AND status = 'cancelled'),"
-		" count(*) FILTER (WHERE NOT final),"
-		" coalesce(max(batch), 0),"
-		" coalesce(sum(items_in) FILTER (WHERE final"
-		" AND status <> 'cancelled'), 0)::bigint,"
-		" coalesce(sum(items_out) FILTER (WHERE final"
-		" AND status = 'succeeded'), 0)::bigint,"
-		" coalesce(sum(greatest(CASE WHEN $3 THEN items_in - items_out"
-		" END, reported, 0)) FILTER (WHERE final"
-		" AND status <> 'cancelled'), 0)::bigint"
-		" FROM mlpipe.mini_batch b"
-		" LEFT JOIN (SELECT f.batch, f.attempt, count(*) - 1 AS all_but_one"
-		" FROM mlpipe.failure f WHERE f.run_id = $1 AND f.no = $2"
-		" AND f.batch IS NOT NULL GROUP BY 1, 2) f USING (batch, attempt),"
-		" LATERAL (SELECT all_but_one"
-		" + (b.status = 'succeeded')::integer AS reported) r"
-		" WHERE b.run_id = $1 AND b.no = $2",
-		lengthof(types), types);
+	plan_keep(&plan,
+			  "SELECT count(*) FILTER (WHERE final AND status = 'succeeded'),"
+			  " count(*) FILTER (WHERE final AND status = 'failed'),"
+			  " count(*) FILTER (WHERE final AND status = 'cancelled'),"
+			  " count(*) FILTER (WHERE NOT final),"
+			  " coalesce(max(batch), 0),"
+			  " coalesce(sum(items_in) FILTER (WHERE final"
+			  " AND status <> 'cancelled'), 0)::bigint,"
+			  " coalesce(sum(items_out) FILTER (WHERE final"
+			  " AND status = 'succeeded'), 0)::bigint,"
+			  " coalesce(sum(greatest(CASE WHEN $3 THEN items_in - items_out"
+			  " END, items_failed, 0)) FILTER (WHERE final"
+			  " AND status <> 'cancelled'), 0)::bigint"
+			  " FROM mlpipe.mini_batch WHERE run_id = $1 AND no = $2",
+			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	totals->succeeded = (int32) column_int64(0, 1);
 	totals->failed = (int32) column_int64(0, 2);

@@ -28,10 +28,11 @@ typedef struct BatchRow
 	int executor_pid;
 	TimestampTz started_at;
 	TimestampTz finished_at;
-	int64 items_in;    /* -1: not known */
-	int64 items_out;   /* rows returned, whether kept or rolled back */
-	Jsonb *keys;       /* of its partition; NULL: none */
-	const char *error; /* NULL: none */
+	int64 items_in;     /* -1: not known */
+	int64 items_out;    /* rows returned, whether kept or rolled back */
+	int64 items_failed; /* that run reported */
+	Jsonb *keys;        /* of its partition; NULL: none */
+	const char *error;  /* NULL: none */
 } BatchRow;
 
 /* An attempt that failed, or (item) one item of a mini-batch. */

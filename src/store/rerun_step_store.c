@@ -143,7 +143,7 @@ step_origin_keep(int64 run_id, int64 from_run_id, int32 no)
 
 #define BATCH_COLUMNS                                        \
 	"run_id, no, batch, attempt, status, final, started_at," \
-	" finished_at, items_in, items_out, keys"
+	" finished_at, items_in, items_out, items_failed, keys"
 
 /* Failed items of mini-batches that succeeded nevertheless. */
 #define TAKE_FAILURES                                                              \
@@ -165,7 +165,7 @@ batches_take(int64 run_id, int64 from_run_id, int32 no)
 	(void) store_execute(
 		&plan,
 		"WITH taken AS (INSERT INTO mlpipe.mini_batch (" BATCH_COLUMNS ")"
-		" SELECT $1, no, batch, attempt, status, true, started_at, finished_at, items_in, items_out, keys"
+		" SELECT $1, no, batch, attempt, status, true, started_at, finished_at, items_in, items_out, items_failed, keys"
 		" FROM mlpipe.mini_batch WHERE run_id = $2 AND no = $3 AND final AND status = 'succeeded'"
 		" RETURNING batch AS earlier, batch, attempt)" TAKE_FAILURES,
 		lengthof(types), types, values, NULL);
@@ -190,7 +190,7 @@ batches_take_by_keys(int64 run_id, int64 from_run_id, int32 no,
 		" JOIN mlpipe.mini_batch b ON b.keys = n.keys"
 		" WHERE b.run_id = $2 AND b.no = $3 AND b.final AND b.status = 'succeeded'),"
 		" ins AS (INSERT INTO mlpipe.mini_batch (" BATCH_COLUMNS ")"
-		" SELECT $1, no, number, attempt, status, true, started_at, finished_at, items_in, items_out, keys"
+		" SELECT $1, no, number, attempt, status, true, started_at, finished_at, items_in, items_out, items_failed, keys"
 		" FROM same),"
 		" taken AS (SELECT batch AS earlier, number AS batch, attempt FROM same)" TAKE_FAILURES,
 		lengthof(types), types);

@@ -254,6 +254,12 @@ CALL step('{"input": {"query": "SELECT 7 AS id"}, "retry_settings": {"max_retrie
 SELECT batch, message, split_part(context, E'\n', 1) AS context FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) ORDER BY batch;
 DROP TABLE later;
 
+-- Reported items count also beyond those that are kept
+CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 12000) i"}, "count": "none", "error_threshold": 11999, "run": "SELECT count(mlpipe_item_failed(i::text, $$odd$$)) FROM mini_batch"}');
+CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 12000) i"}, "count": "none", "error_threshold": 12000, "run": "SELECT count(mlpipe_item_failed(i::text, $$odd$$)) FROM mini_batch"}');
+SELECT status, error, output->'items_failed' AS failed FROM mlpipe_activities ORDER BY run_id DESC LIMIT 2;
+SELECT message, count(*) FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) GROUP BY 1 ORDER BY 2;
+
 -- More rows than items is a warning
 CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "10000 rows", "run": "SELECT id FROM mini_batch, generate_series(1, 2)"}');
 SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
