@@ -8,7 +8,7 @@ CREATE PROCEDURE pg_temp.run(document jsonb, INOUT id bigint DEFAULT NULL) LANGU
 BEGIN
 	id := mlpipe_submit(document);
 	COMMIT;
-	PERFORM mlpipe_wait(id, '30 s');
+	PERFORM mlpipe_wait(id, '2 min');
 END $$;
 
 -- an inner name hides the same one further out, also where it is no use

@@ -11,7 +11,7 @@ DECLARE id bigint;
 BEGIN
 	id := mlpipe_submit(document, parameters);
 	COMMIT;
-	PERFORM mlpipe_wait(id, '20 s');
+	PERFORM mlpipe_wait(id, '2 min');
 	DELETE FROM last;
 	INSERT INTO last VALUES (id);
 END $$;

@@ -16,7 +16,7 @@ BEGIN
 	id := mlpipe_submit(jsonb_build_object('activities', jsonb_build_array(jsonb_build_object('name', 'c', 'type', 'copy',
 		'source', jsonb_build_object('table', 'copy_generated.' || source), 'sink', jsonb_build_object('table', 'copy_generated.' || sink) || more))));
 	COMMIT;
-	PERFORM mlpipe_wait(id, '30 s');
+	PERFORM mlpipe_wait(id, '2 min');
 	COMMIT;
 	RAISE WARNING '%', (SELECT concat_ws(': ', status, error) FROM mlpipe_runs WHERE run_id = id);
 END $$;

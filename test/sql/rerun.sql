@@ -22,7 +22,7 @@ CREATE FUNCTION ran() RETURNS text LANGUAGE sql AS $$
 CREATE PROCEDURE waits(id bigint) LANGUAGE plpgsql AS $$
 BEGIN
 	COMMIT;
-	PERFORM mlpipe_wait(id, '30 s');
+	PERFORM mlpipe_wait(id, '2 min');
 	DELETE FROM rerun.last;
 	INSERT INTO rerun.last VALUES (id);
 END $$;

@@ -19,7 +19,7 @@ END $$;
 CREATE PROCEDURE waits(id bigint) LANGUAGE plpgsql AS $$
 BEGIN
 	COMMIT;
-	PERFORM mlpipe_wait(id, '30 s');
+	PERFORM mlpipe_wait(id, '2 min');
 	DELETE FROM rerun_step.last;
 	INSERT INTO rerun_step.last VALUES (id);
 END $$;
