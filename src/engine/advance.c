@@ -262,7 +262,8 @@ run_activity(const RunInfo *run, int32 no)
 
 /*
  * With fail_fast: does no activity depend on it by failed or completed?  A
- * loop's look at its condition, which comes after all others, is no handler.
+ * loop's look at its condition, which comes after all others, is no handler;
+ * and where it fails, so does the loop, which may have one.
  */
 bool
 failure_stops_run(const RunInfo *run, const ActivityDef *def)
@@ -271,7 +272,7 @@ failure_stops_run(const RunInfo *run, const ActivityDef *def)
 	int place = activity_place(def);
 	int i;
 
-	if (!run->document->fail_fast)
+	if (!run->document->fail_fast || def->internal)
 		return false;
 	for (i = graph->first_out[place]; i < graph->first_out[place + 1]; i++)
 	{

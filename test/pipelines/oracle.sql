@@ -478,6 +478,7 @@ DECLARE
 	document jsonb = (SELECT p.document FROM oracle.pipeline p WHERE name = pipeline);
 	context jsonb = jsonb_build_object('depth', depth, 'activities', '{}'::jsonb, 'loops', '{}'::jsonb, 'scopes', '[]'::jsonb, 'run', jsonb_build_object('pipeline', pipeline, 'version', 1),
 		'trigger', CASE WHEN key = '' THEN '{"type": "manual"}' ELSE jsonb_build_object('type', 'pipeline', 'parent_activity', substring(rtrim(key, '>') FROM '[^>]*$')) END);
+	stopped text = current_setting('oracle.stopped', true);	-- the parent's
 	v oracle.verdict;
 	output jsonb;
 BEGIN
@@ -493,6 +494,7 @@ BEGIN
 	END IF;
 	context = oracle.declare_variables(coalesce(document->'variables', '{}'), context);
 	v = oracle.follow(document->'activities', context, scenario, key);
+	PERFORM set_config('oracle.stopped', coalesce(stopped, 'no'), false);
 	IF v.status = 'succeeded' AND document ? 'output' THEN
 		BEGIN
 			output = oracle.resolve(document->'output', context || jsonb_build_object('activities', v.activities));

@@ -235,6 +235,18 @@ CREATE TABLE off AS SELECT title, mlpipe_submit(document) AS run_id FROM (VALUES
 SELECT title, mlpipe_wait(run_id, '30 s') FROM off ORDER BY title;
 SELECT title, error, (SELECT string_agg(activity || ' ' || a.status, ', ' ORDER BY activity) FROM mlpipe_activities a WHERE a.run_id = r.run_id AND activity <> 'i') AS ends
 FROM off JOIN mlpipe_runs r USING (run_id) ORDER BY title;
+-- a loop's look at its condition handles nothing, and its failure is the loop's
+CREATE TABLE looks AS SELECT title, mlpipe_submit(jsonb_build_object('fail_fast', true, 'activities', jsonb_build_array(
+	'{"name": "l"}'::jsonb || loop, jsonb_build_object('name', 'h', 'type', 'wait', 'duration', 0.1, 'depends_on', handler),
+	jsonb_build_object('name', 'long', 'type', 'wait', 'duration', CASE WHEN title LIKE '%caught' THEN 0.1 ELSE 60 END)))) AS run_id FROM (VALUES
+	('round', '{"type": "until", "condition": "false", "activities": [{"name": "a", "type": "fail", "message": "no"}]}'::jsonb, '[{"activity": "l", "conditions": ["failed"]}]'::jsonb),
+	('round, caught', '{"type": "until", "condition": "true", "activities": [{"name": "a", "type": "fail", "message": "no"}, {"name": "b", "type": "wait", "duration": 0, "depends_on": [{"activity": "a", "conditions": ["failed"]}]}]}', '[]'),
+	('iteration', '{"type": "for_each", "items": [1], "break": "false", "activities": [{"name": "a", "type": "fail", "message": "no"}]}', '[{"activity": "l", "conditions": ["failed"]}]'),
+	('look', '{"type": "until", "condition": "1 / 0 = 1", "activities": [{"name": "a", "type": "wait", "duration": 0}]}', '["l"]'),
+	('look, caught', '{"type": "until", "condition": "1 / 0 = 1", "activities": [{"name": "a", "type": "wait", "duration": 0}]}', '[{"activity": "l", "conditions": ["failed"]}]'),
+	('look at a break, caught', '{"type": "for_each", "items": [1], "break": "1 / 0 = 1", "activities": [{"name": "a", "type": "wait", "duration": 0}]}', '[{"activity": "l", "conditions": ["failed"]}]')) d(title, loop, handler);
+SELECT title, mlpipe_wait(run_id, '30 s') FROM looks ORDER BY title;
+SELECT title, (SELECT status FROM mlpipe_activities a WHERE a.run_id = r.run_id AND activity = 'long') AS long, failures_handled FROM looks JOIN mlpipe_runs r USING (run_id) ORDER BY title;
 --
 -- So many that they are counted apart: joins of 150, and 150 leaves
 --
