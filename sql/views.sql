@@ -143,8 +143,8 @@ SELECT a.run_id,
 	batches.total AS batches_total,
 	batches.done AS batches_done,
 	batches.failed AS batches_failed,
-	coalesce(a.items_in, work.items) AS items_in,
-	coalesce(a.items_out, work.items_done) AS items_out,
+	coalesce(a.items_in, batches.items) AS items_in,
+	coalesce(a.items_out, batches.items_done) AS items_out,
 	a.executor_pid,
 	CASE WHEN a.status = 'succeeded' THEN a.reused_from END AS reused_from,
 	-- One that is to be taken over has it already.
@@ -161,13 +161,17 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
 	SELECT coalesce(work.batches, s.batches, (a.output->>'batches')::integer) AS total,
 		coalesce(work.succeeded, (a.output->>'succeeded')::integer, ended.succeeded) AS done,
-		coalesce(work.failed, (a.output->>'failed')::integer, ended.failed) AS failed
+		coalesce(work.failed, (a.output->>'failed')::integer, ended.failed) AS failed,
+		coalesce(work.items, ended.items) AS items,
+		coalesce(work.items_done, ended.items_done) AS items_done
 	FROM (SELECT) one
 	LEFT JOIN mlpipe.step s ON s.run_id = a.run_id AND s.no = a.no
 	-- Of a step that did not succeed there is no summary.
 	LEFT JOIN LATERAL (
 		SELECT count(*) FILTER (WHERE b.status = 'succeeded')::integer AS succeeded,
-			count(*) FILTER (WHERE b.status = 'failed')::integer AS failed
+			count(*) FILTER (WHERE b.status = 'failed')::integer AS failed,
+			sum(b.items_in)::bigint AS items,
+			sum(CASE b.status WHEN 'succeeded' THEN b.items_out WHEN 'failed' THEN 0 END)::bigint AS items_done
 		FROM mlpipe.mini_batch b
 		WHERE b.run_id = a.run_id AND b.no = a.no AND b.final
 			AND work.batches IS NULL AND a.output IS NULL

@@ -257,7 +257,7 @@ DROP TABLE later;
 -- Reported items count also beyond those that are kept
 CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 12000) i"}, "count": "none", "error_threshold": 11999, "run": "SELECT count(mlpipe_item_failed(i::text, $$odd$$)) FROM mini_batch"}');
 CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 12000) i"}, "count": "none", "error_threshold": 12000, "run": "SELECT count(mlpipe_item_failed(i::text, $$odd$$)) FROM mini_batch"}');
-SELECT status, error, output->'items_failed' AS failed FROM mlpipe_activities ORDER BY run_id DESC LIMIT 2;
+SELECT status, error, output->'items_failed' AS failed, items_in, items_out FROM mlpipe_activities ORDER BY run_id DESC LIMIT 2;
 SELECT message, count(*) FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) GROUP BY 1 ORDER BY 2;
 
 -- More rows than items is a warning
