@@ -59,7 +59,7 @@ stage_pages_begin(StagePages *pages, Relation relation)
 	memset(pages, 0, sizeof(*pages));
 	pages->relation = relation;
 	pages->context = CurrentMemoryContext;
-	HeapTupleHeaderSetXmin(&pages->header, GetCurrentTransactionId());
+	pages->writer.t_xmin = GetCurrentTransactionId();
 	pages->file = -1;
 	pages->block = RelationGetNumberOfBlocks(relation);
 	if (pages->block != 0)
@@ -124,7 +124,7 @@ put_tuple(StagePages *pages, const HeapTupleHeaderData *tuple, uint32 length)
 	copy = (HeapTupleHeader) (pages->page + page->pd_upper);
 	memcpy((char *) copy + AFTER_CTID, (const char *) tuple + AFTER_CTID,
 		   length - AFTER_CTID);
-	copy->t_choice = pages->header.t_choice;
+	copy->t_choice.t_heap = pages->writer;
 	ItemPointerSet(&copy->t_ctid, pages->block, pages->nrows);
 	copy->t_infomask2 = tuple->t_infomask2 & ~HEAP2_XACT_MASK;
 	copy->t_infomask = (tuple->t_infomask & ~HEAP_XACT_MASK) |

@@ -20,13 +20,13 @@ typedef struct StagePages
 {
 	Relation relation;
 	MemoryContext context;
-	HeapTupleHeaderData header; /* of each row, up to its t_ctid */
-	char *run;                  /* pages, one behind the other */
-	int nfull;                  /* of them */
-	char *page;                 /* the one behind these, being filled */
-	int nrows;                  /* in it */
-	BlockNumber block;          /* its number */
-	int file;                   /* of the segment; -1: not open */
+	HeapTupleFields writer; /* of each row */
+	char *run;              /* pages, one behind the other */
+	int nfull;              /* of them */
+	char *page;             /* the one behind these, being filled */
+	int nrows;              /* in it */
+	BlockNumber block;      /* its number */
+	int file;               /* of the segment; -1: not open */
 } StagePages;
 
 /*
