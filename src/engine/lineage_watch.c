@@ -66,6 +66,8 @@ static bool calls_functions(const PlannedStmt *plan);
 static void note_table(const PlannedStmt *plan, const RangeTblEntry *table);
 static bool is_insert_target(const PlannedStmt *plan,
 							 const RangeTblEntry *table);
+static bool inserts_into(const PlannedStmt *plan, const Plan *top,
+						 const RangeTblEntry *table);
 static void note_target(const PlannedStmt *plan, const Plan *top);
 static bool note_function(Oid function);
 static void walk_plan(QueryDesc *query, bool counting);
@@ -219,10 +221,29 @@ note_table(const PlannedStmt *plan, const RangeTblEntry *table)
 static bool
 is_insert_target(const PlannedStmt *plan, const RangeTblEntry *table)
 {
-	const ModifyTable *top = (const ModifyTable *) plan->planTree;
+	ListCell *cell;
 
-	return plan->commandType == CMD_INSERT && IsA(top, ModifyTable) &&
-		rt_fetch(top->nominalRelation, plan->rtable) == table;
+	if (inserts_into(plan, plan->planTree, table))
+		return true;
+
+	/* In WITH. */
+	foreach(cell, plan->subplans)
+	{
+		if (inserts_into(plan, lfirst(cell), table))
+			return true;
+	}
+	return false;
+}
+
+static bool
+inserts_into(const PlannedStmt *plan, const Plan *top,
+			 const RangeTblEntry *table)
+{
+	const ModifyTable *modify = (const ModifyTable *) top;
+
+	return top != NULL && IsA(top, ModifyTable) &&
+		modify->operation == CMD_INSERT &&
+		rt_fetch(modify->nominalRelation, plan->rtable) == table;
 }
 
 static void

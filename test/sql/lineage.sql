@@ -60,6 +60,8 @@ CALL lineage_of(sql_text('WITH moved AS (DELETE FROM lin.part WHERE v = 1 RETURN
 	sql_text('WITH one AS (INSERT INTO lin."Odd name" SELECT id FROM lin.source WHERE v = 5) SELECT 1'),
 	sql_text('MERGE INTO lin.target t USING lin.source s ON s.id = t.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED AND s.id < 3 THEN INSERT VALUES (s.id, 0)'),
 	sql_text('TRUNCATE lin.target', 'INSERT INTO lin.target VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET v = excluded.v'));
+-- what INSERT gives back is nothing that it has read
+CALL lineage_of(sql_text('WITH one AS (INSERT INTO lin."Odd name" SELECT id FROM lin.source WHERE v = 5 RETURNING id) SELECT count(*) FROM one'));
 -- what is not a plan: COPY, TRUNCATE, CREATE TABLE AS, REFRESH
 SELECT current_setting('data_directory') || '/regress_mlpipe_lineage' AS file \gset
 SELECT sql_text(format('COPY lin.source TO %L', :'file'), format('COPY (SELECT * FROM lin.part) TO %L', :'file' || '2')) AS copy_out,
