@@ -28,6 +28,7 @@ typedef struct CurrentBatch
 	Jsonb *keys;              /* of its partition, an object; NULL: none */
 	int64 items_read;         /* by the scan that read most of them */
 	bool read_whole;          /* did that come to the end? */
+	bool rows_gone;           /* less is left than the split had counted */
 	List *failed_items;       /* of FailedItem *, in context; NULL: not kept */
 	struct varlena **columns; /* of mlpipe_column(); NULL: not made yet */
 	MemoryContext columns_context; /* that they live in */

@@ -66,7 +66,8 @@ static void run_in_subtransaction(ParallelWorker *worker, BatchResult *result,
 								  CurrentBatch *batch);
 static void run_batch(ParallelWorker *worker, BatchResult *result,
 					  CurrentBatch *batch);
-static int64 items_of(const CurrentBatch *batch);
+static int64 items_of(CurrentBatch *batch);
+static void check_all_there(CurrentBatch *batch);
 static void renew_plan_if_renamed(ParallelWorker *worker);
 static void check_gap(ParallelWorker *worker, const BatchResult *result);
 static void take_failure(ParallelWorker *worker, BatchResult *result,
@@ -420,11 +421,38 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 
 /* A statement with a LIMIT, or over an empty join, stops its scan early. */
 static int64
-items_of(const CurrentBatch *batch)
+items_of(CurrentBatch *batch)
 {
 	if (batch->items >= 0)
+	{
+		check_all_there(batch);
 		return batch->items;
+	}
 	return batch->read_whole ? batch->items_read : batch_count_items(batch);
+}
+
+/*
+ * Between a crash and the moment when the step's snapshot is held again
+ * (horizon.c) rows can be pruned away that were updated or deleted since the
+ * split.  Of the updated ones the new versions are in no mini-batch.
+ */
+static void
+check_all_there(CurrentBatch *batch)
+{
+	if (batch->snapshot == NULL || !batch->read_whole ||
+		batch->items_read == batch->items)
+		return;
+	batch->rows_gone = true;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("rows of the input were vacuumed away after a crash"),
+		 errdetail("Mini-batch %d had " INT64_FORMAT
+				   " rows when the input was split, and has " INT64_FORMAT
+				   " of them now.",
+				   batch->number, batch->items, batch->items_read),
+		 errhint(
+			 "mlpipe_rerun() does what is left, with the rows as they are by then.")));
 }
 
 /* Of a name that is another table's by now, nothing would be noticed. */
@@ -495,7 +523,7 @@ take_failure(ParallelWorker *worker, BatchResult *result, ErrorData *error,
 		result->failure = failure_from_error(error, INTERRUPT_NONE);
 
 	/* No mini-batch can be read any more, and that is no fault of theirs. */
-	if (!batch_input_is_intact(&worker->split))
+	if (MyBatch->rows_gone || !batch_input_is_intact(&worker->split))
 	{
 		result->tried = false;
 		worker->failure = failure_create(worker->context,

@@ -95,6 +95,34 @@ is($node->safe_psql('postgres', "SELECT output->'batches', output->'succeeded' F
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id) FROM out_3'), '20000|20000', 'and every row is in the output once');
 is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT batch) FROM mlpipe.mini_batch WHERE run_id = $run AND final"), '5000|5000', 'each has one final row');
 
+# After a crash rows may be vacuumed away before the snapshot of the step that
+# reads them is held again; here, for the library was not even loaded.
+$node->safe_psql('postgres', q(
+	CREATE TABLE pruned AS SELECT i AS id, 0 AS v FROM generate_series(1, 1000) i;
+	CREATE TABLE gate (open boolean);
+	CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+	END $$));
+$run = submit($node, '{"activities": [{"name": "p", "type": "parallel", "input": {"table": "pruned"}, "mini_batch_size": "100 rows", "max_concurrency_per_instance": 1,
+	"run": "SELECT id FROM mini_batch, (SELECT pass_gate()) g", "append_row_to": "out_4"}]}');
+wait_until($node, "to_regclass('out_4') IS NOT NULL");
+wait_until($node, '(SELECT count(*) = 100 FROM out_4)');
+$node->safe_psql('postgres', 'UPDATE pruned SET v = 1 WHERE id > 500');
+$node->stop('immediate');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->start;
+$node->safe_psql('postgres', 'VACUUM pruned; INSERT INTO gate VALUES (true)');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'mlpipe'");
+$node->restart;
+is(wait_through_crashes($run), 'failed', 'a step fails some of whose rows are gone');
+is($node->safe_psql('postgres', "SELECT message, detail FROM mlpipe_errors WHERE run_id = $run"),
+	'rows of the input were vacuumed away after a crash|Mini-batch 6 had 100 rows when the input was split, and has 0 of them now.', 'and says so');
+is(wait_run($node, $node->safe_psql('postgres', "SELECT mlpipe_rerun($run)")), 'succeeded', 'a rerun does the rest');
+is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id) FROM out_4'), '1000|1000', 'and every row is in the output once');
+
 is(wait_run($node, step(q("run": "SELECT id FROM mini_batch"))), 'succeeded', 'others go on');
 $node->stop;
 done_testing();
