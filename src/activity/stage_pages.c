@@ -102,9 +102,10 @@ start_page(StagePages *pages)
 		char *room = MemoryContextAlloc(pages->context,
 										STAGE_RUN_SIZE + PAGE_ALIGNMENT);
 
-		pages->run = (char *) TYPEALIGN(PAGE_ALIGNMENT, room);
+		pages->run = room +
+			(TYPEALIGN(PAGE_ALIGNMENT, room) - (uintptr_t) room);
 	}
-	pages->page = pages->run + pages->nfull * BLCKSZ;
+	pages->page = pages->run + (Size) pages->nfull * BLCKSZ;
 	PageInit(pages->page, BLCKSZ, 0);
 	PageSetAllVisible(pages->page);
 }
@@ -156,7 +157,8 @@ write_run(StagePages *pages, bool is_last)
 	{
 		close_segment(pages);
 		smgrextend(RelationGetSmgr(pages->relation), MAIN_FORKNUM,
-				   pages->block - 1, pages->run + npages * BLCKSZ, false);
+				   pages->block - 1, pages->run + (Size) npages * BLCKSZ,
+				   false);
 	}
 	pages->nfull = 0;
 }

@@ -168,7 +168,7 @@ activities_take_long(Lane *lane, TimestampTz now)
 	int64 elapsed = now - lane->looked_at;
 	bool measured = lane->looked_at != 0;
 
-	if (measured && elapsed < SHORTEST_LOOK_MS * 1000)
+	if (measured && elapsed < SHORTEST_LOOK_MS * INT64CONST(1000))
 		return false;
 	lane->begun_before = lane->begun;
 	lane->looked_at = now;

@@ -27,7 +27,7 @@ static const Oid cell_types[] = {INT4OID,  INT4OID,        BOOLOID,
 								 BOOLOID,  TIMESTAMPTZOID, TIMESTAMPTZOID,
 								 INT8OID,  INT8OID,        TEXTOID,
 								 JSONBOID, INT8OID};
-#define NUM_CELLS ((int) lengthof(cell_types))
+#define NUM_CELLS lengthof(cell_types)
 
 static void put_cells(const BatchRow *row, NullableDatum *cells);
 static Datum array_of_cells(const NullableDatum *column, Oid type, int n);
@@ -59,7 +59,7 @@ batches_insert(const BatchRow *rows, int n)
 	values[0] = Int64GetDatum(rows[0].run_id);
 	values[1] = Int32GetDatum(rows[0].no);
 	values[2] = Int32GetDatum(rows[0].executor_pid);
-	for (int i = 0; i < NUM_CELLS; i++)
+	for (size_t i = 0; i < NUM_CELLS; i++)
 	{
 		values[3 + i] = array_of_cells(&cells[i], cell_types[i], n);
 		nulls[3 + i] = NULL_IF(values[3 + i] == (Datum) 0);
