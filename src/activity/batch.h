@@ -25,6 +25,7 @@ typedef struct CurrentBatch
 	ItemPointerData end;
 	struct SnapshotData *snapshot; /* the step's; NULL: whatever is there */
 	int64 items;                   /* -1: not counted when it was split */
+	int64 usual_items;             /* of the step's partitions; 0: not known */
 	Jsonb *keys;              /* of its partition, an object; NULL: none */
 	int64 items_read;         /* by the scan that read most of them */
 	bool read_whole;          /* did that come to the end? */

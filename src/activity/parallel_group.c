@@ -397,11 +397,14 @@ run_batch(ParallelWorker *worker, BatchResult *result, CurrentBatch *batch)
 	}
 	else
 	{
-		CachedPlanSource
-			*plan = batch_plan_create(parallel_run_text(worker->call),
-									  parallel_batch_relation(worker->config,
-															  &worker->split),
-									  worker->append_to, false);
+		CachedPlanSource *plan;
+
+		/* Made for this one alone. */
+		batch->usual_items = 0;
+		plan = batch_plan_create(parallel_run_text(worker->call),
+								 parallel_batch_relation(worker->config,
+														 &worker->split),
+								 worker->append_to, false);
 
 		rows = batch_plan_run(plan);
 		DropCachedPlan(plan);

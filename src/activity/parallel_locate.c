@@ -77,6 +77,7 @@ locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 	batch->begin = partition.begin;
 	batch->end = partition.end;
 	batch->items = partition.items;
+	batch->usual_items = Max(worker->split.items / worker->split.batches, 1);
 	if (worker->config->partition_keys != NIL)
 		batch->keys = keys_of(worker, &partition);
 }

@@ -82,7 +82,11 @@ mlpipe_mini_batch_range(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(method);
 }
 
-/* The plan serves all mini-batches; the one at hand stands for all. */
+/*
+ * The mini-batch at hand stands for all that the plan will serve.  Partitions
+ * may differ by much, and the largest is the first: a plan for that one would
+ * be compiled for each of the others.
+ */
 static void
 estimate_range(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 			   BlockNumber *pages, double *tuples)
@@ -98,6 +102,11 @@ estimate_range(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 		*tuples = MyBatch->items >= 0 ?
 			MyBatch->items :
 			baserel->tuples * *pages / Max(baserel->pages, 1);
+		if (MyBatch->usual_items > 0 && MyBatch->usual_items < *tuples)
+		{
+			*pages = Max(*pages * (MyBatch->usual_items / *tuples), 1);
+			*tuples = MyBatch->usual_items;
+		}
 	}
 	*tuples = clamp_row_est(*tuples);
 }

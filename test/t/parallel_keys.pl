@@ -116,6 +116,19 @@ is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '60 s')"), 'succeeded'
 is($node->safe_psql('postgres', 'SELECT count(*), sum(n), sum(different), sum(total), max(n) FROM counts'), '501|1000000|1000000|500000500000|500000', 'is whole');
 is($node->safe_psql('postgres', "SELECT items_in FROM mlpipe_batches WHERE run_id = $run AND batch = 1"), '500000', 'and comes first');
 
+# A plan for the largest partition would be compiled for each small one.
+$node->append_conf('postgresql.conf', 'jit_above_cost = 500');
+$node->restart;
+$node->safe_psql('postgres', q(CREATE FUNCTION costly(i integer) RETURNS integer COST 1000 LANGUAGE plpgsql AS 'BEGIN RETURN i; END'));
+$run = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT i, CASE WHEN i <= 1000 THEN 0 ELSE i END AS k FROM generate_series(1, 1200) i"},
+	"partition_keys": ["k"], "run": "SELECT costly(i) FROM mini_batch", "append_row_to": "costs",
+	"shutdown": "CREATE TABLE IF NOT EXISTS compiled AS SELECT pg_read_file('/proc/self/maps') LIKE '%llvmjit%' AS compiled"}]}));
+is(wait_run($node, $run), 'succeeded', 'partitions of very different sizes');
+SKIP: {
+	skip 'no list of what a process has loaded', 1 unless -e '/proc/self/maps';
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM compiled WHERE compiled'), '0', 'nothing is compiled for the small ones');
+}
+
 # Every file that has more in it than an empty index belongs to a relation.
 $node->safe_psql('postgres', 'CHECKPOINT');
 my $known = $node->safe_psql('postgres', "SELECT string_agg(pg_relation_filenode(oid)::text, ' ') FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL");
