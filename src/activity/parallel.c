@@ -71,13 +71,18 @@ split_in_time(ActivityCall *call)
 	PG_TRY();
 	{
 		outcome = split_input(call);
+		watch_enforce();
 	}
 	PG_CATCH();
 	{
 		if (watch_stop() != WATCH_NONE &&
 			geterrcode() == ERRCODE_QUERY_CANCELED &&
 			MySlot->interrupt == INTERRUPT_NONE)
+		{
+			MemoryContextSwitchTo(WorkContext);
+			FlushErrorState();
 			fail_unstarted(call);
+		}
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -85,16 +90,12 @@ split_in_time(ActivityCall *call)
 	return outcome;
 }
 
-/* In place of the error that interrupted the split. */
 static void
 fail_unstarted(ActivityCall *call)
 {
-	Failure *failure;
+	Failure *failure = timeout_failure(CurrentMemoryContext, call->def,
+									   WATCH_UNSTARTED, NULL, 0);
 
-	MemoryContextSwitchTo(WorkContext);
-	FlushErrorState();
-	failure = timeout_failure(WorkContext, call->def, WATCH_UNSTARTED, NULL,
-							  0);
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED), errmsg("%s", failure->message),
 			 errdetail("The input was still being split.")));

@@ -290,6 +290,8 @@ SELECT * FROM attempts(:run);
 SELECT count(*) FROM too_late;
 CALL step('{"input": {"query": "SELECT 1"}, "task_overhead_timeout": 1, "retry_settings": {"max_retries": 0}, "init": "SELECT stubborn()", "run": "SELECT 1 FROM mini_batch"}');
 SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
+CALL step('{"input": {"query": "SELECT stubborn()"}, "first_task_creation_timeout": 1, "run": "SELECT 1 FROM mini_batch"}');
+SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
 
 --
 -- init and shutdown
