@@ -30,6 +30,7 @@
 #include "activity/parallel_partition.h"
 
 static void check_may_read(Relation relation);
+static double share_of_blocks(const Split *split);
 static void split_by_rows(Relation relation, int64 rows_per_batch,
 						  Split *split);
 
@@ -94,7 +95,8 @@ check_may_read(Relation relation)
 void
 split_by_size(const BatchSize *size, Split *split)
 {
-	int64 blocks = Max(size->bytes / BLCKSZ, 1);
+	double share = share_of_blocks(split);
+	int64 blocks = Max((int64) (size->bytes / BLCKSZ * share), 1);
 
 	split->row.blocks_per_batch = (int32) Min(blocks, PG_INT32_MAX);
 	blocks = (split->row.blocks + split->row.blocks_per_batch - 1) /
@@ -106,6 +108,29 @@ split_by_size(const BatchSize *size, Split *split)
 						blocks),
 				 errhint("Make \"mini_batch_size\" larger.")));
 	split->row.batches = (int32) blocks;
+}
+
+/*
+ * How much of the table's size lies in its own blocks.  The rest are long
+ * values, which are read along with them and taken to be spread evenly.
+ */
+static double
+share_of_blocks(const Split *split)
+{
+	Relation relation = table_open(split->row.relation, NoLock);
+	Oid toast_id = relation->rd_rel->reltoastrelid;
+	double blocks = split->row.blocks;
+	double elsewhere = 0;
+
+	if (OidIsValid(toast_id))
+	{
+		Relation toast = table_open(toast_id, AccessShareLock);
+
+		elsewhere = RelationGetNumberOfBlocks(toast);
+		table_close(toast, NoLock);
+	}
+	table_close(relation, NoLock);
+	return elsewhere > 0 ? blocks / (blocks + elsewhere) : 1;
 }
 
 /*

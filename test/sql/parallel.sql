@@ -67,6 +67,13 @@ FROM mlpipe_activities a ORDER BY run_id DESC LIMIT 3;
 CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1 GB", "error_threshold": 9998, "run": "SELECT id FROM mini_batch LIMIT 1", "retry_settings": {"max_retries": 0}}');
 SELECT error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
 
+-- Long values count, though they are stored apart: this is about 5 MB
+CREATE TABLE long (id integer, v text);
+ALTER TABLE long ALTER v SET STORAGE EXTERNAL;
+INSERT INTO long SELECT i, repeat('-', 4000) FROM generate_series(1, 1000) i;
+CALL step('{"input": {"table": "long"}, "mini_batch_size": "2 MB", "run": "SELECT id FROM mini_batch"}');
+SELECT (output->>'batches')::integer BETWEEN 2 AND 4 AS several, output->'items_done' AS done FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
+
 -- What cannot be read by blocks is kept for the step: queries, views,
 -- partitioned tables; and nothing of that is left behind
 CREATE TABLE parts (id integer) PARTITION BY RANGE (id);
