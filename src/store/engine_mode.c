@@ -31,6 +31,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -76,6 +77,13 @@ engine_mode_enter(EngineMode *saved)
 	/* A plan that is made without index scans would be kept, too. */
 	if (!enable_indexscan)
 		set_local("enable_indexscan", "on");
+
+	/*
+	 * A plan made for its values has them in it, and a session can have plans
+	 * shown to it that are made while it ends an activity of somebody else's.
+	 */
+	if (plan_cache_mode == PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN)
+		set_local("plan_cache_mode", "auto");
 
 	/* A role's own limit is for its statements. */
 	if (LockTimeout != engine_lock_timeout)

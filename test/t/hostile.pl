@@ -94,6 +94,19 @@ SKIP:
 	is(value("SELECT string_agg(query, ' | ') FROM pg_stat_statements WHERE query LIKE '%$plain%' AND query NOT LIKE '%mlpipe_submit%' AND query NOT LIKE '%pg_stat_statements%'"), '', 'without values');
 }
 
+# Who answers has plans made for the run's values, and may have them shown
+$run = submit($node, qq({"variables": {"v": {"type": "text"}}, "output": {"v": "\${{ variables.v }}"}, "activities": [
+	{"name": "set", "type": "set_variable", "variable": "v", "value": "$plain"},
+	{"name": "ok", "type": "approval", "message": "?", "approvers": ["colleague"], "depends_on": ["set"]}]}));
+ok(wait_until($node, "(SELECT count(*) = 1 FROM mlpipe_approvals WHERE run_id = $run)"), 'a run asks');
+my ($status, undef, $plans) = $node->psql('postgres', "SET SESSION AUTHORIZATION colleague; SET plan_cache_mode = force_custom_plan; SET client_min_messages = log; SET debug_pretty_print = off; SET debug_print_plan = on; SELECT mlpipe_approve($run, 'ok')");
+$plans =~ s/\s+/ /g;
+is($status, 0, 'and is answered by one who may not see it');
+like($plans, qr/PLANNEDSTMT/, 'who sees plans');
+my $bytes = join ' ', map { ord } split //, $plain;
+unlike($plans, qr/$bytes/, 'but none that have values in them');
+is(value("SELECT output->>'v' FROM mlpipe_runs WHERE run_id = $run"), $plain, 'yet there were some');
+
 # Signals: executors belong to their role, the others to nobody
 $run = submit($node, pipeline([ 'a', 'SELECT pg_sleep(60)' ]));
 $node->safe_psql('postgres', 'SET ROLE job; CREATE SEQUENCE work.s');
