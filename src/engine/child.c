@@ -18,6 +18,7 @@
 #include "engine/child.h"
 #include "engine/container.h"
 #include "engine/guard.h"
+#include "engine/postpone.h"
 #include "engine/run_cache.h"
 #include "engine/scheduler.h"
 #include "engine/stop.h"
@@ -127,8 +128,17 @@ stop_runs(void)
 		return;
 	foreach(cell, runs)
 	{
-		if (!try_in_transaction(stop_one, lfirst(cell)))
+		StopRow *row = lfirst(cell);
+
+		if (run_is_postponed(row->run_id))
 			stop_again();
+		else if (try_in_transaction(stop_one, row))
+			run_postpone_end(row->run_id);
+		else
+		{
+			run_postpone(row->run_id);
+			stop_again();
+		}
 	}
 }
 

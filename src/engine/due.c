@@ -16,6 +16,7 @@
 #include "engine/container.h"
 #include "engine/create.h"
 #include "engine/finish.h"
+#include "engine/postpone.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/stop.h"
@@ -29,9 +30,21 @@
 #include "store/run_store.h"
 
 #define DUE_AT_ONCE   1000
+#define DUE_PASS_MS   1000
 #define PURGE_AT_ONCE 200
 
+/* All runs, or all activities, whose time has come. */
+typedef struct DueWork
+{
+	List *(*list)(const DueRow *after, int limit);
+	void (*handle)(void *row);
+	DueRow last; /* that was looked at; what comes after it is next */
+	List *rows;
+} DueWork;
+
+static void work_through(DueWork *work);
 static void list_due(void *arg);
+static void handle_row(const DueWork *work, DueRow *row);
 static void run_is_due(void *arg);
 static void activity_is_due(void *arg);
 static bool still_waits(const DueRow *row);
@@ -41,43 +54,74 @@ static bool fail_waiting(const RunInfo *run, const DueRow *row);
 static void look_up(void *arg);
 static void purge_some(void *arg);
 
-typedef struct DueLists
-{
-	List *runs;
-	List *activities;
-} DueLists;
+static DueWork due_runs = {.list = runs_due,
+						   .handle = run_is_due,
+						   .last = {.due_at = DT_NOBEGIN}};
+static DueWork due_activities = {.list = activities_due,
+								 .handle = activity_is_due,
+								 .last = {.due_at = DT_NOBEGIN}};
 
-/* Each in a transaction of its own: one that fails does not hold up others. */
 void
 handle_due(void)
 {
-	DueLists due = {NIL, NIL};
-	ListCell *cell;
 	TimestampTz next_due;
 
 	control_lock_shared();
 	next_due = database_find(MyDatabaseId)->next_due;
 	control_unlock();
-	if (next_due == 0 || next_due > GetCurrentTimestamp() ||
-		!try_in_transaction(list_due, &due))
+	if (next_due == 0 || next_due > GetCurrentTimestamp())
 		return;
+	work_through(&due_runs);
+	work_through(&due_activities);
+}
 
-	foreach(cell, due.runs)
-		(void) try_in_transaction(run_is_due, lfirst(cell));
-	foreach(cell, due.activities)
-		(void) try_in_transaction(activity_is_due, lfirst(cell));
+/*
+ * Each in a transaction of its own: one that fails does not hold up others.
+ * Nor do very many of them: where that takes long there is other work first,
+ * and then this goes on where it has stopped.
+ */
+static void
+work_through(DueWork *work)
+{
+	TimestampTz stop_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  DUE_PASS_MS);
+	ListCell *cell;
+
+	do
+	{
+		if (!try_in_transaction(list_due, work))
+			return;
+		foreach(cell, work->rows)
+		{
+			if (GetCurrentTimestamp() > stop_at)
+				return;
+			work->last = *(DueRow *) lfirst(cell);
+			handle_row(work, lfirst(cell));
+		}
+	} while (list_length(work->rows) == DUE_AT_ONCE);
+	work->last = (DueRow){.due_at = DT_NOBEGIN};
 }
 
 static void
 list_due(void *arg)
 {
-	DueLists *due = arg;
+	DueWork *work = arg;
 	EngineMode mode;
 
 	engine_mode_enter(&mode);
-	due->runs = runs_due(DUE_AT_ONCE);
-	due->activities = activities_due(DUE_AT_ONCE);
+	work->rows = work->list(&work->last, DUE_AT_ONCE);
 	engine_mode_leave(&mode);
+}
+
+static void
+handle_row(const DueWork *work, DueRow *row)
+{
+	if (run_is_postponed(row->run_id))
+		return;
+	if (try_in_transaction(work->handle, row))
+		run_postpone_end(row->run_id);
+	else
+		run_postpone(row->run_id);
 }
 
 static void

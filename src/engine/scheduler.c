@@ -29,10 +29,12 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "engine/horizon.h"
+#include "engine/postpone.h"
 #include "engine/run_cache.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
@@ -43,8 +45,12 @@
 
 /* After an error, look again after so long. */
 #define PAUSE_AFTER_ERROR_MS 500
-/* A user's open transaction may lock a run; the others must not wait for it. */
-#define LOCK_TIMEOUT_MS 100
+/*
+ * A user's open transaction may lock a run; the others must not wait for it.
+ * Where one has been waited for in vain, there may be a thousand of them.
+ */
+#define LOCK_TIMEOUT_MS      100
+#define NEXT_LOCK_TIMEOUT_MS 1
 /* Code that caught a cancel is interrupted again after so long. */
 #define INTERRUPT_AGAIN_MS   1000
 #define PURGE_AT_MOST_EVERY  (10 * USECS_PER_SEC)
@@ -68,6 +74,7 @@ static TimestampTz next_purge_at = 0;
 static TimestampTz next_changes_at = 0;
 
 static void handle_terminate(SIGNAL_ARGS);
+static void handle_interrupt(SIGNAL_ARGS);
 static void attach(void);
 static void detach(int code, Datum arg);
 static void pin_settings(void);
@@ -89,7 +96,7 @@ mlpipe_scheduler_main(Datum arg)
 	my_database = DatumGetObjectId(arg);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, handle_terminate);
-	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGINT, handle_interrupt);
 	attach();
 	BackgroundWorkerUnblockSignals();
 
@@ -126,12 +133,21 @@ handle_terminate(SIGNAL_ARGS)
 	die(postgres_signal_arg);
 }
 
+/* A lock_timeout comes by this signal; who else sends it is not heard. */
+static void
+handle_interrupt(SIGNAL_ARGS)
+{
+	if (get_timeout_indicator(LOCK_TIMEOUT, false))
+		StatementCancelHandler(postgres_signal_arg);
+}
+
 static void
 work_once(void)
 {
 	Errands errands = take_errands();
 	long timeout = -1;
 
+	engine_lock_timeout = LOCK_TIMEOUT_MS;
 	if (errands.stop)
 		stop_runs();
 	if (errands.sweep)
@@ -149,6 +165,7 @@ work_once(void)
 			GetCurrentTimestamp() :
 			GetCurrentTimestamp() + purge_pause();
 	renew_next_due();
+	postponed_next_round();
 	run_cache_trim();
 	MemoryContextReset(WorkContext);
 	horizon_start_keeper();
@@ -300,7 +317,9 @@ try_in_transaction(void (*function)(void *), void *arg)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(WorkContext);
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+		if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+			engine_lock_timeout = NEXT_LOCK_TIMEOUT_MS;
+		else
 			EmitErrorReport();
 		FlushErrorState();
 		work_abort();
@@ -308,6 +327,12 @@ try_in_transaction(void (*function)(void *), void *arg)
 	}
 	PG_END_TRY();
 	return done;
+}
+
+void
+look_again_after_pause(void)
+{
+	had_error = true;
 }
 
 /* One scheduler a database: a second one finds the place taken and goes. */

@@ -59,4 +59,7 @@ extern void changes_to_runs(void);
 /* Runs fn(arg) in a transaction; an error is logged, and false returned. */
 extern bool try_in_transaction(void (*function)(void *), void *arg);
 
+/* Something could not be done now: as after an error. */
+extern void look_again_after_pause(void);
+
 #endif /* MLPIPE_SCHEDULER_H */

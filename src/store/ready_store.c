@@ -119,11 +119,13 @@ activities_started(void)
 }
 
 List *
-activities_due(int limit)
+activities_due(const DueRow *after, int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID};
-	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
+	Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID};
+	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit),
+					  TimestampTzGetDatum(after->due_at),
+					  Int64GetDatum(after->run_id), Int32GetDatum(after->no)};
 	List *list = NIL;
 	uint64 rows;
 	uint64 i;
@@ -131,10 +133,12 @@ activities_due(int limit)
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT a.run_id, a.no, a.status = 'queued', a.attempt, a.times_out, a.activity_no"
+		"SELECT a.run_id, a.no, a.status = 'queued', a.attempt, a.times_out, a.activity_no,"
+		" a.due_at"
 		" FROM mlpipe.activity_run a WHERE a.due_at <= clock_timestamp()"
+		" AND a.due_at >= $3 AND (a.due_at, a.run_id, a.no) > ($3, $4, $5)"
 		" AND (SELECT r.home FROM mlpipe.run r WHERE r.run_id = a.run_id) = $1"
-		" ORDER BY a.due_at LIMIT $2",
+		" ORDER BY a.due_at, a.run_id, a.no LIMIT $2",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
@@ -147,6 +151,7 @@ activities_due(int limit)
 		row->attempt = column_int32(i, 4);
 		row->times_out = column_bool(i, 5);
 		row->activity_no = column_int32(i, 6);
+		row->due_at = DatumGetTimestampTz(column_datum(i, 7));
 		list = store_append(list, row);
 	}
 	store_end();

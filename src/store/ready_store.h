@@ -43,7 +43,8 @@ typedef struct StartedRow
 
 extern List *activities_started(void); /* of StartedRow * */
 
-extern List *activities_due(int limit); /* of DueRow * */
+/* What is due by now, earliest first, after one that has been looked at. */
+extern List *activities_due(const DueRow *after, int limit); /* of DueRow * */
 extern void activity_clear_due(int64 run_id, int32 no);
 
 #endif /* MLPIPE_READY_STORE_H */

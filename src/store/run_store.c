@@ -360,11 +360,13 @@ run_resume(int64 run_id)
 #define HAS_DUE_TIME "(status <> 'suspended' OR started_at IS NOT NULL)"
 
 List *
-runs_due(int limit)
+runs_due(const DueRow *after, int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID};
-	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
+	Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit),
+					  TimestampTzGetDatum(after->due_at),
+					  Int64GetDatum(after->run_id)};
 	List *due = NIL;
 	uint64 rows;
 	uint64 i;
@@ -372,9 +374,10 @@ runs_due(int limit)
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT run_id, status = 'queued' FROM mlpipe.run"
+		"SELECT run_id, status = 'queued', due_at FROM mlpipe.run"
 		" WHERE due_at <= clock_timestamp() AND home = $1 AND " HAS_DUE_TIME
-		" ORDER BY due_at LIMIT $2",
+		" AND due_at >= $3 AND (due_at, run_id) > ($3, $4)"
+		" ORDER BY due_at, run_id LIMIT $2",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)
@@ -387,6 +390,7 @@ runs_due(int limit)
 		row->queued = column_bool(i, 2);
 		row->attempt = 0;
 		row->times_out = false;
+		row->due_at = DatumGetTimestampTz(column_datum(i, 3));
 		spi = MemoryContextSwitchTo(store_context());
 		due = lappend(due, row);
 		MemoryContextSwitchTo(spi);

@@ -51,6 +51,7 @@ typedef struct DueRow
 	int32 attempt; /* of an activity, as the next two */
 	int32 activity_no;
 	bool times_out; /* it has waited in vain */
+	TimestampTz due_at;
 } DueRow;
 
 /* Which database a run belongs to: not that of a copy or a restored dump. */
@@ -106,8 +107,11 @@ extern bool run_resume(int64 run_id);
 /* Makes this database its home; false where it is, or the run has ended. */
 extern bool run_take_home(int64 run_id);
 
-/* What is due by now, earliest first; and the next time after that, or 0. */
-extern List *runs_due(int limit); /* of DueRow * */
+/*
+ * What is due by now, earliest first, after one that has been looked at; and the
+ * next time after that, or 0.
+ */
+extern List *runs_due(const DueRow *after, int limit); /* of DueRow * */
 extern void run_clear_due(int64 run_id);
 extern TimestampTz run_next_due(void);
 

@@ -173,6 +173,18 @@ is($node->safe_psql('generous', q(SELECT count(*) FROM pg_class c, aclexplode(c.
 is($node->safe_psql('generous', q(SELECT string_agg(c.relname, ' ') FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'mlpipe'::regnamespace AND a.grantee <> c.relowner AND (a.grantee <> 0 OR NOT c.relrowsecurity OR c.relname IN ('run', 'activity_run', 'run_variable', 'scope', 'step', 'source_change')))),
 	'', 'nor read what is secret');
 
+# Runs that somebody keeps locked do not keep the scheduler from those of others
+$node->safe_psql('postgres', 'CREATE ROLE bystander LOGIN');
+my $locker = $node->background_psql('postgres');
+$locker->query_safe(q(SET ROLE job; SELECT count(mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 3}]}'::jsonb)) FROM generate_series(1, 1100)));
+$locker->query_safe(q(BEGIN; SELECT count(mlpipe_suspend(run_id)) FROM mlpipe_runs WHERE status IN ('queued', 'in_progress')));
+ok(wait_until($node, "(SELECT count(*) = 0 FROM mlpipe.activity_run a JOIN mlpipe.run r USING (run_id) WHERE r.finished_at IS NULL AND a.due_at > clock_timestamp())"), 'the time of all has come');
+$run = value(q(SET ROLE bystander; SELECT mlpipe_submit('{"activities": [{"name": "w", "type": "wait", "duration": 0.2}]}'::jsonb)));
+is(wait_run($node, $run), 'succeeded', 'a run of another role starts and ends');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+ok(wait_until($node, '(SELECT count(*) = 0 FROM mlpipe.run WHERE finished_at IS NULL)'), 'and the others when they can');
+
 # The scheduler works out no output for ever
 $run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "wait", "duration": 0.2}],
 	"output": {"x": "${{ parameters.a[*] ? (exists($.parameters.a[*] ? (@ < 0))) }}"}}',

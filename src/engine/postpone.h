@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * postpone.h
+ *	  Runs that the scheduler leaves alone for a while.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MLPIPE_POSTPONE_H
+#define MLPIPE_POSTPONE_H
+
+#include "postgres.h"
+
+/* What was to be done for a run has failed; each time it waits for longer. */
+extern void run_postpone(int64 run_id);
+
+/* If so, the scheduler looks again after its pause. */
+extern bool run_is_postponed(int64 run_id);
+
+/* It has not failed. */
+extern void run_postpone_end(int64 run_id);
+
+/* After a round; forgets what nobody has asked for in a while. */
+extern void postponed_next_round(void);
+
+#endif /* MLPIPE_POSTPONE_H */
