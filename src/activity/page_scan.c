@@ -33,7 +33,6 @@
 
 static bool is_lone_scan(const PlanState *node);
 static bool project_next(SeqScanState *node);
-static bool is_heap_page_scan(TableScanDesc scan);
 
 void
 page_scan_begin(PageScan *scan, const DestReceiver *receiver)
@@ -90,12 +89,13 @@ project_next(SeqScanState *node)
 	TableScanDesc scan = node->ss.ss_currentScanDesc;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	ExprContext *context = node->ss.ps.ps_ExprContext;
-	HeapTupleData tuple;
+	HeapScanDesc heap = (HeapScanDesc) scan;
 
 	CHECK_FOR_INTERRUPTS();
-	if (node->ss.ps.ps_ProjInfo == NULL || !scan_page_next(scan, &tuple))
+	if (node->ss.ps.ps_ProjInfo == NULL ||
+		!scan_page_next(scan, &heap->rs_ctup))
 		return false;
-	ExecStoreBufferHeapTuple(&tuple, slot, ((HeapScanDesc) scan)->rs_cbuf);
+	ExecStoreBufferHeapTuple(&heap->rs_ctup, slot, heap->rs_cbuf);
 	ResetExprContext(context);
 	context->ecxt_scantuple = slot;
 	(void) ExecProject(node->ss.ps.ps_ProjInfo);
@@ -109,7 +109,7 @@ scan_page_next(TableScanDesc scan, HeapTuple tuple)
 	Page page;
 	ItemId item;
 
-	if (!is_heap_page_scan(scan) || heap->rs_cindex + 1 >= heap->rs_ntuples)
+	if (!scan_is_by_page(scan) || heap->rs_cindex + 1 >= heap->rs_ntuples)
 		return false;
 
 	heap->rs_cindex++;
@@ -124,9 +124,8 @@ scan_page_next(TableScanDesc scan, HeapTuple tuple)
 	return true;
 }
 
-/* Not one of another kind, or that looks at one tuple after the other. */
-static bool
-is_heap_page_scan(TableScanDesc scan)
+bool
+scan_is_by_page(TableScanDesc scan)
 {
 	return scan->rs_rd->rd_tableam == GetHeapamTableAmRoutine() &&
 		scan->rs_nkeys == 0 && (scan->rs_flags & SO_ALLOW_PAGEMODE) != 0;

@@ -33,6 +33,9 @@ extern void page_scan_begin(PageScan *scan, const DestReceiver *receiver);
 extern bool page_scan_next(PageScan *scan, const TupleTableSlot *received,
 						   HeapTuple tuple);
 
+/* Does the scan look at a page of a heap at once, and return all its tuples? */
+extern bool scan_is_by_page(TableScanDesc scan);
+
 /*
  * The next tuple of the page that a forward scan of a table has arrived at;
  * the scan goes on behind it.

@@ -21,12 +21,14 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/tsmapi.h"
 #include "catalog/pg_class.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -37,6 +39,7 @@
 #include "utils/syscache.h"
 
 #include "activity/batch.h"
+#include "activity/page_scan.h"
 #include "activity/parallel.h"
 
 /* Where a scan stands. */
@@ -44,9 +47,11 @@ typedef struct RangeScan
 {
 	const CurrentBatch *batch;
 	uint64 next_block;
-	uint64 end_block;    /* the first one that is not read */
-	OffsetNumber offset; /* the last tuple of the block given out */
-	OffsetNumber last;   /* the last one of the block in the range */
+	uint64 end_block;            /* the first one that is not read */
+	OffsetNumber offset;         /* the last tuple of the block given out */
+	OffsetNumber last;           /* the last one of the block in the range */
+	ExecProcNodeMtd sample_scan; /* the node's own */
+	bool on_page;                /* the rest of the block is read by us */
 } RangeScan;
 
 PG_FUNCTION_INFO_V1(mlpipe_mini_batch_range);
@@ -56,6 +61,10 @@ static void estimate_range(PlannerInfo *root, RelOptInfo *baserel,
 						   double *tuples);
 static uint64 range_end_block(const CurrentBatch *batch);
 static void init_scan(SampleScanState *node, int eflags);
+static TupleTableSlot *exec_scan(PlanState *state);
+static void stay_on_page(SampleScanState *node);
+static TupleTableSlot *next_on_page(ScanState *state);
+static bool recheck(ScanState *state, TupleTableSlot *row);
 static void begin_scan(SampleScanState *node, Datum *params, int nparams,
 					   uint32 seed);
 static void check_relation(const CurrentBatch *batch, Relation relation);
@@ -124,7 +133,76 @@ range_end_block(const CurrentBatch *batch)
 static void
 init_scan(SampleScanState *node, int eflags)
 {
-	node->tsm_state = palloc0(sizeof(RangeScan));
+	RangeScan *scan = palloc0(sizeof(RangeScan));
+
+	scan->sample_scan = node->ss.ps.ExecProcNode;
+	node->ss.ps.ExecProcNode = exec_scan;
+	node->tsm_state = scan;
+}
+
+/*
+ * The node of the server asks for each tuple whether it belongs to the sample.
+ * Here it finds the blocks, and the first row on each; the others are taken
+ * from what the scan knows to be visible there, as a sequential scan does it.
+ */
+static TupleTableSlot *
+exec_scan(PlanState *state)
+{
+	SampleScanState *node = castNode(SampleScanState, state);
+	RangeScan *scan = node->tsm_state;
+	TupleTableSlot *row;
+
+	if (node->begun && scan->on_page)
+	{
+		row = ExecScan(&node->ss, next_on_page, recheck);
+		if (!TupIsNull(row))
+			return row;
+	}
+	row = scan->sample_scan(state);
+	if (!TupIsNull(row) && state->state->es_epq_active == NULL)
+		stay_on_page(node);
+	return row;
+}
+
+static void
+stay_on_page(SampleScanState *node)
+{
+	RangeScan *scan = node->tsm_state;
+	HeapScanDesc heap = (HeapScanDesc) node->ss.ss_currentScanDesc;
+	int i = 0;
+
+	if (!scan_is_by_page(&heap->rs_base))
+		return;
+	while (i < heap->rs_ntuples && heap->rs_vistuples[i] != scan->offset)
+		i++;
+	heap->rs_cindex = i;
+	scan->on_page = i < heap->rs_ntuples;
+}
+
+static TupleTableSlot *
+next_on_page(ScanState *state)
+{
+	SampleScanState *node = castNode(SampleScanState, state);
+	RangeScan *scan = node->tsm_state;
+	HeapScanDesc heap = (HeapScanDesc) state->ss_currentScanDesc;
+	TupleTableSlot *row = state->ss_ScanTupleSlot;
+
+	if (!scan_page_next(&heap->rs_base, &heap->rs_ctup) ||
+		ItemPointerGetOffsetNumber(&heap->rs_ctup.t_self) > scan->last)
+	{
+		scan->on_page = false;
+		scan->offset = MaxOffsetNumber;
+		return ExecClearTuple(row);
+	}
+	node->donetuples++;
+	return ExecStoreBufferHeapTuple(&heap->rs_ctup, row, heap->rs_cbuf);
+}
+
+/* Nothing in the plan's scan depends on what a later version looks like. */
+static bool
+recheck(ScanState *state, TupleTableSlot *row)
+{
+	return true;
 }
 
 static void
@@ -142,6 +220,7 @@ begin_scan(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 	check_relation(MyBatch, node->ss.ss_currentRelation);
 
 	scan->batch = MyBatch;
+	scan->on_page = false;
 	scan->next_block = ItemPointerGetBlockNumber(&MyBatch->begin);
 	scan->end_block = range_end_block(MyBatch);
 	node->use_bulkread = true;
