@@ -53,7 +53,8 @@ container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 	int64 run_id = body->run->run_id;
 	const char *error = failure != NULL ?
 		failure->message :
-		activity_first_error(run_id, body->scope->container);
+		container_first_error(run_id, body->scope->parent_no,
+							  body->run->document);
 	ActivityRow row;
 
 	if (activity_end(run_id, body->scope->parent_no, 0, ACTIVITY_FAILED,

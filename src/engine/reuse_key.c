@@ -79,11 +79,6 @@ static void append_types(StringInfo text, List *declared);
 static Jsonb *upstream_ends(ActivityCall *call);
 static void walk_upstream(Level *level, int place, bool direct);
 static void push_end(Level *level, const ActivityDef *def, int32 no);
-static char *ends_inside(const ActivityCall *call, const ActivityDef *def,
-						 int32 no);
-static void gather_inside(const Document *document,
-						  const ActivityDef *container, List **containers,
-						  List **sizes, List **reusable);
 static bool has_reuse_inside(const Document *document, const ActivityDef *def);
 static void push_text(JsonbParseState **state, JsonbIteratorToken token,
 					  const char *text);
@@ -207,49 +202,11 @@ push_end(Level *level, const ActivityDef *def, int32 no)
 	char *end = reuse_end_of(call->run_id, no, def->reuse);
 
 	if (end != NULL && has_reuse_inside(call->document, def))
-		end = psprintf("%s, inside %s", end, ends_inside(call, def, no));
+		end = psprintf("%s, inside %s", end,
+					   reuse_ends_inside(call->run_id, no, call->document));
 	push_text(level->state, WJB_KEY,
 			  psprintf("%s%s", level->prefix, def->name));
 	push_text(level->state, WJB_VALUE, end == NULL ? "" : end);
-}
-
-static char *
-ends_inside(const ActivityCall *call, const ActivityDef *def, int32 no)
-{
-	List *containers = NIL;
-	List *sizes = NIL;
-	List *reusable = NIL;
-
-	gather_inside(call->document, def, &containers, &sizes, &reusable);
-	return reuse_ends_inside(call->run_id, no, containers, sizes, reusable);
-}
-
-static void
-gather_inside(const Document *document, const ActivityDef *container,
-			  List **containers, List **sizes, List **reusable)
-{
-	int size = 0;
-	ListCell *cell;
-
-	check_stack_depth();
-	foreach(cell, container->bodies)
-		size = Max(size, ((const ActivityList *) lfirst(cell))->count);
-	*containers = lappend_int(*containers, container->no);
-	*sizes = lappend_int(*sizes, size);
-	foreach(cell, container->bodies)
-	{
-		const ActivityList *list = lfirst(cell);
-
-		for (int i = 0; i < list->count; i++)
-		{
-			const ActivityDef *def = list_activity(document, list, i);
-
-			if (def->reuse)
-				*reusable = lappend_int(*reusable, def->no);
-			if (def->bodies != NIL)
-				gather_inside(document, def, containers, sizes, reusable);
-		}
-	}
 }
 
 static bool

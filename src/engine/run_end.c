@@ -112,7 +112,7 @@ run_finish(int64 run_id, int32 ended)
 	}
 	if (error == NULL && status != RUN_SUCCEEDED)
 		error = run->stop_reason != NULL ? run->stop_reason :
-										   activity_first_error(run_id, NULL);
+										   activity_first_error(run_id);
 	if (error == NULL && status == RUN_FAILED)
 		error = "an inactive activity counts as failed";
 

@@ -15,7 +15,11 @@
 #include "utils/builtins.h"
 
 #include "store/failure_store.h"
+#include "store/inside.h"
 #include "store/plan.h"
+
+static char *first_error(SPIPlanPtr *plan, const char *sql, int nargs,
+						 const Oid *types, Datum *values);
 
 void
 failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
@@ -122,24 +126,49 @@ activity_failures(int64 run_id, List *containers)
 }
 
 char *
-activity_first_error(int64 run_id, const char *within)
+activity_first_error(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, TEXTOID};
-	Datum values[] = {Int64GetDatum(run_id), store_text(within)};
-	char nulls[] = {' ', NULL_IF(within == NULL), '\0'};
+	Oid types[] = {INT8OID};
+	Datum values[] = {Int64GetDatum(run_id)};
+
+	return first_error(
+		&plan,
+		"SELECT a.name || ': ' || a.error FROM mlpipe.activity_run a"
+		" WHERE a.run_id = $1 AND a.status = 'failed' AND NOT a.internal"
+		" ORDER BY a.finished_at, a.no LIMIT 1",
+		lengthof(types), types, values);
+}
+
+/* Its look at a condition is called as the key of that is. */
+char *
+container_first_error(int64 run_id, int32 no, const Document *document)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  inside_sizes(document)};
+
+	return first_error(
+		&plan,
+		"WITH " INSIDE
+		" SELECT CASE WHEN a.internal THEN (SELECT d.type FROM mlpipe.run r JOIN mlpipe.activity d USING (version_id)"
+		" WHERE r.run_id = $1 AND d.no = a.activity_no) ELSE a.name END || ': ' || a.error"
+		" FROM inside i CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a"
+		" WHERE " ROWS_OF_SCOPE("$1") " AND a.status = 'failed' OFFSET 0) a"
+									  " ORDER BY a.finished_at, a.no LIMIT 1",
+		lengthof(types), types, values);
+}
+
+static char *
+first_error(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
+			Datum *values)
+{
 	char *error = NULL;
 
 	store_begin();
-	plan_keep(
-		&plan,
-		"SELECT CASE WHEN internal THEN (SELECT d.type FROM mlpipe.run r JOIN mlpipe.activity d USING (version_id)"
-		" WHERE r.run_id = $1 AND d.no = a.activity_no) ELSE name END || ': ' || error"
-		" FROM mlpipe.activity_run a WHERE run_id = $1 AND status = 'failed' AND CASE WHEN $2 IS NULL THEN NOT internal"
-		" ELSE starts_with(name, $2 || '.') OR starts_with(name, $2 || '[') OR internal AND name = $2 END"
-		" ORDER BY finished_at, no LIMIT 1",
-		lengthof(types), types);
-	if (plan_execute(plan, values, nulls, false, SPI_OK_SELECT) > 0)
+	plan_keep(plan, sql, nargs, types);
+	if (plan_execute(*plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		error = column_text(0, 1);
 	store_end();
 	return error;

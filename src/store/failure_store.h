@@ -13,6 +13,7 @@
 
 #include "nodes/pg_list.h"
 
+#include "definition/document.h"
 #include "engine/failure.h"
 
 /* batch 0: of the activity itself. */
@@ -29,9 +30,11 @@ extern int32 activity_deaths(int64 run_id, int32 no);
 extern int activity_failures(int64 run_id, List *containers);
 
 /*
- * "name: error" of the first activity that failed; NULL where none did.
- * within: only of those inside of the container of that name; NULL: of all.
+ * "name: error" of the first activity that failed; NULL where none did.  Of all
+ * of the run, or of those inside of a container.
  */
-extern char *activity_first_error(int64 run_id, const char *within);
+extern char *activity_first_error(int64 run_id);
+extern char *container_first_error(int64 run_id, int32 no,
+								   const Document *document);
 
 #endif /* MLPIPE_FAILURE_STORE_H */

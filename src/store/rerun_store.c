@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "store/inside.h"
 #include "store/plan.h"
 #include "store/rerun_store.h"
 
@@ -26,7 +27,6 @@ static bool repeats_rounds(const ActivityDef *def);
 static bool has_variables(const Document *document);
 static void copy_inside(const Takeover *takeover, Datum containers,
 						bool succeeded, int32 again);
-static Datum body_counts(const Document *document);
 
 RerunSource *
 rerun_source(int64 run_id)
@@ -309,11 +309,6 @@ rerun_copy_inside(const Takeover *takeover, const List *containers)
 				false, 0);
 }
 
-/* Branches have numbers in the same place, so their rows are asked for more. */
-#define ROWS_OF_SCOPE                                                        \
-	"a.run_id = $2 AND a.no BETWEEN i.first_no AND i.first_no + i.count - 1" \
-	" AND a.parent_no = i.no AND a.iteration = i.iteration"
-
 /* succeeded: only scopes that did, but for that iteration. */
 static void
 copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
@@ -326,7 +321,7 @@ copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
 					  Int64GetDatum(takeover->from_run_id),
 					  BoolGetDatum(has_variables(takeover->document)),
 					  containers,
-					  body_counts(takeover->document),
+					  inside_sizes(takeover->document),
 					  BoolGetDatum(succeeded),
 					  Int32GetDatum(again)};
 
@@ -340,43 +335,25 @@ copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
 		" UNION ALL"
 		" SELECT s.no, s.iteration, s.first_no, ($5)[c.activity_no + 1] FROM inside i"
 		" CROSS JOIN LATERAL (SELECT a.no, a.activity_no FROM mlpipe.activity_run a"
-		" WHERE " ROWS_OF_SCOPE " AND ($5)[a.activity_no + 1] > 0 OFFSET 0) c"
-		" JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = c.no),"
-		" scopes AS (INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining, succeeded, item)"
-		" SELECT $1, s.no, s.iteration, s.first_no, s.remaining, s.succeeded, s.item FROM inside i"
-		" JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = i.no AND s.iteration = i.iteration),"
-		" variables AS (INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value)"
-		" SELECT $1, v.no, v.iteration, v.name, v.value FROM inside i"
-		" JOIN mlpipe.run_variable v ON v.run_id = $2 AND v.no = i.no AND v.iteration = i.iteration WHERE $3),"
-		" rows AS (INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth,"
-		" internal, status, remaining, unmet, finished_at, items_in, items_out, reused_from, output, error, name)"
-		" SELECT $1, r.no, r.activity_no, r.parent_no, r.iteration, r.depth, r.internal, r.status, r.remaining,"
-		" r.unmet, clock_timestamp(), r.items_in, r.items_out,"
-		" CASE WHEN r.status = 'succeeded' THEN coalesce(r.reused_from, $2) ELSE r.reused_from END,"
-		" r.output, r.error, r.name FROM inside i"
-		" CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a WHERE " ROWS_OF_SCOPE
-		" OFFSET 0) r RETURNING no, reused_from), " TAKE_CHANGES APPLY_CHANGES,
+		" WHERE " ROWS_OF_SCOPE(
+			"$2") " AND ($5)[a.activity_no + 1] > 0 OFFSET 0) c"
+				  " JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = c.no),"
+				  " scopes AS (INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining, succeeded, item)"
+				  " SELECT $1, s.no, s.iteration, s.first_no, s.remaining, s.succeeded, s.item FROM inside i"
+				  " JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = i.no AND s.iteration = i.iteration),"
+				  " variables AS (INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value)"
+				  " SELECT $1, v.no, v.iteration, v.name, v.value FROM inside i"
+				  " JOIN mlpipe.run_variable v ON v.run_id = $2 AND v.no = i.no AND v.iteration = i.iteration WHERE $3),"
+				  " rows AS (INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth,"
+				  " internal, status, remaining, unmet, finished_at, items_in, items_out, reused_from, output, error, name)"
+				  " SELECT $1, r.no, r.activity_no, r.parent_no, r.iteration, r.depth, r.internal, r.status, r.remaining,"
+				  " r.unmet, clock_timestamp(), r.items_in, r.items_out,"
+				  " CASE WHEN r.status = 'succeeded' THEN coalesce(r.reused_from, $2) ELSE r.reused_from END,"
+				  " r.output, r.error, r.name FROM inside i"
+				  " CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a WHERE " ROWS_OF_SCOPE(
+					  "$2") " OFFSET 0) r RETURNING no, reused_from), " TAKE_CHANGES
+					  APPLY_CHANGES,
 		lengthof(types), types, values, NULL);
-}
-
-/* Activities in a scope of each container, at most; by number in the document. */
-static Datum
-body_counts(const Document *document)
-{
-	int32 *counts = palloc0(document->nactivities * sizeof(int32));
-
-	for (int no = 0; no < document->nactivities; no++)
-	{
-		ListCell *cell;
-
-		foreach(cell, document->activities[no].bodies)
-		{
-			const ActivityList *body = lfirst(cell);
-
-			counts[no] = Max(counts[no], body->count);
-		}
-	}
-	return store_integers(counts, document->nactivities);
 }
 
 /*

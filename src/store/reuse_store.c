@@ -11,12 +11,13 @@
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 
+#include "store/inside.h"
 #include "store/plan.h"
 #include "store/reuse_store.h"
 
 static void write_table(SPIPlanPtr *plan, const char *sql, int64 run_id,
 						int32 no, const ReuseTable *table);
-static Datum integers(const List *list);
+static Datum reusable(const Document *document);
 static Datum bytes_datum(const void *data, Size size);
 static void read_bytes(uint64 row, int column, void *data, Size size);
 static Datum copy_bytes(uint64 row, int column);
@@ -212,11 +213,6 @@ reuse_set_problem(int64 run_id, int32 no, const char *problem)
 		"UPDATE mlpipe.reuse SET problem = $3 WHERE run_id = $1 AND no = $2",
 		lengthof(types), types, values, nulls);
 }
-
-/* Branches have numbers in the same place, so their rows are asked for more. */
-#define ROWS_OF_SCOPE                                                        \
-	"a.run_id = $1 AND a.no BETWEEN i.first_no AND i.first_no + i.count - 1" \
-	" AND a.parent_no = i.no AND a.iteration = i.iteration"
 
 #define REUSE_COLUMNS                                                                                                  \
 	"u.run_id, u.no, u.key, u.place, u.definition, u.parameters, u.upstream, u.asked,"                                 \
@@ -457,33 +453,24 @@ reuse_end_of(int64 run_id, int32 no, bool by_origin)
  * again than a run from the beginning would.
  */
 char *
-reuse_ends_inside(int64 run_id, int32 no, const List *containers,
-				  const List *sizes, const List *reusable)
+reuse_ends_inside(int64 run_id, int32 no, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID};
+	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID, INT4ARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  integers(containers), integers(sizes),
-					  integers(reusable)};
+					  inside_sizes(document), reusable(document)};
 	char *ends;
 
 	store_begin();
 	plan_keep(
 		&plan,
-		"WITH RECURSIVE size AS MATERIALIZED (SELECT * FROM unnest($3, $4) s (activity_no, count)),"
-		" inside (no, iteration, first_no, count) AS ("
-		" SELECT s.no, s.iteration, s.first_no, ($4)[1] FROM mlpipe.scope s WHERE s.run_id = $1 AND s.no = $2"
-		" UNION ALL"
-		" SELECT s.no, s.iteration, s.first_no, c.count FROM inside i CROSS JOIN LATERAL"
-		" (SELECT a.no, size.count FROM mlpipe.activity_run a JOIN size USING (activity_no)"
-		" WHERE " ROWS_OF_SCOPE " OFFSET 0) c"
-		" JOIN mlpipe.scope s ON s.run_id = $1 AND s.no = c.no)"
+		"WITH " INSIDE
 		" SELECT coalesce(md5(string_agg(format('%s %s', coalesce(u.origin_run_id, d.reused_from, $1),"
 		" coalesce(u.origin_no, d.no)), ',' ORDER BY d.name COLLATE \"C\")), '')"
 		" FROM inside i CROSS JOIN LATERAL (SELECT a.no, a.name, a.reused_from FROM mlpipe.activity_run a"
-		" WHERE " ROWS_OF_SCOPE
-		" AND a.status = 'succeeded' AND a.activity_no = ANY ($5) OFFSET 0) d"
-		" LEFT JOIN mlpipe.reuse u ON u.run_id = $1 AND u.no = d.no",
+		" WHERE " ROWS_OF_SCOPE(
+			"$1") " AND a.status = 'succeeded' AND a.activity_no = ANY ($4) OFFSET 0) d"
+				  " LEFT JOIN mlpipe.reuse u ON u.run_id = $1 AND u.no = d.no",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	ends = column_text(0, 1);
@@ -491,15 +478,19 @@ reuse_ends_inside(int64 run_id, int32 no, const List *containers,
 	return ends;
 }
 
+/* Activities with "reuse", by their numbers. */
 static Datum
-integers(const List *list)
+reusable(const Document *document)
 {
-	int32 *numbers = palloc(Max(list_length(list), 1) * sizeof(int32));
-	ListCell *cell;
+	int32 *numbers = palloc(document->nactivities * sizeof(int32));
+	int count = 0;
 
-	foreach(cell, list)
-		numbers[foreach_current_index(cell)] = lfirst_int(cell);
-	return store_integers(numbers, list_length(list));
+	for (int no = 0; no < document->nactivities; no++)
+	{
+		if (document->activities[no].reuse)
+			numbers[count++] = no;
+	}
+	return store_integers(numbers, count);
 }
 
 void

@@ -18,6 +18,8 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "definition/document.h"
+
 /* All rows of a table, as mlpipe.hash_rows() makes it. */
 typedef struct ContentHash
 {
@@ -135,13 +137,9 @@ extern List *reuse_parts(int64 run_id, int32 no); /* of ReusePart * */
  */
 extern char *reuse_end_of(int64 run_id, int32 no, bool by_origin);
 
-/*
- * The same for all work with "reuse" that was done inside of a container, which
- * is the first of containers: it and those inside of it, with the most
- * activities that a scope of each has; all by their numbers in the document.
- */
-extern char *reuse_ends_inside(int64 run_id, int32 no, const List *containers,
-							   const List *sizes, const List *reusable);
+/* The same for all work with "reuse" that was done inside of a container. */
+extern char *reuse_ends_inside(int64 run_id, int32 no,
+							   const Document *document);
 
 /* Its work was done in an earlier run. */
 extern void activity_set_reused(int64 run_id, int32 no, int64 reused_from);

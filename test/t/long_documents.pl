@@ -1,7 +1,7 @@
 
 # Copyright (c) 2026, the mlpipe authors
 
-# What an activity costs does not grow with the length of its document, also as
+# What an activity costs does not grow with the length of its document or loop, also as
 # long as somebody holds an old snapshot, as whoever waits for the run does: by
 # counts of buffers, which no noise can touch.  And the order is kept.
 
@@ -40,10 +40,19 @@ CREATE FUNCTION document(shape text, length integer) RETURNS jsonb LANGUAGE sql 
 			WHEN i <= 50 THEN '[]'
 			ELSE (SELECT jsonb_agg(DISTINCT 'a' || (((i - 1) / 50 - 1) * 50 + 1 + (i * 7 + k * k * 11) % 50)) FROM generate_series(1, 3) k) END)
 		ORDER BY i)) FROM generate_series(1, length) i
+	WHERE shape <> 'loop'
+	HAVING count(*) > 0
+	UNION ALL
+	SELECT jsonb_build_object('activities', jsonb_build_array(jsonb_build_object('name', 'each', 'type', 'for_each',
+		'items', jsonb_build_object('query', format('SELECT generate_series(1, %s) AS i', length / 3)), 'activities', '[
+			{"name": "check", "type": "if", "condition": "true", "then": [{"name": "bad", "type": "fail", "message": "no"}]},
+			{"name": "handler", "type": "sql", "sql": "SELECT 1", "depends_on": [{"activity": "check", "conditions": ["failed"]}]}]'::jsonb)))
+	WHERE shape = 'loop'
 $$;
 SQL
 
-for my $shape ('chain', 'join', 'leaves', 'layers')
+# The loop has three activities for each item: a container that fails, what fails in it, and what handles that.
+for my $shape ('chain', 'join', 'leaves', 'layers', 'loop')
 {
 	run($shape, $SHORT);
 	my $short = buffers($shape, $SHORT);
