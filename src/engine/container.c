@@ -265,7 +265,8 @@ static bool
 stop_and_fail(const RunInfo *run, const ActivityRow *row,
 			  const Failure *failure)
 {
-	List *detached = activities_stop_inside(run->run_id, row->no, row->name);
+	List *detached = activities_stop_inside(run->run_id, row->no,
+											run->document);
 	ListCell *cell;
 
 	wakeup_run_event(run->run_id);

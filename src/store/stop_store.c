@@ -13,12 +13,16 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "store/inside.h"
 #include "store/plan.h"
 #include "store/stop_store.h"
 
-#define INSIDE(no, name)                             \
-	"(parent_no = " no " OR starts_with(name, " name \
-	" || '.') OR starts_with(name, " name " || '['))"
+/* Of container $2 of run $1; $3 are inside_sizes(). */
+#define UNFINISHED_INSIDE                                            \
+	"run_id = $1 AND finished_at IS NULL AND no = ANY (ARRAY("       \
+	"WITH " INSIDE " SELECT a.no FROM inside i CROSS JOIN LATERAL"   \
+	" (SELECT a.no FROM mlpipe.activity_run a WHERE " ROWS_OF_SCOPE( \
+		"$1") " AND a.finished_at IS NULL OFFSET 0) a))"
 
 void
 activities_lock(int64 run_id)
@@ -101,23 +105,22 @@ activities_skip(int64 run_id)
 }
 
 List *
-activities_stop_inside(int64 run_id, int32 no, const char *name)
+activities_stop_inside(int64 run_id, int32 no, const Document *document)
 {
 	static SPIPlanPtr lock_plan = NULL;
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, TEXTOID};
+	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  CStringGetTextDatum(name)};
+					  inside_sizes(document)};
 	List *detached = NIL;
 	uint64 rows;
 	uint64 i;
 
 	store_begin();
-	plan_keep(
-		&lock_plan,
-		"SELECT FROM mlpipe.activity_run WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
-			"$2", "$3") " ORDER BY depth DESC, no FOR NO KEY UPDATE",
-		lengthof(types), types);
+	plan_keep(&lock_plan,
+			  "SELECT FROM mlpipe.activity_run WHERE " UNFINISHED_INSIDE
+			  " ORDER BY depth DESC, no FOR NO KEY UPDATE",
+			  lengthof(types), types);
 	(void) plan_execute(lock_plan, values, NULL, false, SPI_OK_SELECT);
 
 	plan_keep(
@@ -127,9 +130,8 @@ activities_stop_inside(int64 run_id, int32 no, const char *name)
 		" status = CASE WHEN status = 'in_progress' AND NOT parked THEN status ELSE 'cancelled' END,"
 		" finished_at = CASE WHEN status = 'in_progress' AND NOT parked THEN NULL ELSE clock_timestamp() END,"
 		" parked = false, due_at = NULL"
-		" WHERE run_id = $1 AND finished_at IS NULL AND " INSIDE(
-			"$2",
-			"$3") " RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
+		" WHERE " UNFINISHED_INSIDE
+		" RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	for (i = 0; i < rows; i++)

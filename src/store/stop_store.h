@@ -13,6 +13,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "definition/document.h"
+
 /* Locks what has not ended, in ascending order. */
 extern void activities_lock(int64 run_id);
 
@@ -32,7 +34,8 @@ extern int32 activities_abandon(int64 run_id);
  * activities_stop() for what is inside of a container, whose end then waits for
  * those that were detached.  Their numbers; a list of int.
  */
-extern List *activities_stop_inside(int64 run_id, int32 no, const char *name);
+extern List *activities_stop_inside(int64 run_id, int32 no,
+									const Document *document);
 
 /* The container is to fail so when they have ended. */
 extern void activity_stopping(int64 run_id, int32 no, int32 detached,
