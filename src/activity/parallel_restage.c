@@ -7,8 +7,8 @@
  * partitions the step has, and their numbers, stand in a logged one; those that
  * are done have their final rows.  The first worker that comes by reads the
  * input again, for the other partitions: rows of keys that were not there the
- * first time are in no mini-batch, and a key that is there no more has an empty
- * one.
+ * first time are in no mini-batch.  Where a partition has got more rows or fewer,
+ * the step fails.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,6 +28,8 @@
 static bool is_lost(const StepRow *split);
 static void load_lost(const StepRow *split, LostStage *lost);
 static void read_partitions(const StepRow *split, PartitionList *list);
+static void check_unchanged(const StepRow *row, const LostStage *lost,
+							const Split *split);
 static void store_again(const Split *split, StepRow *row);
 
 void
@@ -49,6 +51,7 @@ parallel_restage(ActivityCall *call, StepRow *row)
 	load_lost(row, &lost);
 	split_partitions_again(parallel_input_query(call), config->partition_keys,
 						   &lost, &split);
+	check_unchanged(row, &lost, &split);
 	store_again(&split, row);
 	call_log(
 		WARNING,
@@ -110,6 +113,45 @@ read_partitions(const StepRow *split, PartitionList *list)
 		partition->end = partition->begin;
 	}
 	pfree(boundaries);
+}
+
+/*
+ * A row whose key has been changed meanwhile would be in a second mini-batch, or
+ * in none; and a new one would be in one.
+ */
+static void
+check_unchanged(const StepRow *row, const LostStage *lost, const Split *split)
+{
+	EngineMode mode;
+	bytea *then;
+	ListCell *cell;
+
+	engine_mode_enter(&mode);
+	then = step_boundaries(row->run_id, row->no, 0,
+						   row->batches * PARTITION_SIZE);
+	engine_mode_leave(&mode);
+	foreach(cell, lost->missing)
+	{
+		const BatchAttempt *missing = lfirst(cell);
+		Size offset = (Size) (missing->batch - 1) * PARTITION_SIZE;
+		Partition before;
+		Partition after;
+
+		partition_read(VARDATA_ANY(then) + offset, &before);
+		partition_read(split->boundaries.data + offset, &after);
+		if (before.items != after.items)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg(
+					 "the input has changed since a crash took the rows that were staged"),
+				 errdetail("Mini-batch %d had " INT64_FORMAT
+						   " rows, and would have " INT64_FORMAT " now.",
+						   missing->batch, before.items, after.items),
+				 errhint(
+					 "mlpipe_rerun() does the partitions that are left, as they are by then.")));
+	}
+	pfree(then);
 }
 
 static void

@@ -61,7 +61,7 @@ for (1 .. 4)
 	wait_until($node, "(SELECT count(*) >= $wanted OR (SELECT status = 'succeeded' FROM mlpipe_runs WHERE run_id = $run) FROM mlpipe.mini_batch WHERE run_id = $run)");
 	$most = $node->safe_psql('postgres', "SELECT count(*) FROM mlpipe.mini_batch WHERE run_id = $run");
 
-	# In no mini-batch, be it a new key or not.
+	# In no mini-batch: a new key.
 	$node->safe_psql('postgres', q(INSERT INTO sales VALUES (0, 1000000, 7, 'new key')));
 	$kills += kill_worker($run);
 }
@@ -78,6 +78,31 @@ is($node->safe_psql('postgres', "SELECT count(*) = count(DISTINCT batch), count(
 	't|7500|t', 'each mini-batch has one final row');
 is($node->safe_psql('postgres', "SELECT count(*) > 0 FROM mlpipe_logs WHERE run_id = $run AND message LIKE 'staged % partitions again in %'"),
 	't', 'and the log says that rows were staged again');
+is(stages(), '0', 'nothing that was staged is left');
+
+# Another row of a partition that is not done: nobody could tell it from one that
+# was in another partition before.
+$node->safe_psql('postgres', q(
+	CREATE TABLE changed AS SELECT i AS id, i % 10 AS k FROM generate_series(1, 1000) i;
+	CREATE TABLE gate (open boolean);
+	CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+	END $$));
+$run = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"table": "changed"}, "partition_keys": ["k"], "max_concurrency_per_instance": 1,
+	"run": "SELECT id, k FROM mini_batch, (SELECT pass_gate()) g", "append_row_to": "seen_2"}]}));
+wait_until($node, "to_regclass('seen_2') IS NOT NULL");
+wait_until($node, '(SELECT count(*) = 100 FROM seen_2)');
+$node->safe_psql('postgres', 'INSERT INTO changed SELECT 1001 + k, k FROM generate_series(0, 9) k WHERE k NOT IN (SELECT k FROM seen_2)');
+is(kill_worker($run), 1, 'the server was killed after rows had been added to partitions');
+$node->safe_psql('postgres', 'INSERT INTO gate VALUES (true)');
+is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '60 s')"), 'failed', 'the step fails');
+is($node->safe_psql('postgres', "SELECT error FROM mlpipe_activities WHERE run_id = $run"), 'the input has changed since a crash took the rows that were staged', 'and says so');
+$run = $node->safe_psql('postgres', "SELECT mlpipe_rerun($run)");
+is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '60 s')"), 'succeeded', 'a rerun does the partitions that are left');
+is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id) FROM seen_2'), '1009|1009', 'with all of their rows, once');
 is(stages(), '0', 'nothing that was staged is left');
 
 # A crash while rows are staged.
