@@ -119,6 +119,9 @@ extern Jsonb *call_whole_context(ActivityCall *call);
 /* The path that views show. */
 extern const char *call_name(ActivityCall *call);
 
+/* The attempt, with the looks of before where it is one of many. */
+extern TimestampTz call_started_at(ActivityCall *call);
+
 /* When its timeout, which it has, is over: that of all of the wait. */
 extern TimestampTz call_deadline(ActivityCall *call);
 

@@ -61,7 +61,9 @@ run_wait(ActivityCall *call)
 
 	if (duration == 0)
 		return OUTCOME_DONE;
-	call->due_at = GetCurrentTimestamp() + duration;
+
+	/* Where that is over, an executor is to do what follows. */
+	call->due_at = call_started_at(call) + duration;
 	return OUTCOME_PARKED;
 }
 

@@ -147,10 +147,15 @@ call_name(ActivityCall *call)
 }
 
 TimestampTz
+call_started_at(ActivityCall *call)
+{
+	return ((ActivityRow *) linitial(call_rows(call)))->started_at;
+}
+
+TimestampTz
 call_deadline(ActivityCall *call)
 {
-	return ((ActivityRow *) linitial(call_rows(call)))->started_at +
-		call->def->timeout;
+	return call_started_at(call) + call->def->timeout;
 }
 
 const DeclaredValue *

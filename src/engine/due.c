@@ -17,6 +17,7 @@
 #include "engine/create.h"
 #include "engine/finish.h"
 #include "engine/postpone.h"
+#include "engine/run_end.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/stop.h"
@@ -45,6 +46,8 @@ typedef struct DueWork
 static void work_through(DueWork *work);
 static void list_due(void *arg);
 static void handle_row(const DueWork *work, DueRow *row);
+static bool try_to_handle(const DueWork *work, DueRow *row);
+static void hand_over(void *arg);
 static void run_is_due(void *arg);
 static void activity_is_due(void *arg);
 static bool still_waits(const DueRow *row);
@@ -118,10 +121,32 @@ handle_row(const DueWork *work, DueRow *row)
 {
 	if (run_is_postponed(row->run_id))
 		return;
-	if (try_in_transaction(work->handle, row))
+	if (try_to_handle(work, row))
 		run_postpone_end(row->run_id);
 	else
 		run_postpone(row->run_id);
+}
+
+/*
+ * To work out the output of a run takes what time its author likes.  Where that
+ * comes of the end of a wait, an executor of the run's role can do both.
+ */
+static bool
+try_to_handle(const DueWork *work, DueRow *row)
+{
+	bool done = try_in_transaction(work->handle, row);
+
+	run_output_refuse(false);
+	return done ||
+		(run_output_was_refused() && try_in_transaction(hand_over, row));
+}
+
+static void
+hand_over(void *arg)
+{
+	DueRow *row = arg;
+
+	look_again(run_info(row->run_id), row);
 }
 
 static void
@@ -166,6 +191,7 @@ activity_is_due(void *arg)
 	switch (activity_type(def)->when_due)
 	{
 		case DUE_SUCCEEDS:
+			run_output_refuse(!row->times_out);
 			if (row->times_out ? fail_waiting(run, row) :
 								 activity_succeed(run, row->no, row->attempt,
 												  NULL, -1, -1, NULL))

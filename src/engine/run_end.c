@@ -32,8 +32,12 @@
 #include "store/run_store.h"
 #include "store/tally_store.h"
 
-#define OUTPUT_LIMIT_S 5
+#define OUTPUT_LIMIT_MS 5000
+#define HURRY_LIMIT_MS  200
 
+static int output_limit_ms = OUTPUT_LIMIT_MS;
+static bool refuse_output = false;
+static bool output_was_refused = false;
 static TimeoutId output_limit = MAX_TIMEOUTS;
 static volatile sig_atomic_t past_limit = false;
 
@@ -186,6 +190,15 @@ work_out_output(const RunInfo *run, char **error)
 	Jsonb *volatile output = NULL;
 	Scope scope = {.list = run->document->list, .parent_no = -1};
 
+	if (refuse_output)
+	{
+		output_was_refused = true;
+		ereport(ERROR,
+				(errcode(ERRCODE_OUTPUT_REFUSED),
+				 errmsg_internal("the output of run " INT64_FORMAT
+								 " is not for this process",
+								 run->run_id)));
+	}
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	start_limit();
@@ -207,14 +220,35 @@ work_out_output(const RunInfo *run, char **error)
 		data = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		*error = stop_limit() ?
-			psprintf("output: it took longer than %d s", OUTPUT_LIMIT_S) :
-			psprintf("output: %s", data->message);
+		*error = stop_limit() ? psprintf("output: it took longer than %g s",
+										 output_limit_ms / 1000.0) :
+								psprintf("output: %s", data->message);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return output;
+}
+
+void
+run_output_refuse(bool refuse)
+{
+	refuse_output = refuse;
+}
+
+bool
+run_output_was_refused(void)
+{
+	bool was_refused = output_was_refused;
+
+	output_was_refused = false;
+	return was_refused;
+}
+
+void
+run_output_hurry(void)
+{
+	output_limit_ms = HURRY_LIMIT_MS;
 }
 
 static void
@@ -223,7 +257,7 @@ start_limit(void)
 	if (output_limit == MAX_TIMEOUTS)
 		output_limit = RegisterTimeout(USER_TIMEOUT, limit_passed);
 	past_limit = false;
-	enable_timeout_after(output_limit, OUTPUT_LIMIT_S * 1000);
+	enable_timeout_after(output_limit, output_limit_ms);
 }
 
 /* A signal handler. */

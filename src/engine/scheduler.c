@@ -36,6 +36,7 @@
 #include "engine/horizon.h"
 #include "engine/postpone.h"
 #include "engine/run_cache.h"
+#include "engine/run_end.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/slot.h"
@@ -104,6 +105,7 @@ mlpipe_scheduler_main(Datum arg)
 	pin_settings();
 	engine_lock_timeout = LOCK_TIMEOUT_MS;
 	session_init();
+	run_output_hurry();
 	if (!extension_is_there() || !try_in_transaction(check_version, NULL))
 	{
 		give_up_database();
@@ -319,11 +321,11 @@ try_in_transaction(void (*function)(void *), void *arg)
 		MemoryContextSwitchTo(WorkContext);
 		if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
 			engine_lock_timeout = NEXT_LOCK_TIMEOUT_MS;
-		else
+		else if (geterrcode() != ERRCODE_OUTPUT_REFUSED)
 			EmitErrorReport();
+		had_error |= geterrcode() != ERRCODE_OUTPUT_REFUSED;
 		FlushErrorState();
 		work_abort();
-		had_error = true;
 	}
 	PG_END_TRY();
 	return done;

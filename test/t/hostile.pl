@@ -185,7 +185,7 @@ $locker->query_safe('ROLLBACK');
 $locker->quit;
 ok(wait_until($node, '(SELECT count(*) = 0 FROM mlpipe.run WHERE finished_at IS NULL)'), 'and the others when they can');
 
-# The scheduler works out no output for ever
+# The scheduler works out no output, where an executor can; else in no time
 $run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "wait", "duration": 0.2}],
 	"output": {"x": "${{ parameters.a[*] ? (exists($.parameters.a[*] ? (@ < 0))) }}"}}',
 	q(parameters => (SELECT jsonb_build_object('a', jsonb_agg(n)) FROM generate_series(1, 100000) n)));
@@ -193,6 +193,12 @@ my $other = submit($node, '{"activities": [{"name": "w", "type": "wait", "durati
 is(wait_run($node, $run), 'failed', 'an output that takes too long fails its run');
 is(value("SELECT error FROM mlpipe_runs WHERE run_id = $run"), 'output: it took longer than 5 s', 'and says so');
 is(wait_run($node, $other), 'succeeded', 'others go on');
+$run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "approval", "timeout": 0.2},
+	{"name": "h", "type": "sql", "sql": "SELECT 1", "active": false, "depends_on": [{"activity": "w", "conditions": ["failed"]}]}],
+	"output": {"x": "${{ parameters.a[*] ? (exists($.parameters.a[*] ? (@ < 0))) }}"}}',
+	q(parameters => (SELECT jsonb_build_object('a', jsonb_agg(n)) FROM generate_series(1, 100000) n)));
+is(wait_run($node, $run), 'failed', 'so is one that nobody else can work out');
+is(value("SELECT error FROM mlpipe_runs WHERE run_id = $run"), 'output: it took longer than 0.2 s', 'which has less time');
 ok(!log_has($node, qr/(PANIC|TRAP|exited with exit code [^01])/), 'nothing has crashed');
 
 done_testing();
