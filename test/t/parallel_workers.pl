@@ -91,11 +91,21 @@ $node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
 is(wait_run($node, $run), 'cancelled', 'the step is cancelled');
 is(calls($run), 't|t|t|t', 'and each process has run shutdown');
 
-# Time limits hold while no worker serves the step, as all do something better.
+# Time limits hold while no worker serves the step, as all do something better:
+# from the beginning, or once it has begun.
+$node->safe_psql('postgres', q(
+	CREATE FUNCTION wait_for_urgent() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE NOT EXISTS (SELECT FROM mlpipe_runs WHERE priority = 5 AND finished_at IS NULL) LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		PERFORM pg_sleep(0.3);
+	END $$));
 sub left_alone
 {
 	my ($limit, $retry) = @_;
-	my $step = submit($node, qq({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT 1 FROM pg_sleep(0.3), generate_series(1, 100)"}, "mini_batch_size": "1 row",
+	my $split = $limit =~ /first/ ? 'wait_for_urgent()' : 'pg_sleep(0.3)';
+	my $step = submit($node, qq({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT 1 FROM $split, generate_series(1, 100)"}, "mini_batch_size": "1 row",
 		"run": "SELECT pg_sleep(0.1) FROM mini_batch", "max_concurrency_per_instance": 2, $limit}]}));
 	my $urgent;
 
