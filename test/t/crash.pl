@@ -39,6 +39,21 @@ sub kill_executor
 	await_server($node);
 }
 
+# Of a run that is going to fail, while the server goes down and comes back.
+sub status_after_crashes
+{
+	my ($run) = @_;
+	my $answer = '';
+
+	for (1 .. 600)
+	{
+		$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
+		last if $answer eq 'failed';
+		select(undef, undef, undef, 0.1);
+	}
+	return $answer;
+}
+
 my $run = submit($node, pipeline(
 	[ 'first', "INSERT INTO done VALUES ('first')" ],
 	[ 'slow', "INSERT INTO done SELECT 'slow' FROM pg_sleep((SELECT 60 WHERE (SELECT attempt = 1 FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'slow')))", 'first' ],
@@ -81,15 +96,9 @@ for my $way (
 {
 	my ($how, $wrap) = @$way;
 	my $offset = -s $node->logfile;
-	my $answer = '';
 
 	$run = submit($node, $wrap->(q({"name": "suicide", "type": "sql", "sql": "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'"})));
-	for (1 .. 600)
-	{
-		$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
-		last if $answer eq 'failed';
-		select(undef, undef, undef, 0.1);
-	}
+	my $answer = status_after_crashes($run);
 	my $crashes = () = slurp_file($node->logfile, $offset) =~ /all server processes terminated; reinitializing/g;
 	is($answer, 'failed', "what kills the server at once is given up ($how)");
 	cmp_ok($crashes, '<=', $how eq 'in a loop' ? 8 : 4, 'soon');
@@ -99,16 +108,7 @@ for my $way (
 $run = submit($node, pipeline(
 	[ 'suicide', q(COPY (SELECT await('bystander', 'in_progress')) TO PROGRAM 'cat; kill -9 $PPID') ],
 	[ 'bystander', "INSERT INTO done SELECT 'bystander' FROM await('suicide', 'failed')" ]));
-{
-	my $answer = '';
-	for (1 .. 600)
-	{
-		$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
-		last if $answer eq 'failed';
-		select(undef, undef, undef, 0.1);
-	}
-	is($answer, 'failed', 'a run with an activity that kills the server ends');
-}
+is(status_after_crashes($run), 'failed', 'a run with an activity that kills the server ends');
 is(ask($node, "SELECT string_agg(activity || ' ' || status, ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = $run"),
 	'bystander succeeded, suicide failed', 'and what was at work beside it each time succeeds');
 is(ask($node, "SELECT count(*) FROM done WHERE run_id = $run"), '1', 'once');
@@ -125,17 +125,8 @@ SKIP:
 	$node->safe_psql('postgres', 'CREATE EXTENSION plpython3u; CREATE FUNCTION leave(status integer) RETURNS void LANGUAGE plpython3u AS $$import os; os._exit(status)$$');
 	for my $status (0, 1)
 	{
-		my $answer = '';
-
-		# After the other one: what is at work each time when it happens is suspected as well.
-		$run = submit($node, pipeline([ 'leaver', "SELECT leave($status)", 'other' ], [ 'other', 'SELECT 1' ]));
-		for (1 .. 600)
-		{
-			$answer = ask($node, "SELECT status FROM mlpipe_runs WHERE run_id = $run") // '';
-			last if $answer eq 'failed';
-			select(undef, undef, undef, 0.1);
-		}
-		is($answer, 'failed', "so is what ends its process with status $status");
+		$run = submit($node, pipeline([ 'leaver', "SELECT leave($status)" ], [ 'other', 'SELECT 1' ]));
+		is(status_after_crashes($run), 'failed', "so is what ends its process with status $status");
 		is(ask($node, "SELECT string_agg(concat_ws(' ', activity, status, error), ', ' ORDER BY activity) FROM mlpipe_activities WHERE run_id = $run"),
 			'leaver failed the server crashed or was stopped during this attempt, other succeeded', 'alone');
 	}
