@@ -123,6 +123,7 @@ clear_lanes(void)
 	control_unlock();
 }
 
+/* Without the documents: there may be thousands of them, each of any size. */
 static void
 push_ready(void *arg)
 {
@@ -136,13 +137,11 @@ push_ready(void *arg)
 	foreach(cell, ready)
 	{
 		ReadyRow *row = lfirst(cell);
-		const Document *document = version_document(row->version_id);
-		WorkOrder order =
-			{.run_priority = row->run_priority,
-			 .run_id = row->run_id,
-			 .priority = document->activities[row->activity_no].priority,
-			 .no = row->no,
-			 .activity_no = row->activity_no};
+		WorkOrder order = {.run_priority = row->run_priority,
+						   .run_id = row->run_id,
+						   .priority = row->priority,
+						   .no = row->no,
+						   .activity_no = row->activity_no};
 
 		wakeup_ready(row->role, &order);
 	}
@@ -164,6 +163,7 @@ publish_steps(void *arg)
 	{
 		StartedRow *row = lfirst(cell);
 
+		run_cache_trim();
 		if (row->split && !step_is_known(row->run_id, row->no) &&
 			!parallel_publish(row->run_id, row->no))
 		{

@@ -27,6 +27,7 @@
 
 #define MAX_CACHED_RUNS      1024
 #define MAX_CACHED_DOCUMENTS 64
+#define MAX_CACHED_BYTES     (128 * 1024 * 1024) /* but for one alone */
 
 typedef struct CachedDocument
 {
@@ -39,6 +40,7 @@ static HTAB *runs = NULL;
 static HTAB *documents = NULL;
 static bool stale = false;
 
+static bool holds_too_much(void);
 static void create_cache(void);
 static void watch_schemas(void);
 static void at_schema_change(Datum arg, int cache, uint32 hash);
@@ -145,10 +147,18 @@ run_cache_trim(void)
 {
 	if (cache_context == NULL || MyCall != NULL ||
 		(!stale && hash_get_num_entries(runs) < MAX_CACHED_RUNS &&
-		 hash_get_num_entries(documents) < MAX_CACHED_DOCUMENTS))
+		 hash_get_num_entries(documents) < MAX_CACHED_DOCUMENTS &&
+		 !holds_too_much()))
 		return;
 	MemoryContextDelete(cache_context);
 	cache_context = NULL;
+}
+
+static bool
+holds_too_much(void)
+{
+	return hash_get_num_entries(documents) > 1 &&
+		MemoryContextMemAllocated(cache_context, true) > MAX_CACHED_BYTES;
 }
 
 static void

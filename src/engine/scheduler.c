@@ -309,6 +309,8 @@ try_in_transaction(void (*function)(void *), void *arg)
 {
 	volatile bool done = false;
 
+	/* One round may be about a thousand runs, and as many documents. */
+	run_cache_trim();
 	PG_TRY();
 	{
 		work_begin();

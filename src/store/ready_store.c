@@ -18,8 +18,10 @@
 
 static List *read_ready(uint64 rows);
 
-#define READY_COLUMNS                                                               \
-	"SELECT r.run_as::oid, r.priority, r.run_id, a.no, a.activity_no, r.version_id" \
+#define READY_COLUMNS                                                                   \
+	"SELECT r.run_as::oid, r.priority, r.run_id, a.no, a.activity_no, coalesce((SELECT" \
+	" (d.definition->'priority')::integer FROM mlpipe.activity d"                       \
+	" WHERE d.version_id = r.version_id AND d.no = a.activity_no), 0)"                  \
 	" FROM mlpipe.run r JOIN mlpipe.activity_run a USING (run_id)"
 
 List *
@@ -78,7 +80,7 @@ read_ready(uint64 rows)
 		row->run_id = column_int64(i, 3);
 		row->no = column_int32(i, 4);
 		row->activity_no = column_int32(i, 5);
-		row->version_id = column_int64(i, 6);
+		row->priority = column_int32(i, 6);
 		list = store_append(list, row);
 	}
 	return list;

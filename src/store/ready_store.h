@@ -23,7 +23,7 @@ typedef struct ReadyRow
 	int64 run_id;
 	int32 no;
 	int32 activity_no;
-	int64 version_id;
+	int32 priority; /* of the activity */
 } ReadyRow;
 
 /* The activities of a run that are queued, with no pause left. */

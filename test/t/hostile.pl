@@ -185,6 +185,20 @@ $locker->query_safe('ROLLBACK');
 $locker->quit;
 ok(wait_until($node, '(SELECT count(*) = 0 FROM mlpipe.run WHERE finished_at IS NULL)'), 'and the others when they can');
 
+# It makes no copy of every document that work waits for
+$node->safe_psql('postgres', 'ALTER SYSTEM SET mlpipe.enabled = off');
+$node->reload;
+ok(wait_until($node, "(SELECT count(*) = 1 FROM mlpipe_health WHERE problem LIKE 'mlpipe.enabled is off%')"), 'nothing starts');
+$node->safe_psql('postgres', q(SET ROLE bystander; SELECT mlpipe_submit(format('{"description": "%s", "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}', n)::jsonb) FROM generate_series(1, 5) n));
+$node->safe_psql('postgres', q(SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'mlpipe scheduler' AND datname = 'postgres'));
+ok(wait_until($node, q((SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'mlpipe scheduler' AND datname = 'postgres' AND state = 'idle'))), 'a new scheduler has looked');
+$node->safe_psql('postgres', q(SELECT pg_log_backend_memory_contexts(pid) FROM pg_stat_activity WHERE backend_type = 'mlpipe scheduler' AND datname = 'postgres'));
+ok($node->wait_for_log(qr/Grand total: .* used/), 'it tells what it has in memory');
+ok(!log_has($node, qr/level: \d+; mlpipe document/), 'which are no documents');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET mlpipe.enabled');
+$node->reload;
+ok(wait_until($node, '(SELECT count(*) = 0 FROM mlpipe.run WHERE finished_at IS NULL)'), 'all are done');
+
 # The scheduler works out no output, where an executor can; else in no time
 $run = submit($node, '{"parameters": {"a": {"type": "jsonb"}}, "activities": [{"name": "w", "type": "wait", "duration": 0.2}],
 	"output": {"x": "${{ parameters.a[*] ? (exists($.parameters.a[*] ? (@ < 0))) }}"}}',
