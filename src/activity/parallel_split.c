@@ -96,7 +96,7 @@ void
 split_by_size(const BatchSize *size, Split *split)
 {
 	double share = share_of_blocks(split);
-	int64 blocks = Max((int64) (size->bytes / BLCKSZ * share), 1);
+	int64 blocks = Max((int64) ((double) size->bytes / BLCKSZ * share), 1);
 
 	split->row.blocks_per_batch = (int32) Min(blocks, PG_INT32_MAX);
 	blocks = (split->row.blocks + split->row.blocks_per_batch - 1) /

@@ -70,7 +70,8 @@ void
 postponed_next_round(void)
 {
 	TimestampTz long_ago = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   -2 * MAX_PAUSE_MS);
+													   INT64CONST(-2) *
+														   MAX_PAUSE_MS);
 	HASH_SEQ_STATUS all;
 	Postponed *run;
 
