@@ -27,7 +27,7 @@
 
 #define MAX_CACHED_RUNS      1024
 #define MAX_CACHED_DOCUMENTS 64
-#define MAX_CACHED_BYTES     (128 * 1024 * 1024) /* but for one alone */
+#define MAX_CACHED_BYTES     ((Size) 128 * 1024 * 1024) /* but for one alone */
 
 typedef struct CachedDocument
 {
