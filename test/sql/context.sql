@@ -32,7 +32,7 @@ SELECT output FROM mlpipe_runs WHERE run_id = :id;
 -- what a join did not wait for has no output yet, but it is there
 CREATE FUNCTION await_first() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	FOR i IN 1..3000 LOOP
+	FOR i IN 1..6000 LOOP
 		EXIT WHEN EXISTS (SELECT FROM mlpipe_activities WHERE run_id = mlpipe_run_id() AND activity = 'first' AND status = 'succeeded');
 		PERFORM pg_sleep(0.01);
 	END LOOP;

@@ -17,7 +17,7 @@ BEGIN
 END $$;
 CREATE PROCEDURE wait_until(id bigint, activity text, status text) LANGUAGE plpgsql AS $$
 BEGIN
-	FOR i IN 1..1000 LOOP
+	FOR i IN 1..6000 LOOP
 		IF EXISTS (SELECT FROM mlpipe_activities a WHERE a.run_id = id AND a.activity = $2
 			AND concat_ws(' ', a.status, a.wait_reason) LIKE $3 || '%') THEN
 			RETURN;
@@ -29,7 +29,7 @@ BEGIN
 END $$;
 CREATE PROCEDURE wait_children(id bigint, children integer) LANGUAGE plpgsql AS $$
 BEGIN
-	FOR i IN 1..1000 LOOP
+	FOR i IN 1..6000 LOOP
 		IF (SELECT count(*) FROM mlpipe_runs WHERE trigger->>'parent_run_id' = id::text) = children THEN
 			RETURN;
 		END IF;
@@ -46,7 +46,7 @@ CREATE FUNCTION mark(what text) RETURNS void LANGUAGE sql AS 'INSERT INTO contro
 -- holds its activity up until the mark is there
 CREATE FUNCTION await(mark text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	FOR i IN 1..3000 LOOP
+	FOR i IN 1..6000 LOOP
 		EXIT WHEN EXISTS (SELECT FROM control_flow.trail WHERE what = mark);
 		PERFORM pg_sleep(0.01);
 	END LOOP;
