@@ -23,14 +23,6 @@
 /* A row is copied while so many after it are on their way from memory. */
 #define PREFETCHED_ROWS 12
 
-#ifdef __GNUC__
-#define prefetch_row(row)     \
-	(__builtin_prefetch(row), \
-	 __builtin_prefetch((char *) (row) + PG_CACHE_LINE_SIZE / 2))
-#else
-#define prefetch_row(row) ((void) 0)
-#endif
-
 static List *read_bucket(const Bucket *bucket, ChunkFile *file);
 static void read_chunk(ChunkFile *file, int number, Chunk *chunk);
 static void place_rows(Scatter *scatter, List *chunks, int64 nrows);

@@ -32,12 +32,6 @@
 #include "activity/parallel_scatter_internal.h"
 #include "mlpipe.h"
 
-#ifdef __GNUC__
-#define prefetch_for_write(place) __builtin_prefetch((place), 1)
-#else
-#define prefetch_for_write(place)
-#endif
-
 static Bucket *bucket_of(Scatter *scatter, uint64 hash);
 static void add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash,
 						   HeapTuple tuple);
@@ -294,7 +288,7 @@ reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)
 	row->expected = false;
 	bucket->next += ROW_SIZE(length);
 	bucket->rows++;
-	prefetch_for_write(bucket->next);
+	prefetch_row(bucket->next);
 	return row;
 }
 

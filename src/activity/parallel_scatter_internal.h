@@ -58,6 +58,18 @@ typedef struct ExpectedKeys
 StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 				 "rows of a bucket are not aligned");
 
+/*
+ * The processor shall fetch a row's place from memory, to read or write it
+ * soon: the two cache lines in which a row of the usual length lies.
+ */
+#ifdef __GNUC__
+#define prefetch_row(row)     \
+	(__builtin_prefetch(row), \
+	 __builtin_prefetch((char *) (row) + PG_CACHE_LINE_SIZE / 2))
+#else
+#define prefetch_row(row) ((void) 0)
+#endif
+
 /* Rows of one bucket, one behind the other. */
 typedef struct Chunk
 {

@@ -13,7 +13,7 @@
 #include "utils/relcache.h"
 
 /* As much is written at once. */
-#define STAGE_RUN_SIZE  65536
+#define STAGE_RUN_SIZE  131072
 #define STAGE_RUN_PAGES (STAGE_RUN_SIZE / BLCKSZ)
 
 typedef struct StagePages
