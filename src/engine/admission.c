@@ -32,20 +32,21 @@ static bool admit_next(int32 pipeline_id, int64 run_id);
 static void skip_run(int64 run_id);
 static void cancel_admitted(int32 pipeline_id, int64 successor);
 
-void
+bool
 admit_runs(void)
 {
 	List *pipelines = NIL;
 	ListCell *cell;
 
 	if (!try_in_transaction(list_pipelines, &pipelines))
-		return;
+		return false;
 	foreach(cell, pipelines)
 	{
 		int32 pipeline_id = lfirst_int(cell);
 
 		(void) try_in_transaction(admit_to_pipeline, &pipeline_id);
 	}
+	return true;
 }
 
 static void

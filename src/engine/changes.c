@@ -30,19 +30,21 @@ static bool needs_run(const ChangeGroup *group);
 static void create_run(const ChangeGroup *group);
 
 /*
- * A group that fails keeps its rows, and is tried again with the next change
- * or the next start: its error is in the log, once for each try.
+ * A group that fails keeps its rows, and is tried again soon where it did not
+ * get a lock, else with the next change or the next start: its error is in the
+ * log, once for each try.
  */
-void
+bool
 changes_to_runs(void)
 {
 	List *groups = NIL;
 	ListCell *cell;
 
 	if (!try_in_transaction(read_groups, &groups))
-		return;
+		return false;
 	foreach(cell, groups)
 		(void) try_in_transaction(turn_into_run, lfirst(cell));
+	return true;
 }
 
 static void

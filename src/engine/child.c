@@ -118,14 +118,14 @@ child_failure(int64 run_id, RunStatus status, const char *error)
 						  NULL);
 }
 
-void
+bool
 stop_runs(void)
 {
 	List *runs = NIL;
 	ListCell *cell;
 
 	if (!try_in_transaction(list_runs, &runs))
-		return;
+		return false;
 	foreach(cell, runs)
 	{
 		StopRow *row = lfirst(cell);
@@ -140,6 +140,7 @@ stop_runs(void)
 			stop_again();
 		}
 	}
+	return true;
 }
 
 /* Somebody has it locked. */

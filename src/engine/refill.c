@@ -102,12 +102,12 @@ started_activities(void)
 	return started;
 }
 
-void
+bool
 refill_ready(void)
 {
 	clear_lanes();
-	(void) try_in_transaction(push_ready, NULL);
-	(void) try_in_transaction(publish_steps, NULL);
+	return try_in_transaction(push_ready, NULL) &&
+		try_in_transaction(publish_steps, NULL);
 }
 
 /* Entries that come in from here on are in the tables too: doubles do no harm. */

@@ -70,6 +70,7 @@ typedef struct Errands
 
 static Oid my_database;
 static bool had_error = false;
+static bool missed_lock = false;
 static volatile sig_atomic_t was_terminated = false;
 static TimestampTz next_purge_at = 0;
 static TimestampTz next_changes_at = 0;
@@ -85,11 +86,12 @@ static void give_up_database(void);
 static void settle(void);
 static void work_once(void);
 static Errands take_errands(void);
+static bool is_done(bool (*errand)(void));
+static void ask_again(const Errands *failed);
 static void renew_next_due(void);
 static void sleep_until_asked(long timeout);
 static int64 purge_pause(void);
 static long pause_until(TimestampTz at);
-static long sooner(long a, long b);
 
 void
 mlpipe_scheduler_main(Datum arg)
@@ -147,21 +149,19 @@ static void
 work_once(void)
 {
 	Errands errands = take_errands();
+	Errands failed = {0};
 	long timeout = -1;
 
 	engine_lock_timeout = LOCK_TIMEOUT_MS;
-	if (errands.stop)
-		stop_runs();
+	failed.stop = errands.stop && !is_done(stop_runs);
 	if (errands.sweep)
 		sweep();
-	if (errands.refill)
-		refill_ready();
-	if (errands.changes)
-		changes_to_runs();
+	failed.refill = errands.refill && !is_done(refill_ready);
+	failed.changes = errands.changes && !is_done(changes_to_runs);
 	handle_due();
 	end_overdue_steps();
-	if (errands.admit)
-		admit_runs();
+	failed.admit = errands.admit && !is_done(admit_runs);
+	ask_again(&failed);
 	if (mlpipe_retention > 0 && GetCurrentTimestamp() >= next_purge_at)
 		next_purge_at = purge_old_runs() ?
 			GetCurrentTimestamp() :
@@ -218,6 +218,38 @@ take_errands(void)
 	}
 	control_unlock();
 	return errands;
+}
+
+/*
+ * Not where it could not read what there is to do, or did not get a lock.  What
+ * fails for another reason by itself is logged, and waits for the next occasion.
+ */
+static bool
+is_done(bool (*errand)(void))
+{
+	missed_lock = false;
+	return errand() && !missed_lock;
+}
+
+/* After the pause that follows an error. */
+static void
+ask_again(const Errands *failed)
+{
+	DatabaseState *database;
+
+	control_lock();
+	database = database_find(my_database);
+	database->stop |= failed->stop;
+	database->admit |= failed->admit;
+	database->changes |= failed->changes;
+	if (failed->refill)
+	{
+		database->refill = true;
+		database
+			->refill_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  PAUSE_AFTER_ERROR_MS);
+	}
+	control_unlock();
 }
 
 /* A commit that adds something due after our look sees to that by itself. */
@@ -295,8 +327,7 @@ pause_until(TimestampTz at)
 	return (long) Min(Max(pause, 0), INT_MAX / 2);
 }
 
-/* The shorter of two pauses; -1 is for ever. */
-static long
+long
 sooner(long a, long b)
 {
 	if (a < 0 || b < 0)
@@ -322,7 +353,10 @@ try_in_transaction(void (*function)(void *), void *arg)
 	{
 		MemoryContextSwitchTo(WorkContext);
 		if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+		{
 			engine_lock_timeout = NEXT_LOCK_TIMEOUT_MS;
+			missed_lock = true;
+		}
 		else if (geterrcode() != ERRCODE_OUTPUT_REFUSED)
 			EmitErrorReport();
 		had_error |= geterrcode() != ERRCODE_OUTPUT_REFUSED;
@@ -383,8 +417,7 @@ detach(int code, Datum arg)
 		if (was_terminated)
 			database->failures = 0;
 	}
-	if (control->launcher != NULL)
-		SetLatch(&control->launcher->procLatch);
+	launcher_wake();
 	control_unlock();
 }
 
@@ -448,7 +481,6 @@ settle(void)
 {
 	control_lock();
 	database_find(my_database)->settled = true;
-	if (control->launcher != NULL)
-		SetLatch(&control->launcher->procLatch);
+	launcher_wake();
 	control_unlock();
 }

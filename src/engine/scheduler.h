@@ -23,12 +23,13 @@ extern struct BackgroundWorkerHandle *worker_start(const char *function,
 
 /*
  * The rest is the scheduler's own; each function opens and commits the
- * transactions that it needs.
+ * transactions that it needs.  Those that return a bool: false where it was not
+ * possible to read what there is to do.
  */
 
 /* refill.c: shared memory from the tables. */
 extern void recover_started(void);
-extern void refill_ready(void);
+extern bool refill_ready(void);
 
 /* due.c: what time causes. */
 extern void handle_due(void);
@@ -38,10 +39,10 @@ extern TimestampTz look_up_next_due(void);
 extern bool purge_old_runs(void);
 
 /* admission.c: the concurrency of pipelines. */
-extern void admit_runs(void);
+extern bool admit_runs(void);
 
 /* child.c: runs that were asked to stop, or that nobody waits for any more. */
-extern void stop_runs(void);
+extern bool stop_runs(void);
 
 /* sweep.c: dead executors, steps that nobody works on, or not in time. */
 extern void sweep(void);
@@ -54,7 +55,10 @@ extern void end_overdue_steps(void);
 extern long staff_lanes(void);
 
 /* changes.c: rows of mlpipe.source_change become runs. */
-extern void changes_to_runs(void);
+extern bool changes_to_runs(void);
+
+/* The shorter of two pauses; -1 is for ever. */
+extern long sooner(long a, long b);
 
 /* Runs fn(arg) in a transaction; an error is logged, and false returned. */
 extern bool try_in_transaction(void (*function)(void *), void *arg);

@@ -193,9 +193,15 @@ scheduler_wake(DatabaseState *database)
 	else
 	{
 		database->wanted = true;
-		if (control->launcher != NULL)
-			SetLatch(&control->launcher->procLatch);
+		launcher_wake();
 	}
+}
+
+void
+launcher_wake(void)
+{
+	if (control->launcher != NULL)
+		SetLatch(&control->launcher->procLatch);
 }
 
 Lane *

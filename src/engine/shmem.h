@@ -267,6 +267,7 @@ extern Lane *lane_find_or_add(Oid database, Oid role); /* NULL: full */
 extern void lane_free_if_unused(Lane *lane);
 extern StepState *step_find(Oid database, int64 run_id, int32 no);
 extern void scheduler_wake(DatabaseState *database);
+extern void launcher_wake(void);
 extern int work_compare(const WorkOrder *a, const WorkOrder *b);
 
 /* A role's queue of ready activities. */

@@ -162,7 +162,8 @@ end_idle_steps(void)
 
 	for (i = 0; i < MAX_STEPS; i++)
 		if (find_idle_step(i, &order))
-			(void) try_in_transaction(end_step, &order);
+			if (!try_in_transaction(end_step, &order))
+				sweep_again();
 }
 
 static bool
