@@ -7,8 +7,9 @@
  * by itself.  It takes a new xmin over from the transaction that has the
  * snapshot, while that waits, so there is no moment at which nobody holds it.
  *
- * After a crash there is nobody to take it over from.  The keeper advertises it
- * all the same: what has been pruned since is gone, but nothing more will be.
+ * After a restart there is nobody to take it over from but the launcher
+ * (horizon_start.c).  The keeper advertises it all the same: should something
+ * have been pruned since, nothing more will be.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,6 +30,7 @@
 
 #include "compat.h"
 #include "engine/horizon.h"
+#include "engine/horizon_start.h"
 #include "engine/scheduler.h"
 #include "engine/slot.h"
 
@@ -44,6 +46,7 @@ static bool wait_until_held(int64 run_id, int32 no);
 static void attach(Oid oid);
 static void detach(int code, Datum arg);
 static bool serve_holds(void);
+static bool is_older(TransactionId xmin, TransactionId than);
 static void take_over(const Hold *hold, int index);
 static void advertise(TransactionId oldest);
 
@@ -262,7 +265,10 @@ mlpipe_keeper_main(Datum arg)
 						   KEEPER_IDLE_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		if ((events & WL_TIMEOUT) && !serve_holds())
+		{
+			horizon_forget();
 			proc_exit(0);
+		}
 	}
 }
 
@@ -316,6 +322,7 @@ static bool
 serve_holds(void)
 {
 	static Hold holds[MAX_HOLDS];
+	static TransactionId written = InvalidTransactionId;
 	TransactionId oldest = InvalidTransactionId;
 	int i;
 
@@ -324,17 +331,23 @@ serve_holds(void)
 	control_unlock();
 
 	for (i = 0; i < MAX_HOLDS; i++)
-	{
-		if (holds[i].state == HOLD_FREE || holds[i].database != MyDatabaseId)
-			continue;
-		if (holds[i].state == HOLD_WANTED)
-			take_over(&holds[i], i);
-		if (!TransactionIdIsValid(oldest) ||
-			TransactionIdPrecedes(holds[i].xmin, oldest))
+		if (holds[i].state != HOLD_FREE && holds[i].database == MyDatabaseId &&
+			is_older(holds[i].xmin, oldest))
 			oldest = holds[i].xmin;
-	}
+	if (is_older(oldest, written))
+		horizon_write(written = oldest);
+	for (i = 0; i < MAX_HOLDS; i++)
+		if (holds[i].state == HOLD_WANTED && holds[i].database == MyDatabaseId)
+			take_over(&holds[i], i);
 	advertise(oldest);
 	return TransactionIdIsValid(oldest);
+}
+
+static bool
+is_older(TransactionId xmin, TransactionId than)
+{
+	return TransactionIdIsValid(xmin) &&
+		(!TransactionIdIsValid(than) || TransactionIdPrecedes(xmin, than));
 }
 
 static void
@@ -343,8 +356,7 @@ take_over(const Hold *hold, int index)
 	VirtualTransactionId source = hold->source;
 	bool taken = true;
 
-	if (!TransactionIdIsValid(MyProc->xmin) ||
-		TransactionIdPrecedes(hold->xmin, MyProc->xmin))
+	if (is_older(hold->xmin, MyProc->xmin))
 	{
 		if (VirtualTransactionIdIsValid(source))
 			taken = ProcArrayInstallImportedXmin(hold->xmin, &source);
@@ -359,6 +371,7 @@ take_over(const Hold *hold, int index)
 		control->holds[index].run_id == hold->run_id &&
 		control->holds[index].no == hold->no)
 		control->holds[index].state = HOLD_HELD;
+	launcher_wake();
 	control_unlock();
 	ConditionVariableBroadcast(run_event(hold->run_id));
 }

@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/horizon_start.h"
 #include "engine/scheduler.h"
 #include "engine/shmem.h"
 #include "mlpipe.h"
@@ -76,9 +77,12 @@ mlpipe_launcher_main(Datum arg)
 	attach();
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	horizon_start_hold();
 	MemoryContextSwitchTo(TopMemoryContext);
 	wait_event = wait_event_new("MlpipeLauncher");
 	unprobed = list_databases();
+	horizon_start_hold(); /* the transaction has reset what it holds */
+	unprobed = horizon_start_first(unprobed);
 
 	for (;;)
 	{
@@ -93,7 +97,7 @@ mlpipe_launcher_main(Datum arg)
 
 		probe_next(reap_children());
 		forget_unwanted();
-		timeout = start_wanted();
+		timeout = sooner(start_wanted(), horizon_start_watch(unprobed));
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 							 (timeout >= 0 ? WL_TIMEOUT : 0),

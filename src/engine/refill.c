@@ -31,6 +31,7 @@ static List *started_activities(void);
 static void push_ready(void *arg);
 static void publish_steps(void *arg);
 static void clear_lanes(void);
+static void tell_published(void);
 static bool step_is_known(int64 run_id, int32 no);
 
 void
@@ -106,8 +107,11 @@ bool
 refill_ready(void)
 {
 	clear_lanes();
-	return try_in_transaction(push_ready, NULL) &&
-		try_in_transaction(publish_steps, NULL);
+	if (!try_in_transaction(push_ready, NULL) ||
+		!try_in_transaction(publish_steps, NULL))
+		return false;
+	tell_published();
+	return true;
 }
 
 /* Entries that come in from here on are in the tables too: doubles do no harm. */
@@ -176,6 +180,20 @@ publish_steps(void *arg)
 			break;
 		}
 	}
+}
+
+/* The launcher waits for that after a start (horizon_start.h). */
+static void
+tell_published(void)
+{
+	DatabaseState *database;
+
+	control_lock();
+	database = database_find(MyDatabaseId);
+	if (!database->published)
+		launcher_wake();
+	database->published = true;
+	control_unlock();
 }
 
 static bool

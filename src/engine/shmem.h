@@ -203,6 +203,7 @@ typedef struct DatabaseState
 	PGPROC *stopped_by;      /* whose it is */
 	bool settled;            /* its scheduler has found the extension */
 	bool recovered;          /* what ran when the server stopped was seen to */
+	bool published;          /* and its steps are in shared memory again */
 
 	/* what the scheduler is asked to do when its latch is set */
 	bool refill;           /* shared memory does not hold all that is ready */
