@@ -166,7 +166,7 @@ LEFT JOIN LATERAL (
 		coalesce(work.items_done, ended.items_done) AS items_done
 	FROM (SELECT) one
 	LEFT JOIN mlpipe.step s ON s.run_id = a.run_id AND s.no = a.no
-	-- Of a step that did not succeed there is no summary.
+	-- Of a step that was cancelled there is no summary.
 	LEFT JOIN LATERAL (
 		SELECT count(*) FILTER (WHERE b.status = 'succeeded')::integer AS succeeded,
 			count(*) FILTER (WHERE b.status = 'failed')::integer AS failed,

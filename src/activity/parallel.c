@@ -221,10 +221,13 @@ static void
 finish_empty(ActivityCall *call, const Split *split, double seconds)
 {
 	BatchTotals none = {0};
+	Jsonb *summary = parallel_summary(0, &none, seconds, "succeeded");
 
 	if (split->row.staged)
 		parallel_drop_stage(call->run_id, call->no);
 	call->items_in = 0;
 	call->items_out = 0;
-	call_set_output(call, parallel_summary(0, &none, seconds));
+	call_set_output(call, summary);
+	XactReadOnly = false;
+	parallel_log_summary(call->run_id, call->def, summary);
 }

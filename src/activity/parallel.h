@@ -257,6 +257,10 @@ extern void parallel_restart(int64 run_id, int32 no);
 
 /* The output of a step: its summary. */
 extern Jsonb *parallel_summary(int32 batches, const BatchTotals *totals,
-							   double seconds);
+							   double seconds, const char *verdict);
+
+/* In the run's own log, where the step's document asks for that. */
+extern void parallel_log_summary(int64 run_id, const ActivityDef *def,
+								 Jsonb *summary);
 
 #endif /* MLPIPE_PARALLEL_H */

@@ -52,7 +52,10 @@ static StepEnd end_failed(Ending *ending);
 static StepEnd end_succeeded(Ending *ending);
 static void clean_up(const Ending *ending, bool cancel_rest);
 static void log_tolerated(const Ending *ending);
-static void log_to_run(const Ending *ending, const char *outcome);
+static void log_to_run(int64 run_id, const ActivityDef *def,
+					   const char *outcome);
+static Jsonb *summary_of(const Ending *ending, const char *verdict);
+static void push_text(JsonbParseState **state, char *key, const char *text);
 static void push_pair(JsonbParseState **state, char *key, Numeric number);
 static Numeric rounded(double number, int digits);
 
@@ -196,9 +199,13 @@ static StepEnd
 end_failed(Ending *ending)
 {
 	clean_up(ending, true);
-	log_to_run(ending, psprintf(" failed: %s", ending->failure->message));
-	return activity_fail(ending->run, ending->no, ending->activity.attempt,
-						 ending->failure, false, NULL) ?
+	log_to_run(ending->run_id, run_activity(ending->run, ending->no),
+			   psprintf(" failed: %s", ending->failure->message));
+	return activity_fail_with(ending->run, ending->no,
+							  ending->activity.attempt, ending->failure,
+							  summary_of(ending, "failed"),
+							  ending->totals.items,
+							  ending->totals.items_done) ?
 		STEP_ENDED_RUN :
 		STEP_ENDED;
 }
@@ -207,9 +214,7 @@ static StepEnd
 end_succeeded(Ending *ending)
 {
 	const BatchTotals *totals = &ending->totals;
-	double seconds = (GetCurrentTimestamp() - ending->activity.started_at) /
-		1000000.0;
-	Jsonb *summary = parallel_summary(ending->split.batches, totals, seconds);
+	Jsonb *summary = summary_of(ending, "succeeded");
 
 	/* The scheduler, which ends what was left over, must not read for users. */
 	if (MyCall != NULL && MyCall->run_id == ending->run_id &&
@@ -217,10 +222,8 @@ end_succeeded(Ending *ending)
 		reuse_step_end(MyCall, totals->failed == 0);
 	clean_up(ending, false);
 	log_tolerated(ending);
-	log_to_run(ending,
-			   psprintf(": %s",
-						JsonbToCString(NULL, &summary->root,
-									   VARSIZE(summary))));
+	parallel_log_summary(ending->run_id, run_activity(ending->run, ending->no),
+						 summary);
 	return activity_succeed(ending->run, ending->no, ending->activity.attempt,
 							summary, totals->items, totals->items_done, NULL) ?
 		STEP_ENDED_RUN :
@@ -260,27 +263,45 @@ log_tolerated(const Ending *ending)
 	engine_mode_leave(&mode);
 }
 
+static Jsonb *
+summary_of(const Ending *ending, const char *verdict)
+{
+	double seconds = (GetCurrentTimestamp() - ending->activity.started_at) /
+		1000000.0;
+
+	return parallel_summary(ending->split.batches, &ending->totals, seconds,
+							verdict);
+}
+
+void
+parallel_log_summary(int64 run_id, const ActivityDef *def, Jsonb *summary)
+{
+	log_to_run(run_id, def,
+			   psprintf(": %s",
+						JsonbToCString(NULL, &summary->root,
+									   VARSIZE(summary))));
+}
+
 /* In the run's log, where the step's document asks for that. */
 static void
-log_to_run(const Ending *ending, const char *outcome)
+log_to_run(int64 run_id, const ActivityDef *def, const char *outcome)
 {
+	const ParallelConfig *config = def->config;
 	EngineMode mode;
 
-	if (!ending->config->log_to_run)
+	if (!config->log_to_run)
 		return;
 	engine_mode_enter(&mode);
-	step_log(ending->run_id, -1, "info",
-			 psprintf("activity \"%s\"%s",
-					  run_activity(ending->run, ending->no)->name, outcome));
+	step_log(run_id, -1, "info",
+			 psprintf("activity \"%s\"%s", def->name, outcome));
 	engine_mode_leave(&mode);
 }
 
 Jsonb *
-parallel_summary(int32 batches, const BatchTotals *totals, double seconds)
+parallel_summary(int32 batches, const BatchTotals *totals, double seconds,
+				 const char *verdict)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue key;
-	JsonbValue value;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_pair(&state, "batches", int64_to_numeric(batches));
@@ -293,14 +314,22 @@ parallel_summary(int32 batches, const BatchTotals *totals, double seconds)
 	push_pair(&state, "seconds", rounded(seconds, 3));
 	push_pair(&state, "batches_per_second",
 			  rounded(seconds > 0 ? batches / seconds : 0, 1));
-	key.type = value.type = jbvString;
-	key.val.string.val = "verdict";
-	key.val.string.len = strlen("verdict");
-	value.val.string.val = "succeeded";
-	value.val.string.len = strlen("succeeded");
-	pushJsonbValue(&state, WJB_KEY, &key);
-	pushJsonbValue(&state, WJB_VALUE, &value);
+	push_text(&state, "verdict", verdict);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+push_text(JsonbParseState **state, char *key, const char *text)
+{
+	JsonbValue value;
+
+	value.type = jbvString;
+	value.val.string.val = key;
+	value.val.string.len = strlen(key);
+	pushJsonbValue(state, WJB_KEY, &value);
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 static void

@@ -32,6 +32,11 @@ static void require_ours(EndResult result, int64 run_id, int32 no);
 static EndResult mark_failed(const RunInfo *run, const ActivityDef *def,
 							 int32 no, int32 attempt, const Failure *failure,
 							 ActivityRow *row);
+static EndResult mark_failed_with(const RunInfo *run, const ActivityDef *def,
+								  int32 no, int32 attempt,
+								  const Failure *failure, Jsonb *output,
+								  int64 items_in, int64 items_out,
+								  ActivityRow *row);
 static bool is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
 						   const Failure *failure);
 static bool sqlstate_matches(const List *states, const char *sqlstate);
@@ -85,6 +90,28 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 		ended = advance_after_end(run, &row, END_FAILED,
 								  result == END_MARKED_DETACHED, next);
 	}
+	engine_mode_leave(&mode);
+	return ended;
+}
+
+bool
+activity_fail_with(const RunInfo *run, int32 no, int32 attempt,
+				   const Failure *failure, Jsonb *output, int64 items_in,
+				   int64 items_out)
+{
+	EngineMode mode;
+	EndResult result;
+	ActivityRow row;
+	bool ended;
+
+	guard_share(run);
+	engine_mode_enter(&mode);
+	failure_insert(run->run_id, no, 0, attempt, failure);
+	result = mark_failed_with(run, run_activity(run, no), no, attempt, failure,
+							  output, items_in, items_out, &row);
+	require_ours(result, run->run_id, no);
+	ended = advance_after_end(run, &row, END_FAILED,
+							  result == END_MARKED_DETACHED, NULL);
 	engine_mode_leave(&mode);
 	return ended;
 }
@@ -169,10 +196,18 @@ static EndResult
 mark_failed(const RunInfo *run, const ActivityDef *def, int32 no,
 			int32 attempt, const Failure *failure, ActivityRow *row)
 {
+	return mark_failed_with(run, def, no, attempt, failure, NULL, -1, -1, row);
+}
+
+static EndResult
+mark_failed_with(const RunInfo *run, const ActivityDef *def, int32 no,
+				 int32 attempt, const Failure *failure, Jsonb *output,
+				 int64 items_in, int64 items_out, ActivityRow *row)
+{
 	if (!run->document->nested && failure_stops_run(run, def))
 		activities_lock(run->run_id);
-	return activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, NULL,
-						failure->message, -1, -1, row);
+	return activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, output,
+						failure->message, items_in, items_out, row);
 }
 
 static void

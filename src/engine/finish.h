@@ -33,6 +33,11 @@ extern bool activity_fail(const RunInfo *run, int32 no, int32 attempt,
 						  const Failure *failure, bool may_retry,
 						  NextActivity *next);
 
+/* The same for good, with what it had come to: only views show that. */
+extern bool activity_fail_with(const RunInfo *run, int32 no, int32 attempt,
+							   const Failure *failure, Jsonb *output,
+							   int64 items_in, int64 items_out);
+
 /*
  * Where the policy has another attempt, records the failure and makes the next
  * one begin, without the activity leaving its state in progress.  Its start

@@ -319,6 +319,9 @@ SELECT level, message FROM mlpipe_logs ORDER BY run_id DESC, at LIMIT 3;
 CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "1 MB", "run": "SELECT id FROM mini_batch", "copy_logs_to_parent": true, "logging_level": "DEBUG", "max_concurrency_per_instance": 1, "init": "SELECT mlpipe_log($$loading$$, $$debug$$)"}');
 SELECT run_id AS run FROM mlpipe_runs ORDER BY run_id DESC LIMIT 1 \gset
 SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\1": ...', 'g') AS message FROM mlpipe_logs WHERE run_id = :run ORDER BY at;
+-- also of an empty input
+CALL step('{"input": {"query": "SELECT 1 WHERE false"}, "run": "SELECT 1", "copy_logs_to_parent": true}');
+SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\1": ...', 'g') AS message FROM mlpipe_logs WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
 
 -- Samples of what workers use, also from the middle of a mini-batch and from
 -- one that fails; by default not before ten minutes

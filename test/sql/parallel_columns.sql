@@ -50,9 +50,9 @@ SELECT * FROM ended;
 
 -- What is not there, or no number
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "columns": ["qty"], "run": "SELECT mlpipe_column(''price'')"}');
-SELECT * FROM ended;
+SELECT status, error FROM ended;
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "run": "SELECT mlpipe_column(''price'') FROM mini_batch"}');
-SELECT * FROM ended;
+SELECT status, error FROM ended;
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "columns": ["qty"], "run": "SELECT count(*) FROM mini_batch"}');
 SELECT * FROM ended;
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "columns": ["label"], "run": "SELECT 1"}');
