@@ -43,6 +43,7 @@ parallel_leave(ParallelWorker *worker)
 {
 	bool last;
 
+	slot_leave_step();
 	if ((worker->failure != NULL || worker->exceeded) &&
 		step_stop(worker->step))
 		wait_for_others(worker);

@@ -114,6 +114,7 @@ typedef struct ExecutorSlot
 	int32 attempt;
 	struct StepState *step; /* where it works on mini-batches */
 	bool lingering;         /* in that step, which has none for it now */
+	bool leaving;           /* that step, whose failure is no matter to it */
 	bool has_hold;          /* on a snapshot, for a step it is splitting */
 	int32 nbatches;         /* in its hands, uncommitted */
 	int32 batches[MAX_BATCH_GROUP];

@@ -224,6 +224,7 @@ forget_work(ExecutorSlot *slot)
 	slot->attempt = 0;
 	slot->step = NULL;
 	slot->lingering = false;
+	slot->leaving = false;
 	slot->nbatches = 0;
 	slot->waiting = false;
 	slot->interrupt = INTERRUPT_NONE;
@@ -321,6 +322,21 @@ slot_work_done(void)
 }
 
 void
+slot_leave_step(void)
+{
+	Interrupt interrupt;
+
+	control_lock();
+	interrupt = MySlot->interrupt;
+	MySlot->interrupt = INTERRUPT_NONE;
+	MySlot->leaving = true;
+	control_unlock();
+
+	if (interrupt != INTERRUPT_NONE)
+		QueryCancelPending = false;
+}
+
+void
 slot_interrupt_run(Oid database, int64 run_id, int32 no, Interrupt why)
 {
 	control_lock();
@@ -335,7 +351,8 @@ slot_interrupt_run_locked(Oid database, int64 run_id, int32 no, Interrupt why)
 
 	stop_steps(database, run_id, no);
 	for (i = 0; i < control->nslots; i++)
-		if (slot_is_on(&control->slots[i], database, run_id, no))
+		if (slot_is_on(&control->slots[i], database, run_id, no) &&
+			!(why == INTERRUPT_STEP && control->slots[i].leaving))
 			interrupt_slot(&control->slots[i], why);
 }
 

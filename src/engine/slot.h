@@ -40,6 +40,12 @@ extern bool slot_may_go_on_with(const WorkOrder *order);
 extern Interrupt slot_work_done(void);
 
 /*
+ * Says that this executor leaves its step: it is not interrupted any more when
+ * that fails, and forgets an interrupt that was meant for what it did there.
+ */
+extern void slot_leave_step(void);
+
+/*
  * Says that this executor's activity waits for another run, or does no more.
  * False where there is no executor left that could get on with any.
  */

@@ -91,6 +91,28 @@ $node->safe_psql('postgres', "SELECT mlpipe_cancel($run)");
 is(wait_run($node, $run), 'cancelled', 'the step is cancelled');
 is(calls($run), 't|t|t|t', 'and each process has run shutdown');
 
+# A worker may be in its shutdown already when another finds that the step has
+# failed: it finishes that.
+$node->safe_psql('postgres', q(
+	CREATE FUNCTION fail_when_both_have_begun() RETURNS integer LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. 6000 LOOP
+			EXIT WHEN (SELECT count(*) = 2 FROM calls WHERE run_id = mlpipe_run_id() AND what = 'init');
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RAISE 'as it should';
+	END $$));
+for my $limit ('"mini_batch_error_threshold": 0', '"error_threshold": 0, "count": "items"')
+{
+	$run = submit($node, qq({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT generate_series(1, 2) AS id"}, "mini_batch_size": "1 row",
+		"run": "SELECT CASE WHEN id = 1 THEN fail_when_both_have_begun() ELSE id END FROM mini_batch", "max_concurrency_per_instance": 2, "retry_settings": {"max_retries": 0},
+		"init": "INSERT INTO calls VALUES ('init')", "shutdown": "SELECT pg_sleep(0.5); INSERT INTO calls VALUES ('shutdown')", $limit}]}));
+	is(wait_run($node, $run), 'failed', "a step fails in its last mini-batch ($limit)");
+	is(calls($run), 't|t|t|t', 'and each process has run shutdown');
+	is($node->safe_psql('postgres', "SELECT output->>'verdict', output->>'succeeded', output->>'failed', output->>'items_failed', items_in, items_out FROM mlpipe_activities WHERE run_id = $run"),
+		'failed|1|1|1|2|1', 'it says what it came to');
+}
+
 # Time limits hold while no worker serves the step, as all do something better:
 # from the beginning, or once it has begun.
 $node->safe_psql('postgres', q(
