@@ -38,6 +38,7 @@ typedef struct ActivityCall
 	Oid role;      /* who it runs as */
 	const Document *document;
 	const ActivityDef *def;
+	int log_floor;         /* mlpipe_log() below that level says nothing */
 	MemoryContext context; /* lives until the attempt has ended */
 	Jsonb *run_context;    /* built by call_context() */
 	List *rows;            /* its own and those around it, when looked at */

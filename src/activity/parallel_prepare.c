@@ -27,7 +27,7 @@
 
 static void render_texts(ParallelWorker *worker);
 static char *render(ParallelWorker *worker, const Template *tmpl);
-static void set_log_level(const char *level);
+static void set_log_level(ActivityCall *call, const char *level);
 static Failure *try_to_prepare(ParallelWorker *worker);
 static bool restage(ParallelWorker *worker);
 static bool run_init(ParallelWorker *worker);
@@ -73,7 +73,7 @@ parallel_load(ParallelWorker *worker)
 	control_unlock();
 	render_texts(worker);
 	if (worker->config->log_level != NULL)
-		set_log_level(worker->config->log_level);
+		set_log_level(worker->call, worker->config->log_level);
 	monitor_start(worker->config->monitor_interval);
 	return false;
 }
@@ -101,8 +101,9 @@ render(ParallelWorker *worker, const Template *tmpl)
 
 /* Until the session is reset. */
 static void
-set_log_level(const char *level)
+set_log_level(ActivityCall *call, const char *level)
 {
+	call->log_floor = journal_level_parse(level);
 	(void) set_config_option("mlpipe.log_min_level", level, PGC_SUSET,
 							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }

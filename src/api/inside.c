@@ -132,10 +132,11 @@ mlpipe_set_variable(PG_FUNCTION_ARGS)
 Datum
 mlpipe_log(PG_FUNCTION_ARGS)
 {
+	ActivityCall *call;
 	char *word;
 	int elevel;
 
-	(void) require_call();
+	call = require_call();
 	require_not_null(fcinfo, 1, "level");
 	word = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	elevel = journal_level_parse(word);
@@ -146,7 +147,7 @@ mlpipe_log(PG_FUNCTION_ARGS)
 			 errmsg("there is no log level \"%s\"", word),
 			 errhint(
 				 "The levels are \"debug\", \"info\", \"notice\", \"warning\" and \"error\".")));
-	if (!PG_ARGISNULL(0))
+	if (!PG_ARGISNULL(0) && elevel >= call->log_floor)
 		journal_log(elevel, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_VOID();
 }

@@ -322,6 +322,21 @@ SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\
 -- also of an empty input
 CALL step('{"input": {"query": "SELECT 1 WHERE false"}, "run": "SELECT 1", "copy_logs_to_parent": true}');
 SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\1": ...', 'g') AS message FROM mlpipe_logs WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
+-- logging_level is for what statements raise and for what they say with mlpipe_log()
+CREATE FUNCTION say() RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE DEBUG 'raised debug';
+	RAISE NOTICE 'raised notice';
+	RAISE WARNING 'raised warning';
+	PERFORM mlpipe_log('said ' || level, level) FROM unnest('{debug, info, notice, warning, error}'::text[]) level;
+	RETURN 1;
+END $$;
+CALL step('{"input": {"query": "SELECT 1"}, "run": "SELECT say() FROM mini_batch"}');
+CALL step('{"input": {"query": "SELECT 1"}, "run": "SELECT say() FROM mini_batch", "logging_level": "DEBUG"}');
+CALL step('{"input": {"query": "SELECT 1"}, "run": "SELECT say() FROM mini_batch", "logging_level": "INFO"}');
+CALL step('{"input": {"query": "SELECT 1"}, "run": "SELECT say() FROM mini_batch", "logging_level": "WARNING"}');
+SELECT string_agg(message, ', ' ORDER BY message COLLATE "C") AS logged FROM mlpipe_logs
+WHERE run_id > (SELECT max(run_id) - 4 FROM mlpipe_runs) AND message ~ '^(said|raised) ' GROUP BY run_id ORDER BY run_id;
 
 -- Samples of what workers use, also from the middle of a mini-batch and from
 -- one that fails; by default not before ten minutes
