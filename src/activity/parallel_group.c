@@ -378,7 +378,7 @@ set_limits(const ParallelWorker *worker, WatchLimits *limits)
 	limits->step_deadline = worker->deadline;
 	limits->progress_timeout = worker->config->progress_timeout;
 	limits->step = worker->step;
-	limits->joined_at = worker->joined_at;
+	limits->ready_at = worker->ready_at;
 }
 
 static void

@@ -88,15 +88,19 @@ run_shutdown(ParallelWorker *worker)
 {
 	Failure *failure;
 	WatchLimits limits = {0};
+	WatchAlarm alarm;
 
 	if (worker->shutdown_text == NULL || !worker->initialized)
 		return;
 	limits.batch_timeout = worker->config->overhead_timeout;
 	watch_start(&limits);
 	failure = parallel_in_transaction(worker, shutdown_transaction);
-	(void) watch_stop();
+	alarm = watch_stop();
 	if (failure == NULL)
 		return;
+	if (alarm != WATCH_NONE && failure->interrupt == INTERRUPT_NONE)
+		failure = timeout_failure(worker->context, worker->call->def, alarm,
+								  "it", limits.batch_timeout);
 	call_log(WARNING, psprintf("\"shutdown\" failed: %s", failure->message));
 	(void) parallel_in_transaction(worker, parallel_write_journal);
 }

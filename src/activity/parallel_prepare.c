@@ -36,6 +36,7 @@ static Failure *in_limited_transaction(ParallelWorker *worker,
 									   WorkerTransaction transaction,
 									   const char *what);
 static int64 time_to_first_batch(const ParallelWorker *worker);
+static bool is_overdue(const ParallelWorker *worker);
 static bool is_stopping(const ParallelWorker *worker);
 
 /* The session is this step's from here on. */
@@ -113,23 +114,30 @@ void
 parallel_prepare(ParallelWorker *worker)
 {
 	int tries = worker->config->max_retries + 1;
+	bool may_retry = true;
 	Failure *failure;
 	int i;
 
-	for (i = 1;; i++)
+	for (i = 1; may_retry; i++)
 	{
+		bool interrupted;
+
 		failure = crash_claim(worker);
 		if (failure == NULL)
 			failure = try_to_prepare(worker);
-		if (failure == NULL || failure->interrupt != INTERRUPT_NONE ||
-			is_stopping(worker))
+		if (failure == NULL)
 			return;
-		if (i >= tries)
-			break;
-		call_log(WARNING,
-				 psprintf("attempt %d of %d to prepare a worker failed: %s", i,
-						  tries, failure->message));
+		interrupted = failure->interrupt != INTERRUPT_NONE ||
+			is_stopping(worker);
+		may_retry = !interrupted && i < tries && !is_overdue(worker);
+		if (may_retry)
+			call_log(
+				WARNING,
+				psprintf("attempt %d of %d to prepare a worker failed: %s", i,
+						 tries, failure->message));
 		(void) parallel_in_transaction(worker, parallel_write_journal);
+		if (interrupted)
+			return;
 	}
 	worker->failure = failure;
 }
@@ -252,6 +260,14 @@ time_to_first_batch(const ParallelWorker *worker)
 	left = worker->config->first_batch_timeout -
 		(GetCurrentTimestamp() - counts.started_at);
 	return Max(left, 1);
+}
+
+/* There is no time for another try. */
+static bool
+is_overdue(const ParallelWorker *worker)
+{
+	return time_to_first_batch(worker) <= 1 ||
+		(worker->deadline != 0 && GetCurrentTimestamp() >= worker->deadline);
 }
 
 static bool

@@ -115,7 +115,7 @@ passed_limit(TimestampTz now)
 static TimestampTz
 stall_deadline(void)
 {
-	TimestampTz progress = limits.joined_at;
+	TimestampTz progress = limits.ready_at;
 
 	if (limits.progress_timeout == 0)
 		return 0;

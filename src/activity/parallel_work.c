@@ -106,7 +106,6 @@ create_worker(StepState *step, const WorkOrder *order)
 											ALLOCSET_DEFAULT_SIZES);
 	worker->step = step;
 	worker->order = *order;
-	worker->joined_at = GetCurrentTimestamp();
 	return worker;
 }
 
@@ -161,6 +160,7 @@ work(ParallelWorker *worker)
 	if (worker->init_text != NULL || worker->shutdown_text != NULL)
 		remember_visit(worker);
 	parallel_prepare(worker);
+	worker->ready_at = GetCurrentTimestamp();
 	if (worker->failure == NULL)
 		do_mini_batches(worker);
 }

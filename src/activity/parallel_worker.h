@@ -37,7 +37,7 @@ typedef struct WatchLimits
 	TimestampTz step_deadline;
 	int64 progress_timeout;       /* microseconds since the last progress */
 	const struct StepState *step; /* where that is read */
-	TimestampTz joined_at;        /* counts as progress */
+	TimestampTz ready_at;         /* counts as progress */
 } WatchLimits;
 
 extern void watch_start(const WatchLimits *limits);
@@ -63,9 +63,9 @@ typedef struct ParallelWorker
 	StepRow split;
 	struct SnapshotData *snapshot; /* with which the table is read */
 	BatchKeys *keys;               /* made on first use */
-	TimestampTz joined_at;
-	TimestampTz deadline; /* of the activity; 0: none */
-	bool gone;            /* the activity is not in progress any more */
+	TimestampTz ready_at;          /* since when it does mini-batches */
+	TimestampTz deadline;          /* of the activity; 0: none */
+	bool gone; /* the activity is not in progress any more */
 
 	char *init_text; /* rendered; NULL: none, like the next two */
 	char *shutdown_text;
