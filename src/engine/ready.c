@@ -79,9 +79,19 @@ bool
 step_is_joinable(const StepState *step)
 {
 	return !step->stopping && !step->suspended && step->paused_until == 0 &&
-		step->nworkers < (step->alone ? 1 : step->max_workers) &&
+		step_room(step) > 0 &&
 		(step->next_batch <= step->batches || step->nretries > 0 ||
 		 step->rescan);
+}
+
+/* More than there are mini-batches would run init for nothing. */
+int
+step_room(const StepState *step)
+{
+	int unfinished = step->batches - step->succeeded - step->failed;
+	int most = step->alone ? 1 : Min(step->max_workers, Max(unfinished, 1));
+
+	return most - step->nworkers;
 }
 
 void

@@ -278,8 +278,9 @@ extern const WorkOrder *ready_first(Lane *lane);            /* NULL: empty */
 extern bool ready_pop(Lane *lane, WorkOrder *order);
 extern void ready_clear(Lane *lane);
 
-/* Can an executor join it now? */
+/* Can an executor join it now?  How many could, as far as it has work? */
 extern bool step_is_joinable(const StepState *step);
+extern int step_room(const StepState *step);
 
 /*
  * Work came into the lane: wakes an executor that is idle, or has nothing to do

@@ -187,7 +187,7 @@ pieces_of_work(const Lane *lane)
 		const StepState *step = dlist_container(StepState, node, iter.cur);
 
 		if (step_is_joinable(step))
-			pieces += Min(step->max_workers - step->nworkers,
+			pieces += Min(step_room(step),
 						  Max(step->batches - step->next_batch + 1 +
 								  step->nretries,
 							  1));

@@ -320,6 +320,10 @@ CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "500 rows", "init"
 SELECT count(*), count(DISTINCT r), sum(r) FROM scored;
 SELECT count(*) FILTER (WHERE what = 'init') = count(DISTINCT pid) AS once_each,
 	count(*) FILTER (WHERE what = 'shutdown') = count(DISTINCT pid) AS shut_down FROM workers;
+-- no more workers than mini-batches run init
+TRUNCATE workers;
+CALL step('{"input": {"query": "SELECT 1"}, "init": "INSERT INTO workers VALUES ($$init$$); SELECT pg_sleep(0.5)", "run": "SELECT 1 FROM mini_batch"}');
+SELECT what, count(*) FROM workers GROUP BY 1;
 -- a failing init fails the step with its own error, a failing shutdown nothing
 CALL step('{"input": {"table": "part_in"}, "max_concurrency_per_instance": 1, "init": "SELECT 1 / 0", "run": "SELECT id FROM mini_batch"}');
 CALL step('{"input": {"table": "part_in"}, "max_concurrency_per_instance": 1, "run": "SELECT id FROM mini_batch", "shutdown": "SELECT 1 / 0", "init": "SELECT 1"}');
