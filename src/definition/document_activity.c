@@ -35,6 +35,7 @@ static const char *const type_names[] = {
 static void parse_keys(ListParse *parse, JsonReader *reader, ActivityDef *def);
 static void demote(ListParse *parse, const ProblemList *problems);
 static const ActivityKind *parse_kind(ListParse *parse, JsonReader *reader);
+static char *kind_hint(const ActivityKind *const *kinds, const char *name);
 static bool type_is_planned(const char *name);
 static void parse_common(JsonReader *reader, ActivityDef *def);
 static void parse_retry(JsonReader *reader, ActivityDef *def);
@@ -124,10 +125,23 @@ parse_kind(ListParse *parse, JsonReader *reader)
 					"type \"%s\" " NOT_AVAILABLE, name);
 	else
 		problem_add(reader->problems, PROBLEM_ERROR, path,
-					problem_nearest_hint(name, type_names,
-										 lengthof(type_names)),
+					kind_hint(parse->parse->kinds, name),
 					"activity type \"%s\" does not exist", name);
 	return none;
+}
+
+static char *
+kind_hint(const ActivityKind *const *kinds, const char *name)
+{
+	const char *names[lengthof(type_names)];
+	char *nearest;
+	int n = 0;
+
+	for (; kinds[n] != NULL && n < lengthof(names); n++)
+		names[n] = kinds[n]->name;
+	nearest = problem_nearest_hint(name, names, n);
+	return nearest ? nearest :
+					 psprintf("Types are %s.", problem_quoted_words(names, n));
 }
 
 static bool

@@ -10,7 +10,6 @@
 
 #include <math.h>
 
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -27,7 +26,6 @@ static JsonbValue *value_or_missing(JsonReader *reader, const char *key,
 static void report_type(JsonReader *reader, const char *key,
 						const JsonbValue *value, const char *expected);
 static const char *constant_hint(const JsonbValue *value);
-static char *quoted_words(const char *const *words, int nwords);
 static JsonbValue *reader_array(JsonReader *reader, const char *key,
 								bool required, const char *expected);
 static bool is_object(const JsonbValue *value);
@@ -91,7 +89,8 @@ report_unknown_key(JsonReader *reader, const char *key)
 	char *hint = problem_nearest_hint(key, known, nknown);
 
 	if (hint == NULL && nknown > 0)
-		hint = psprintf("Keys here are %s.", quoted_words(known, nknown));
+		hint = psprintf("Keys here are %s.",
+						problem_quoted_words(known, nknown));
 	problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 				hint, "there is no key \"%s\" here", key);
 }
@@ -322,19 +321,8 @@ reader_choice(JsonReader *reader, const char *key, const char *const *words,
 	hint = problem_nearest_hint(word, words, nwords);
 	problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 				hint, "must be one of %s, not \"%s\"",
-				quoted_words(words, nwords), word);
+				problem_quoted_words(words, nwords), word);
 	return fallback;
-}
-
-static char *
-quoted_words(const char *const *words, int nwords)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (int i = 0; i < nwords; i++)
-		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
-	return list.data;
 }
 
 List *

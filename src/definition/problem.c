@@ -19,7 +19,7 @@
 #define MAX_WORD 100
 
 static char *problem_text(const Problem *problem);
-static int edits_allowed(const char *word);
+static int edits_allowed(int length);
 
 void
 problem_add(ProblemList *list, ProblemSeverity severity, const char *path,
@@ -94,23 +94,27 @@ problem_nearest_hint(const char *word, const char *const *candidates,
 					 int ncandidates)
 {
 	int length = strlen(word);
-	int best = edits_allowed(word) + 1;
+	int best = MAX_EDITS + 1;
 	const char *nearest = NULL;
 
-	if (length == 0 || length > MAX_WORD)
+	if (length > MAX_WORD)
 		return NULL;
-	for (int i = 0; i < ncandidates; i++)
+	for (int i = 0; i < ncandidates && best > 0; i++)
 	{
 		int candidate_length = strlen(candidates[i]);
+		int allowed = Min(best - 1,
+						  edits_allowed(Min(length, candidate_length)));
 		int edits;
 
-		if (candidate_length == 0 || candidate_length > MAX_WORD ||
-			abs(candidate_length - length) >= best)
+		if (candidate_length > MAX_WORD ||
+			abs(candidate_length - length) > allowed)
 			continue;
-		edits = varstr_levenshtein_less_equal(word, length, candidates[i],
-											  candidate_length, 1, 1, 1,
-											  best - 1, true);
-		if (edits < best)
+		edits = pg_strcasecmp(word, candidates[i]) == 0 ?
+			0 :
+			varstr_levenshtein_less_equal(word, length, candidates[i],
+										  candidate_length, 1, 1, 1, allowed,
+										  true);
+		if (edits <= allowed)
 		{
 			best = edits;
 			nearest = candidates[i];
@@ -119,11 +123,24 @@ problem_nearest_hint(const char *word, const char *const *candidates,
 	return nearest ? psprintf("Perhaps you meant \"%s\".", nearest) : NULL;
 }
 
-/* Half of the word, and never all of it: everything is that near to "x". */
+/*
+ * Half of the shorter word, for "query" does not mean "retry"; but two letters
+ * that have changed places are two edits, in short words too, and not all of
+ * it: everything is that near to "x".
+ */
 static int
-edits_allowed(const char *word)
+edits_allowed(int length)
 {
-	int length = strlen(word);
+	return Max(Min(Min(Max(length / 2, 2), length - 1), MAX_EDITS), 0);
+}
 
-	return Min(Min((length + 1) / 2, length - 1), MAX_EDITS);
+char *
+problem_quoted_words(const char *const *words, int nwords)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < nwords; i++)
+		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
+	return list.data;
 }

@@ -52,4 +52,7 @@ extern char *problem_nearest_hint(const char *word,
 								  const char *const *candidates,
 								  int ncandidates);
 
+/* "a", "b", "c".  Palloc'd. */
+extern char *problem_quoted_words(const char *const *words, int nwords);
+
 #endif /* MLPIPE_PROBLEM_H */

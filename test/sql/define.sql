@@ -131,6 +131,8 @@ SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SE
 -- what this version does not have is refused by name
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1", "join": "any", "reuse": true, "inputs": ["t"], "outputs": ["t"], "compute": "gpu"}]}');
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "train"}, {"name": "b", "type": "sqll"}, {"name": "c", "type": "unheard of"}, {"name": "d"}]}');
+-- case alone makes no other name; what has little in common does
+SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "SQL", "sql": "SELECT 1"}, {"name": "b", "type": "sql", "query": "SELECT 1"}]}');
 -- what is wrong with an inactive activity is a warning
 SELECT pg_temp.problems('{"activities": [{"name": "a", "type": "score", "active": false}, {"name": "b", "type": "sql", "active": false, "sqll": 1}]}');
 SELECT mlpipe_create_pipeline('define_sleepy', '{"activities": [{"name": "a", "type": "score", "active": false}]}');
