@@ -24,6 +24,7 @@
 #include "store/purge_store.h"
 #include "store/reuse_store.h"
 #include "store/run_store.h"
+#include "mlpipe.h"
 
 #define PURGE_AT_ONCE 10000
 #define MAX_REASON    8192 /* bytes */
@@ -32,12 +33,23 @@ static char *reason_argument(const text *argument);
 static bool is_negative(Interval *interval);
 static Oid purge_scope(void);
 
-/* mlpipe.start_scheduler() returns void: for CREATE EXTENSION */
+/*
+ * mlpipe.start_scheduler() returns void: for CREATE EXTENSION, the first moment
+ * at which anybody can be told that the server's configuration lacks something.
+ */
 PG_FUNCTION_INFO_V1(mlpipe_start_scheduler);
 Datum
 mlpipe_start_scheduler(PG_FUNCTION_ARGS)
 {
-	wakeup_scheduler(ERRAND_START);
+	if (control == NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("mlpipe was not loaded at server start, and cannot "
+						"run pipelines"),
+				 errhint("Add \"%s\" to \"%s\" and restart the server.",
+						 LIBRARY_NAME, "shared_preload_libraries")));
+	else
+		wakeup_scheduler(ERRAND_START);
 	PG_RETURN_VOID();
 }
 

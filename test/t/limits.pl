@@ -16,10 +16,12 @@ use Mlpipe;
 my $plain = PostgreSQL::Test::Cluster->new('plain');
 $plain->init;
 $plain->start;
-$plain->safe_psql('postgres', 'CREATE EXTENSION mlpipe');
+my ($status, $stdout, $stderr) = $plain->psql('postgres', 'CREATE EXTENSION mlpipe');
+is($status, 0, 'the extension can be created without the library at server start');
+like($stderr, qr/WARNING: .*mlpipe was not loaded at server start.*HINT: .*shared_preload_libraries/s, 'and warns of that');
 is($plain->safe_psql('postgres', q(SELECT mlpipe_create_pipeline('p', '{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}'))),
-	'1', 'pipelines can be defined without the library at server start');
-my ($status, $stdout, $stderr) = $plain->psql('postgres', q(SELECT mlpipe_submit('p')));
+	'1', 'pipelines can be defined');
+($status, $stdout, $stderr) = $plain->psql('postgres', q(SELECT mlpipe_submit('p')));
 like($stderr, qr/mlpipe must be loaded at server start/, 'but not run');
 like($stderr, qr/HINT: .*shared_preload_libraries/, 'and the hint says what to do');
 is($plain->safe_psql('postgres', 'SELECT severity FROM mlpipe_health'), 'error', 'so does mlpipe_health');
