@@ -120,7 +120,8 @@ SELECT a.run_id,
 		WHEN r.status = 'suspended' THEN 'suspended'
 		WHEN r.status = 'cancelling' THEN 'the run is being stopped'
 		WHEN a.status = 'waiting' THEN 'depends on ' || waits.names
-		WHEN r.status = 'queued' AND r.due_at > f.looked_at THEN to_char(r.due_at, '"not before" YYYY-MM-DD HH24:MI:SS')
+		WHEN r.status = 'queued' AND r.due_at > f.looked_at
+			THEN coalesce(to_char(r.due_at, '"not before" YYYY-MM-DD HH24:MI:SS'), 'not before infinity')
 		WHEN r.held THEN (
 			SELECT format('concurrency %s of pipeline %s', v.definition->>'concurrency', p.name)
 			FROM mlpipe.pipeline_version v LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = v.pipeline_id

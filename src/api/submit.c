@@ -200,8 +200,8 @@ require_version(const PipelineRow *pipeline, int32 number,
 	if (version == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("pipeline \"%s\" has no version %d", pipeline->name,
-						number)));
+				 errmsg("version %d of pipeline \"%s\" does not exist", number,
+						pipeline->name)));
 	switch (version->status)
 	{
 		case VERSION_DISABLED:

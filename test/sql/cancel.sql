@@ -62,6 +62,7 @@ SELECT error FROM mlpipe_runs WHERE run_id = :run;
 
 -- a run that has not started yet, and one in the transaction that submits it
 SELECT mlpipe_submit('cancel_p', not_before => 'infinity') AS run \gset
+SELECT wait_reason FROM mlpipe_activities WHERE run_id = :run AND status = 'queued';
 SELECT mlpipe_submit('cancel_p', not_before => now() + '1 hour') AS run \gset
 SELECT mlpipe_cancel(:run);
 SELECT mlpipe_wait(:run);
