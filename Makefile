@@ -30,7 +30,7 @@ INCLUDED := $(sort $(wildcard src/*.h src/*/*.h))
 OBJS := $(SOURCES:.c=.o)
 
 # In this order: each part may use what is before it.
-SQL_PARTS = tables define run parallel inside reuse trigger watch internals views access
+SQL_PARTS = tables define run parallel inside reuse trigger watch internals views columns access
 SQL_FILES := $(wildcard $(SQL_PARTS:%=sql/%.sql))
 SQL_SCRIPT := sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)

@@ -213,12 +213,6 @@ RESET ROLE;
 SELECT count(*) FROM mlpipe.run WHERE pipeline_id = :p;
 DELETE FROM mlpipe.run WHERE pipeline_id = :p;
 
--- every function has a comment
-SELECT count(*) AS without_comment FROM pg_proc p
-	WHERE (proname IN ('mlpipe_create_pipeline', 'mlpipe_validate', 'mlpipe_definition', 'mlpipe_alter_pipeline',
-		'mlpipe_set_version_status', 'mlpipe_drop_pipeline', 'mlpipe_grant', 'mlpipe_revoke'))
-	AND obj_description(p.oid, 'pg_proc') IS NULL;
-
 SELECT mlpipe_drop_pipeline('define_p'), mlpipe_drop_pipeline('define_order'), mlpipe_drop_pipeline('define_typed'), mlpipe_drop_pipeline('define_sleepy');
 DELETE FROM mlpipe.pipeline_version WHERE pipeline_id IN (SELECT pipeline_id FROM mlpipe.pipeline WHERE name IN ('define_p', 'define_order', 'define_typed', 'define_sleepy'));
 DELETE FROM mlpipe.pipeline WHERE name IN ('define_p', 'define_order', 'define_typed', 'define_sleepy');
