@@ -159,6 +159,10 @@ def report(measure, ours, unit, against=None, comparison=None, less_is_better=Fa
     print(f"   {measure}: {ours:.4g} {unit}{compared}", flush=True)
 
 
+def ran(peer, version):
+    add({"peer": peer, "version": version})
+
+
 def not_run(peer, why):
     add({"not_run": peer, "why": why})
     print(f"   {peer}: not run ({why})", flush=True)

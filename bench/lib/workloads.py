@@ -7,6 +7,9 @@ import time
 
 from lib.harness import Session, either, median, percentile, pgbench, wait_until
 
+# An error where the run did not succeed.
+WAIT = "SELECT 1 / (mlpipe_wait(:run) = 'succeeded')::integer"
+
 
 def activity(name, *depends_on, sql="SELECT 1"):
     return {"name": name, "type": "sql", "sql": sql, "depends_on": list(depends_on)}
@@ -48,6 +51,15 @@ def wait_for_all(session):
     wait_until(lambda: session.value("SELECT NOT EXISTS (SELECT FROM mlpipe.run WHERE finished_at IS NULL)") == "t")
 
 
+def must_have_succeeded(session, first, last):
+    """What fails is soon over: a benchmark of that would be a good one."""
+    failed = session.rows(f"SELECT run_id FROM mlpipe.run WHERE run_id BETWEEN {first} AND {last}"
+                          f" AND status <> 'succeeded' LIMIT 1")
+    if failed:
+        raise RuntimeError(session.value(f"SELECT format('run %s %s: %s', run_id, status, error) FROM mlpipe_runs"
+                                         f" WHERE run_id = {failed[0][0]}"))
+
+
 def rate(session, pipeline, count):
     """Runs a second, of so many submitted at once: from the submit's commit to the last one's end."""
     first, last = session.rows(f"SELECT min(r), max(r) FROM"
@@ -55,6 +67,7 @@ def rate(session, pipeline, count):
     started = session.value("SELECT clock_timestamp()")
     session.run(f"SELECT mlpipe_wait({last})")
     wait_for_all(session)
+    must_have_succeeded(session, first, last)
     return count / session.number(
         f"SELECT extract(epoch FROM max(finished_at) - least(min(started_at), '{started}'))"
         f" FROM mlpipe.run WHERE run_id BETWEEN {first} AND {last}")
@@ -69,8 +82,8 @@ def one_rate(session):
 
 
 def chain_ms(count=40, database="bench"):
-    """Submitted and waited for by a client, whose round trips count too."""
-    _, latencies = pgbench("SELECT mlpipe_submit('chain') AS run \\gset\nSELECT mlpipe_wait(:run);\n",
+    """Submitted and waited for by a client, whose round trips count too, and which a failure stops."""
+    _, latencies = pgbench(f"SELECT mlpipe_submit('chain') AS run \\gset\n{WAIT};\n",
                            "-c", "1", "-t", str(count), database=database)
     return median(latencies)
 
@@ -85,18 +98,24 @@ def dispatch_ms(session, count, pause="10 ms", before="", database="bench"):
     pgbench(f"{before}INSERT INTO sent SELECT mlpipe_submit('stamp');\n\\sleep {pause}\n",
             "-c", "1", "-t", str(count), database=database, options="-c synchronous_commit=off")
     wait_for_all(session)
-    return session.numbers("SELECT 1000 * extract(epoch FROM seen.at - pg_xact_commit_timestamp(sent.xmin))"
-                           " FROM sent JOIN seen USING (run_id)")
+    return all_of(count, session.numbers(
+        "SELECT 1000 * extract(epoch FROM seen.at - pg_xact_commit_timestamp(sent.xmin)) FROM sent JOIN seen USING (run_id)"))
 
 
 def dependent_ms(session, runs):
     """Milliseconds from an activity's only statement to its dependent's: its end, two commits' worth of work, a start."""
     session.run("TRUNCATE seen")
     for _ in range(runs):
-        run = session.value("SELECT mlpipe_submit('stamps')")
-        session.run(f"SELECT mlpipe_wait({run})")
-    return session.numbers("SELECT gap FROM (SELECT 1000 * extract(epoch FROM at - lag(at)"
-                           " OVER (PARTITION BY run_id ORDER BY at)) AS gap FROM seen) s WHERE gap IS NOT NULL")
+        session.run(f"SELECT mlpipe_submit('stamps') AS run \\gset\n{WAIT}")
+    return all_of(39 * runs, session.numbers(
+        "SELECT gap FROM (SELECT 1000 * extract(epoch FROM at - lag(at)"
+        " OVER (PARTITION BY run_id ORDER BY at)) AS gap FROM seen) s WHERE gap IS NOT NULL"))
+
+
+def all_of(count, times):
+    if len(times) != count:
+        raise RuntimeError(f"{len(times)} of {count} activities have left a time")
+    return times
 
 
 def batches_rate(session, batches, workers, deciles=None):
