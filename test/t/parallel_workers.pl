@@ -94,10 +94,10 @@ is(calls($run), 't|t|t|t', 'and each process has run shutdown');
 # A worker may be in its shutdown already when another finds that the step has
 # failed: it finishes that.
 $node->safe_psql('postgres', q(
-	CREATE FUNCTION fail_when_both_have_begun() RETURNS integer LANGUAGE plpgsql AS $$
+	CREATE FUNCTION fail_after_the_other() RETURNS integer LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. 6000 LOOP
-			EXIT WHEN (SELECT count(*) = 2 FROM calls WHERE run_id = mlpipe_run_id() AND what = 'init');
+			EXIT WHEN EXISTS (SELECT FROM mlpipe.mini_batch WHERE run_id = mlpipe_run_id() AND status = 'succeeded');
 			PERFORM pg_sleep(0.01);
 		END LOOP;
 		RAISE 'as it should';
@@ -105,7 +105,7 @@ $node->safe_psql('postgres', q(
 for my $limit ('"mini_batch_error_threshold": 0', '"error_threshold": 0, "count": "items"')
 {
 	$run = submit($node, qq({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT generate_series(1, 2) AS id"}, "mini_batch_size": "1 row",
-		"run": "SELECT CASE WHEN id = 1 THEN fail_when_both_have_begun() ELSE id END FROM mini_batch", "max_concurrency_per_instance": 2, "retry_settings": {"max_retries": 0},
+		"run": "SELECT CASE WHEN id = 1 THEN fail_after_the_other() ELSE id END FROM mini_batch", "max_concurrency_per_instance": 2, "retry_settings": {"max_retries": 0},
 		"init": "INSERT INTO calls VALUES ('init')", "shutdown": "SELECT pg_sleep(0.5); INSERT INTO calls VALUES ('shutdown')", $limit}]}));
 	is(wait_run($node, $run), 'failed', "a step fails in its last mini-batch ($limit)");
 	is(calls($run), 't|t|t|t', 'and each process has run shutdown');
