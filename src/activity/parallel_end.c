@@ -301,6 +301,7 @@ Jsonb *
 parallel_summary(int32 batches, const BatchTotals *totals, double seconds,
 				 const char *verdict)
 {
+	int32 ended = totals->succeeded + totals->failed;
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -313,7 +314,7 @@ parallel_summary(int32 batches, const BatchTotals *totals, double seconds,
 	push_pair(&state, "items_failed", int64_to_numeric(totals->items_failed));
 	push_pair(&state, "seconds", rounded(seconds, 3));
 	push_pair(&state, "batches_per_second",
-			  rounded(seconds > 0 ? batches / seconds : 0, 1));
+			  rounded(seconds > 0 ? ended / seconds : 0, 1));
 	push_text(&state, "verdict", verdict);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
