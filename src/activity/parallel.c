@@ -229,5 +229,5 @@ finish_empty(ActivityCall *call, const Split *split, double seconds)
 	call->items_out = 0;
 	call_set_output(call, summary);
 	XactReadOnly = false;
-	parallel_log_summary(call->run_id, call->def, summary);
+	parallel_log_summary(call->run_id, call->no, call->def->config, summary);
 }

@@ -260,7 +260,7 @@ extern Jsonb *parallel_summary(int32 batches, const BatchTotals *totals,
 							   double seconds, const char *verdict);
 
 /* In the run's own log, where the step's document asks for that. */
-extern void parallel_log_summary(int64 run_id, const ActivityDef *def,
-								 Jsonb *summary);
+extern void parallel_log_summary(int64 run_id, int32 no,
+								 const ParallelConfig *config, Jsonb *summary);
 
 #endif /* MLPIPE_PARALLEL_H */

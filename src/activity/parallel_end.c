@@ -52,7 +52,7 @@ static StepEnd end_failed(Ending *ending);
 static StepEnd end_succeeded(Ending *ending);
 static void clean_up(const Ending *ending, bool cancel_rest);
 static void log_tolerated(const Ending *ending);
-static void log_to_run(int64 run_id, const ActivityDef *def,
+static void log_to_run(int64 run_id, int32 no, const ParallelConfig *config,
 					   const char *outcome);
 static Jsonb *summary_of(const Ending *ending, const char *verdict);
 static void push_text(JsonbParseState **state, char *key, const char *text);
@@ -199,7 +199,7 @@ static StepEnd
 end_failed(Ending *ending)
 {
 	clean_up(ending, true);
-	log_to_run(ending->run_id, run_activity(ending->run, ending->no),
+	log_to_run(ending->run_id, ending->no, ending->config,
 			   psprintf(" failed: %s", ending->failure->message));
 	return activity_fail_with(ending->run, ending->no,
 							  ending->activity.attempt, ending->failure,
@@ -222,8 +222,7 @@ end_succeeded(Ending *ending)
 		reuse_step_end(MyCall, totals->failed == 0);
 	clean_up(ending, false);
 	log_tolerated(ending);
-	parallel_log_summary(ending->run_id, run_activity(ending->run, ending->no),
-						 summary);
+	parallel_log_summary(ending->run_id, ending->no, ending->config, summary);
 	return activity_succeed(ending->run, ending->no, ending->activity.attempt,
 							summary, totals->items, totals->items_done, NULL) ?
 		STEP_ENDED_RUN :
@@ -274,9 +273,10 @@ summary_of(const Ending *ending, const char *verdict)
 }
 
 void
-parallel_log_summary(int64 run_id, const ActivityDef *def, Jsonb *summary)
+parallel_log_summary(int64 run_id, int32 no, const ParallelConfig *config,
+					 Jsonb *summary)
 {
-	log_to_run(run_id, def,
+	log_to_run(run_id, no, config,
 			   psprintf(": %s",
 						JsonbToCString(NULL, &summary->root,
 									   VARSIZE(summary))));
@@ -284,16 +284,15 @@ parallel_log_summary(int64 run_id, const ActivityDef *def, Jsonb *summary)
 
 /* In the run's log, where the step's document asks for that. */
 static void
-log_to_run(int64 run_id, const ActivityDef *def, const char *outcome)
+log_to_run(int64 run_id, int32 no, const ParallelConfig *config,
+		   const char *outcome)
 {
-	const ParallelConfig *config = def->config;
 	EngineMode mode;
 
 	if (!config->log_to_run)
 		return;
 	engine_mode_enter(&mode);
-	step_log(run_id, -1, "info",
-			 psprintf("activity \"%s\"%s", def->name, outcome));
+	step_log_to_run(run_id, no, outcome);
 	engine_mode_leave(&mode);
 }
 

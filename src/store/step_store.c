@@ -310,15 +310,30 @@ step_log(int64 run_id, int32 no, const char *level, const char *message)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID};
-	char nulls[] = "    ";
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  CStringGetTextDatum(level),
 					  CStringGetTextDatum(message)};
 
-	nulls[1] = no < 0 ? 'n' : ' ';
 	(void)
 		store_execute(&plan,
 					  "INSERT INTO mlpipe.log (run_id, no, at, level, message)"
 					  " VALUES ($1, $2, clock_timestamp(), $3, $4)",
-					  lengthof(types), types, values, nulls);
+					  lengthof(types), types, values, NULL);
+}
+
+void
+step_log_to_run(int64 run_id, int32 no, const char *outcome)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID, INT4OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  CStringGetTextDatum(outcome)};
+
+	(void) store_execute(&plan,
+						 "INSERT INTO mlpipe.log (run_id, at, level, message)"
+						 " SELECT a.run_id, clock_timestamp(), 'info',"
+						 " 'activity \"' || a.name || '\"' || $3"
+						 " FROM mlpipe.activity_run a"
+						 " WHERE a.run_id = $1 AND a.no = $2",
+						 lengthof(types), types, values, NULL);
 }

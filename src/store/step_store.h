@@ -98,8 +98,11 @@ extern bool step_activity(int64 run_id, int32 no, bool lock,
 /* Of names "stage_RUN_NO" and "keys_RUN_NO", those whose activity has ended or never was. */
 extern List *step_orphaned_stages(void); /* of char * */
 
-/* A log line; no < 0: of the run itself. */
+/* A log line of the activity. */
 extern void step_log(int64 run_id, int32 no, const char *level,
 					 const char *message);
+
+/* One of the run itself, which says by its name what became of the activity. */
+extern void step_log_to_run(int64 run_id, int32 no, const char *outcome);
 
 #endif /* MLPIPE_STEP_STORE_H */

@@ -336,6 +336,13 @@ SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\
 -- also of an empty input
 CALL step('{"input": {"query": "SELECT 1 WHERE false"}, "run": "SELECT 1", "copy_logs_to_parent": true}');
 SELECT activity, level, regexp_replace(message, '(seconds|second)": [0-9.]+', '\1": ...', 'g') AS message FROM mlpipe_logs WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
+-- by the path of the activity
+SELECT mlpipe_submit('{"activities": [{"name": "each", "type": "for_each", "items": [1, 2], "activities": [{"name": "p", "type": "parallel",
+	"input": {"query": "SELECT 1 WHERE ${{ item }} = 2"}, "run": "SELECT 1 / 0 FROM mini_batch", "mini_batch_error_threshold": 0, "copy_logs_to_parent": true}]}]}'::jsonb) AS run \gset
+\o /dev/null
+SELECT mlpipe_wait(:run, '1 min');
+\o
+SELECT activity, level, split_part(message, ' {', 1) AS message FROM mlpipe_logs WHERE run_id = :run AND activity IS NULL ORDER BY message;
 -- logging_level is for what statements raise and for what they say with mlpipe_log()
 CREATE FUNCTION say() RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
