@@ -16,9 +16,11 @@
 #include "commands/async.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "activity/activity.h"
 #include "engine/child.h"
@@ -34,6 +36,10 @@
 
 #define OUTPUT_LIMIT_MS 5000
 #define HURRY_LIMIT_MS  200
+
+/* The rest of the queue is for who comes between our look and our commit. */
+#define NOTIFY_QUEUE_LIMIT 0.9
+#define TOLD_AGAIN_MS      60000
 
 static int output_limit_ms = OUTPUT_LIMIT_MS;
 static bool refuse_output = false;
@@ -280,9 +286,32 @@ stop_limit(void)
 	return past_limit;
 }
 
+/*
+ * A notification that finds no room in the server's queue is an error when the
+ * transaction commits: then one session that listens to anything, and does not
+ * read, would keep all runs from ending.
+ */
 static void
 announce_end(int64 run_id, const char *status)
 {
+	static TimestampTz told_at = 0;
+	TimestampTz now;
+
+	if (DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE)) >
+		NOTIFY_QUEUE_LIMIT)
+	{
+		now = GetCurrentTimestamp();
+		if (TimestampDifferenceExceeds(told_at, now, TOLD_AGAIN_MS))
+		{
+			ereport(LOG,
+					(errmsg("ends of runs are not notified while the NOTIFY "
+							"queue is nearly full"),
+					 errhint("Sessions that LISTEN, and are in a transaction, "
+							 "keep it from being emptied.")));
+			told_at = now;
+		}
+		return;
+	}
 	Async_Notify("mlpipe",
 				 psprintf("{\"run_id\": " INT64_FORMAT ", \"status\": \"%s\"}",
 						  run_id, status));

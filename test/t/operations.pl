@@ -160,6 +160,35 @@ for (1 .. 100)
 like($heard, qr/\nloud$/, 'messages are kept from the new level on');
 like($heard, qr/Asynchronous notification "mlpipe" .*"status": "succeeded"/, 'ends of runs are notified');
 is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ], [ 'b', 'SELECT 1', 'a' ]))), 'succeeded', 'each end is flushed');
+end_without_notifying();
+
+# Somebody listens, in whatever database, and does not read.
+sub end_without_notifying
+{
+  SKIP:
+	{
+		skip 'the queue has eight gigabytes before PostgreSQL 17', 3 if $node->pg_version < 17;
+		$node->safe_psql('postgres', 'ALTER SYSTEM SET max_notify_queue_pages = 64');
+		$node->restart;
+
+		my $listener = $node->background_psql('second');
+		$listener->query_safe('LISTEN anything; BEGIN; SELECT 1');
+		my $note = q(SELECT count(pg_notify('anything', i || repeat('x', 7000))) FROM generate_series(1, 10) i);
+		my ($status, $stderr) = (0, '');
+		for (my $i = 0; $i < 100 && $status == 0; $i++)
+		{
+			$status = $node->psql('postgres', $note, stderr => \$stderr);
+		}
+		like($stderr, qr/too many notifications in the NOTIFY queue/, 'the queue of notifications is full');
+		my $from = -s $node->logfile;
+		is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]))), 'succeeded', 'a run ends all the same');
+		like(slurp_file($node->logfile, $from), qr/ends of runs are not notified/, 'and the log says what nobody hears');
+		$listener->quit;
+		$node->safe_psql('postgres', 'ALTER SYSTEM RESET max_notify_queue_pages');
+		$node->restart;
+	}
+	return;
+}
 
 # While there is nothing to do nobody wakes up.
 sub wakeups
