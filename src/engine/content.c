@@ -405,10 +405,8 @@ add_column_names(Content *content)
 
 	for (i = 0; i < columns->natts; i++)
 	{
-		Form_pg_attribute column = TupleDescAttr(columns, i);
-
-		if (!column->attisdropped)
-			stamp_add_column(&names, column);
+		if (!TupleDescAttr(columns, i)->attisdropped)
+			stamp_add_column(&names, columns, i);
 	}
 	relation_close(table, NoLock);
 	content->hash.low += names.digest;

@@ -57,6 +57,7 @@ static ExecutorStart_hook_type previous_start = NULL;
 static ExecutorEnd_hook_type previous_end = NULL;
 static ProcessUtility_hook_type previous_utility = NULL;
 static needs_fmgr_hook_type previous_needs_hook = NULL;
+static fmgr_hook_type previous_call_hook = NULL;
 static bool watching = false;
 
 static void executor_start(QueryDesc *query, int flags);
@@ -70,6 +71,7 @@ static bool inserts_into(const PlannedStmt *plan, const Plan *top,
 						 const RangeTblEntry *table);
 static void note_target(const PlannedStmt *plan, const Plan *top);
 static bool note_function(Oid function);
+static void note_call(FmgrHookEventType event, FmgrInfo *function, Datum *arg);
 static void walk_plan(QueryDesc *query, bool counting);
 static bool walk_node(PlanState *node, void *arg);
 static Index scanned_table(const PlanState *node);
@@ -108,6 +110,8 @@ lineage_install_hooks(void)
 	ProcessUtility_hook = process_utility;
 	previous_needs_hook = needs_fmgr_hook;
 	needs_fmgr_hook = note_function;
+	previous_call_hook = fmgr_hook;
+	fmgr_hook = note_call;
 }
 
 void
@@ -520,4 +524,17 @@ note_function(Oid function)
 	if (watching)
 		lineage_note_source(ProcedureRelationId, function);
 	return previous_needs_hook != NULL && previous_needs_hook(function);
+}
+
+/*
+ * It does not ask that of functions that run as their owner or with settings of
+ * their own, which it calls with a hook in any case.
+ */
+static void
+note_call(FmgrHookEventType event, FmgrInfo *function, Datum *arg)
+{
+	if (watching && event == FHET_START)
+		lineage_note_source(ProcedureRelationId, function->fn_oid);
+	if (previous_call_hook != NULL)
+		previous_call_hook(event, function, arg);
 }

@@ -32,6 +32,7 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -87,6 +88,8 @@ static char *json_text(const Jsonb *json);
 static JsonbValue *parameter_value(ActivityCall *call, const char *name);
 static void hash_datum(int cache, HeapTuple tuple, int attribute,
 					   ContentHash *hash);
+static void hash_settings(HeapTuple tuple, ContentHash *hash);
+static void hash_text(const char *source, ContentHash *hash);
 
 void
 reuse_key_make(ActivityCall *call, ReuseRow *row)
@@ -400,6 +403,7 @@ reuse_source_hash(const ReuseTable *source, ContentHash *hash)
 		hash_datum(PROCOID, tuple, Anum_pg_proc_probin, hash);
 		hash_datum(PROCOID, tuple, Anum_pg_proc_prosqlbody, hash);
 		hash_datum(PROCOID, tuple, Anum_pg_proc_proargdefaults, hash);
+		hash_settings(tuple, hash);
 	}
 	ReleaseSysCache(tuple);
 	return true;
@@ -410,8 +414,27 @@ hash_datum(int cache, HeapTuple tuple, int attribute, ContentHash *hash)
 {
 	bool isnull;
 	Datum value = SysCacheGetAttr(cache, tuple, attribute, &isnull);
-	char *source = isnull ? "" : TextDatumGetCString(value);
 
+	hash_text(isnull ? "" : TextDatumGetCString(value), hash);
+}
+
+/* What it sets while it runs, and as whom it runs. */
+static void
+hash_settings(HeapTuple tuple, ContentHash *hash)
+{
+	Form_pg_proc function = (Form_pg_proc) GETSTRUCT(tuple);
+	bool isnull;
+	Datum value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig,
+								  &isnull);
+
+	hash_text(isnull ? "" : OidOutputFunctionCall(F_ARRAY_OUT, value), hash);
+	hash_text(function->prosecdef ? psprintf("%u", function->proowner) : "",
+			  hash);
+}
+
+static void
+hash_text(const char *source, ContentHash *hash)
+{
 	hash->low = DatumGetUInt64(hash_any_extended((unsigned char *) source,
 												 strlen(source), hash->low));
 	hash->high = DatumGetUInt64(hash_any_extended((unsigned char *) source,

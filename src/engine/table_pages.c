@@ -22,6 +22,7 @@
 #include "engine/table_pages.h"
 
 static void add_to_stamp(ContentStamp *stamp, uint64 value);
+static void add_text_to_stamp(ContentStamp *stamp, const char *text);
 static void stamp_columns(Relation table, ContentStamp *stamp);
 static bool stamp_pages(Relation table, ContentStamp *stamp);
 static bool count_added_on(Page page, Snapshot snapshot, int64 *added);
@@ -65,18 +66,30 @@ stamp_columns(Relation table, ContentStamp *stamp)
 		if (column->attisdropped)
 			continue;
 		add_to_stamp(stamp, column->attnum);
-		stamp_add_column(stamp, column);
+		stamp_add_column(stamp, columns, i);
 	}
 }
 
 void
-stamp_add_column(ContentStamp *stamp, Form_pg_attribute column)
+stamp_add_column(ContentStamp *stamp, TupleDesc columns, int index)
 {
+	Form_pg_attribute column = TupleDescAttr(columns, index);
+	const TupleConstr *constraints = columns->constr;
+
 	add_to_stamp(stamp, column->atttypid);
 	add_to_stamp(stamp, column->atttypmod);
-	add_to_stamp(stamp,
-				 hash_bytes((unsigned char *) NameStr(column->attname),
-							strlen(NameStr(column->attname))));
+	add_text_to_stamp(stamp, NameStr(column->attname));
+	for (int i = 0; constraints != NULL && i < constraints->num_defval; i++)
+	{
+		if (constraints->defval[i].adnum == column->attnum)
+			add_text_to_stamp(stamp, constraints->defval[i].adbin);
+	}
+}
+
+static void
+add_text_to_stamp(ContentStamp *stamp, const char *text)
+{
+	add_to_stamp(stamp, hash_bytes((unsigned char *) text, strlen(text)));
 }
 
 static bool

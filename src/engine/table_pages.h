@@ -19,8 +19,9 @@
  */
 extern bool table_stamp(Relation table, ContentStamp *stamp);
 
-/* Adds a column's name and type. */
-extern void stamp_add_column(ContentStamp *stamp, Form_pg_attribute column);
+/* Adds a column's name, type and default: what goes into it without a value. */
+extern void stamp_add_column(ContentStamp *stamp, TupleDesc columns,
+							 int index);
 
 /*
  * Counts tuples that other transactions have made later than the snapshot.

@@ -247,6 +247,27 @@ SELECT format('COPY re.trace TO %L', current_setting('data_directory') || '/regr
 SELECT pipeline(jsonb_build_object('sql', :'copy_out')::text, jsonb_build_object('depends_on', '["a1"]'::jsonb, 'sql', :'copy_in')::text);
 CALL go('p');
 CALL go('p');
+-- settings of a function that it used, and defaults of columns that it wrote, are a part of it
+CREATE TABLE re.filled (a integer, b integer DEFAULT 1);
+CREATE FUNCTION re.setting() RETURNS text LANGUAGE sql AS 'SELECT current_setting(''work_mem'')';
+SELECT pipeline('{"sql": "INSERT INTO re.filled (a) VALUES (1)"}', '{"sql": "SELECT re.setting()"}');
+CALL go('p');
+CALL go('p');
+ALTER TABLE re.filled ALTER b SET DEFAULT 2;
+CALL go('p');
+ALTER FUNCTION re.setting() SET work_mem = '1MB';
+CALL go('p');
+ALTER FUNCTION re.setting() SECURITY DEFINER;
+CALL go('p');
+CALL go('p');
+-- and what such functions do
+CREATE OR REPLACE FUNCTION re.setting() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_setting(''port'')';
+CALL go('p');
+CREATE OR REPLACE FUNCTION re.setting() RETURNS text LANGUAGE plpgsql SET work_mem = '1MB' AS 'BEGIN RETURN 1; END';
+CALL go('p');
+CREATE OR REPLACE FUNCTION re.setting() RETURNS text LANGUAGE plpgsql SET work_mem = '1MB' AS 'BEGIN RETURN 2; END';
+CALL go('p');
+CALL go('p');
 -- a parameter that a function asks for is a part of it
 SELECT pipeline('{"sql": "INSERT INTO re.trace SELECT mlpipe_parameter(''low'')"}');
 CALL go('p');
