@@ -65,7 +65,7 @@ COMMENT ON COLUMN @extschema@.mlpipe_activities.executor_pid IS
 COMMENT ON COLUMN @extschema@.mlpipe_activities.reused_from IS
 	'the run that did its work, where this one did not do it again';
 COMMENT ON COLUMN @extschema@.mlpipe_activities.output IS 'what later activities read; NULL with secure_output';
-COMMENT ON COLUMN @extschema@.mlpipe_activities.error IS 'of its latest attempt';
+COMMENT ON COLUMN @extschema@.mlpipe_activities.error IS 'why it failed; mlpipe_errors has those of all attempts';
 
 COMMENT ON COLUMN @extschema@.mlpipe_batches.run_id IS 'the run';
 COMMENT ON COLUMN @extschema@.mlpipe_batches.activity IS

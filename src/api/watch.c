@@ -51,6 +51,7 @@ typedef struct Told
 	int32 no; /* the key */
 	ActivityStatus status;
 	int32 attempt;
+	bool asks;          /* an approval */
 	TimestampTz bar_at; /* when its last bar was told; 0: never */
 	double bar_share;
 } Told;
@@ -67,6 +68,7 @@ typedef struct Watch
 	int64 run_id;
 	HTAB *told; /* of Told */
 	int name_width;
+	bool suspended;        /* has that been told? */
 	bool working;          /* is an activity in progress? */
 	TimestampTz now;       /* of this look */
 	List *lines;           /* of Line *, of this look */
@@ -86,6 +88,7 @@ static void note_progress(Watch *watch, List *activities);
 static void note_share(Watch *watch, List *activities, int32 no, int64 done,
 					   int64 total, const char *what);
 static const ActivityLook *find_activity(List *activities, int32 no);
+static void note_suspension(Watch *watch, const RunLook *run);
 static void note_run_end(Watch *watch, const RunLook *run);
 static char *run_end_text(int64 run_id);
 static void add_line(Watch *watch, TimestampTz at, const char *name,
@@ -193,6 +196,8 @@ look_and_tell(Watch *watch)
 	note_progress(watch, activities);
 	if (run_status_is_final(run.status))
 		note_run_end(watch, &run);
+	else
+		note_suspension(watch, &run);
 	PopActiveSnapshot();
 	SPI_commit();
 
@@ -248,6 +253,7 @@ note_activity(Watch *watch, const ActivityLook *activity)
 	{
 		told->status = ACTIVITY_WAITING;
 		told->attempt = 0;
+		told->asks = false;
 		told->bar_at = 0;
 		told->bar_share = -1;
 	}
@@ -259,15 +265,21 @@ note_activity(Watch *watch, const ActivityLook *activity)
 			add_line(watch, activity->started_at, activity->name,
 					 "started     attempt %d", activity->attempt);
 	}
+	if (activity->message != NULL && !told->asks)
+		add_line(watch, watch->now, activity->name,
+				 "waits for mlpipe_approve()  %s", activity->message);
 	if (has_ended(activity->status) && !has_ended(told->status))
 		note_end(watch, activity);
 	else if (activity->status == ACTIVITY_QUEUED && activity->attempt > 0 &&
 			 (told->status != ACTIVITY_QUEUED ||
 			  told->attempt != activity->attempt))
 		add_line(watch, watch->now, activity->name,
-				 "failed      attempt %d, to be tried again%s%s",
+				 "failed      attempt %d, to be tried again%s%s%s%s",
 				 activity->attempt, activity->due_at != 0 ? " at " : "",
-				 activity->due_at != 0 ? clock_text(activity->due_at) : "");
+				 activity->due_at != 0 ? clock_text(activity->due_at) : "",
+				 activity->error != NULL ? "  " : "",
+				 activity->error != NULL ? activity->error : "");
+	told->asks = activity->message != NULL;
 	told->status = activity->status;
 	told->attempt = activity->attempt;
 	watch->working |= activity->status == ACTIVITY_IN_PROGRESS;
@@ -361,6 +373,18 @@ find_activity(List *activities, int32 no)
 		if (((ActivityLook *) lfirst(cell))->no == no)
 			return lfirst(cell);
 	return NULL;
+}
+
+static void
+note_suspension(Watch *watch, const RunLook *run)
+{
+	bool suspended = run->status == RUN_SUSPENDED;
+
+	if (suspended != watch->suspended)
+		add_line(watch, watch->now,
+				 psprintf("run " INT64_FORMAT, watch->run_id), "%s",
+				 suspended ? "suspended, until mlpipe_resume()" : "resumed");
+	watch->suspended = suspended;
 }
 
 /* The last line, after those of activities that ended with the run. */

@@ -113,8 +113,15 @@ activities_look(int64 run_id)
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT no, name, status::text, attempt, started_at, finished_at, due_at, error"
-		" FROM mlpipe.activity_run WHERE run_id = $1 AND NOT internal ORDER BY no",
+		"SELECT a.no, a.name, a.status::text, a.attempt, a.started_at, a.finished_at, a.due_at,"
+		" CASE WHEN a.status = 'queued' AND a.attempt > 0 THEN"
+		" (SELECT f.message FROM mlpipe.failure f WHERE f.run_id = a.run_id AND f.no = a.no"
+		" AND f.batch IS NULL ORDER BY f.failure_id DESC LIMIT 1) ELSE a.error END,"
+		" CASE WHEN a.status = 'in_progress' AND a.parked THEN"
+		" (SELECT CASE WHEN d.secure_output THEN '' ELSE a.output->>'message' END"
+		" FROM mlpipe.run r JOIN mlpipe.activity d USING (version_id)"
+		" WHERE r.run_id = a.run_id AND d.no = a.activity_no AND d.type = 'approval') END"
+		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND NOT a.internal ORDER BY a.no",
 		lengthof(run_id_type), run_id_type);
 	rows = look(plan, run_id);
 	for (row = 0; row < rows; row++)
@@ -142,5 +149,6 @@ read_activity(uint64 row)
 	activity->finished_at = column_int64(row, 6);
 	activity->due_at = column_int64(row, 7);
 	activity->error = column_text(row, 8);
+	activity->message = column_text(row, 9);
 	return activity;
 }

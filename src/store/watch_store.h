@@ -37,7 +37,9 @@ typedef struct ActivityLook
 	TimestampTz started_at; /* 0: not yet; so the next two */
 	TimestampTz finished_at;
 	TimestampTz due_at;
-	char *error; /* NULL: none */
+	char *
+		error; /* NULL: none; of one that is tried again, of the last attempt */
+	char *message; /* of an approval that waits; NULL: it is none */
 } ActivityLook;
 
 /* False where there is no such run. */
