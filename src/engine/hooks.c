@@ -186,11 +186,8 @@ static Oid
 template_database(CreatedbStmt *create)
 {
 	char *name = option_value(create->options, "template");
-	Oid database;
+	Oid database = get_database_oid(name ? name : "template1", true);
 
-	if (name == NULL)
-		return InvalidOid;
-	database = get_database_oid(name, true);
 	return OidIsValid(database) && may_create_databases() &&
 			(owns_database(database, GetUserId()) || is_template(database)) ?
 		database :

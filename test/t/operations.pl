@@ -87,6 +87,14 @@ is($node->safe_psql('work', "SELECT string_agg(activity, ' ' ORDER BY activity) 
 is($node->safe_psql('work', "SELECT DISTINCT sqlstate, message FROM mlpipe_errors"), '57000|the executor made way for a statement during this attempt', 'and says what cut it short');
 is($node->safe_psql('copy', "SELECT status FROM mlpipe_runs WHERE run_id = $run"), 'in_progress', 'the copy has it as it was');
 
+# Who names no template copies template1.
+$node->safe_psql('template1', 'CREATE EXTENSION mlpipe');
+is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]), undef, 'template1'), 'template1'), 'succeeded', 'template1 has workers');
+in_time('CREATE DATABASE heir', 'a database is made from it', 'owner');
+is(wait_run($node, submit($node, pipeline([ 'a', 'SELECT 1' ]), undef, 'heir'), 'heir'), 'succeeded', 'and has the extension');
+in_time('DROP DATABASE heir', 'it is dropped', 'owner');
+$node->safe_psql('template1', 'DROP EXTENSION mlpipe');
+
 # A session in the way: the workers come back.
 $node->safe_psql('work', 'CREATE TABLE gate ()');
 my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('work'), '-c', 'SELECT pg_sleep(60)' ], '>', \my $out, '2>', \my $err);
