@@ -137,7 +137,7 @@ kind_hint(const ActivityKind *const *kinds, const char *name)
 	char *nearest;
 	int n = 0;
 
-	for (; kinds[n] != NULL && n < lengthof(names); n++)
+	for (; n < lengthof(names) && kinds[n] != NULL; n++)
 		names[n] = kinds[n]->name;
 	nearest = problem_nearest_hint(name, names, n);
 	return nearest ? nearest :
