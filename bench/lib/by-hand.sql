@@ -16,7 +16,7 @@ CREATE INDEX ON edge (graph, step_from);
 CREATE TABLE hand_run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	graph text NOT NULL,
-	remaining integer NOT NULL,
+	leaves integer NOT NULL,			-- that are not done
 	finished_at timestamptz
 ) WITH (fillfactor = 70);
 CREATE TABLE hand_step (
@@ -33,8 +33,9 @@ CREATE INDEX hand_step_ready ON hand_step (run_id, no) WHERE status = 'ready';
 CREATE FUNCTION hand_submit(of_graph text, count integer) RETURNS void LANGUAGE sql AS $$
 	WITH step AS (SELECT step_from AS no FROM edge WHERE graph = of_graph
 		UNION SELECT step_to FROM edge WHERE graph = of_graph),
-	run AS (INSERT INTO hand_run (graph, remaining)
-		SELECT of_graph, (SELECT count(*) FROM step) FROM generate_series(1, count) RETURNING run_id)
+	run AS (INSERT INTO hand_run (graph, leaves)
+		SELECT of_graph, (SELECT count(*) FROM step WHERE no NOT IN (SELECT step_from FROM edge WHERE graph = of_graph))
+		FROM generate_series(1, count) RETURNING run_id)
 	INSERT INTO hand_step (run_id, no, status, remaining)
 	SELECT run_id, no, CASE WHEN waits = 0 THEN 'ready' ELSE 'waiting' END, waits
 	FROM run, step, LATERAL (SELECT count(*) AS waits FROM edge WHERE graph = of_graph AND step_to = no) w
@@ -42,6 +43,7 @@ $$;
 
 -- A worker: takes the oldest ready step, does its work, which is none, marks it,
 -- makes ready what waited for it alone, and commits; until all runs are done.
+-- The run is written by its leaves alone, as ours is.
 CREATE PROCEDURE hand_work() LANGUAGE plpgsql AS $$
 DECLARE
 	step record;
@@ -63,9 +65,11 @@ BEGIN
 		FROM edge e, hand_run r
 		WHERE r.run_id = step.run_id AND e.graph = r.graph AND e.step_from = step.no
 			AND s.run_id = r.run_id AND s.no = e.step_to;
-		UPDATE hand_run SET remaining = remaining - 1,
-			finished_at = CASE WHEN remaining = 1 THEN clock_timestamp() END
-		WHERE run_id = step.run_id;
+		IF NOT FOUND THEN
+			UPDATE hand_run SET leaves = leaves - 1,
+				finished_at = CASE WHEN leaves = 1 THEN clock_timestamp() END
+			WHERE run_id = step.run_id;
+		END IF;
 		COMMIT;
 	END LOOP;
 END $$;
