@@ -48,7 +48,7 @@ document_parse_stored(Jsonb *json, const ActivityKind *const *kinds)
 	return document;
 }
 
-/* Whatever the problems are; NULL where it is no object. */
+/* A document in spite of problems, but NULL where the JSON is no object. */
 static Document *
 parse_all(Jsonb *json, const ActivityKind *const *kinds, ProblemList *problems,
 		  bool stored)
@@ -97,7 +97,7 @@ parse_own_keys(DocumentParse *parse)
 	document->timeout = reader_duration(root, "timeout", 0);
 }
 
-/* The scope that they stand in. */
+/* Returns the scope that the activities stand in. */
 static TemplateScope
 parse_activities(DocumentParse *parse)
 {

@@ -63,11 +63,11 @@ typedef struct RetryPolicy
 #define TAKES_REUSE       (1 << 2) /* reuse, inputs, outputs */
 #define TAKES_COMPUTE     (1 << 3)
 
-/* A type that waits without an executor: its timeout is that of all of it. */
+/* A type that waits without an executor: its timeout covers all the waiting. */
 #define TAKES_ITS_TIME (1 << 4)
 #define STARTS_RUNS    (1 << 5) /* child runs */
 
-/* Where as many ends are waited for, they are counted apart (engine/tally.h). */
+/* From this many awaited ends on, they are counted in parts: engine/tally.h. */
 #define SPREAD_FROM 64
 
 struct ActivityDef;
@@ -83,8 +83,8 @@ typedef struct ActivityKind
 	int takes;
 	void *(*check)(JsonReader *reader, struct ActivityDef *def,
 				   const TemplateScope *scope);
-	const char *const *output_words; /* all that its output can have, and a
-									  * NULL; NULL: anything */
+	const char *const *output_words; /* the keys that its output can have, then
+									  * a NULL; NULL: any keys */
 } ActivityKind;
 
 /*
@@ -95,19 +95,20 @@ typedef struct ActivityList
 {
 	int first; /* the number of its first activity */
 	int count;
-	Graph *graph;        /* over places in the list, from 0 */
-	HTAB *names;         /* places by name: upstream.h */
-	int nawaited;        /* activities that its end waits for */
-	int depth;           /* containers around it */
-	int container;       /* the number of the nearest; -1: none */
-	const char *label;   /* of a branch, in names of its activities */
-	const char *section; /* of its container, that has its key; or NULL */
-	const char *key;     /* in the JSON of that */
-	bool repeated;       /* a loop's */
-	bool has_items;      /* a for_each's */
-	int nrows;           /* of activity_run, for one execution of it */
-	int row_offset;      /* of a branch, from its container's list's */
-	List *variables;     /* of DeclaredValue *: of each execution */
+	Graph *graph;      /* over places in the list, from 0 */
+	HTAB *names;       /* places by name: upstream.h */
+	int nawaited;      /* activities that its end waits for */
+	int depth;         /* containers around it */
+	int container;     /* the number of the nearest; -1: none */
+	const char *label; /* a branch's, as in "if.then.load"; NULL: none */
+	const char
+		*section;    /* the object in the container that has key; or NULL */
+	const char *key; /* where the list stands in that, or the container */
+	bool repeated;   /* a loop's */
+	bool has_items;  /* a for_each's */
+	int nrows;       /* of activity_run, for one execution of it */
+	int row_offset;  /* of a branch, from its container's list's */
+	List *variables; /* of DeclaredValue *: of each execution */
 } ActivityList;
 
 typedef struct ActivityDef
@@ -177,6 +178,14 @@ extern Document *document_parse(Jsonb *json, const ActivityKind *const *kinds,
 								ProblemList *problems);
 
 /*
+ * The same for a stored document, which was checked when it was stored.  What
+ * it refers to may have gone since, such as a type: then its graph is whole,
+ * and problem says why its activities cannot be run.
+ */
+extern Document *document_parse_stored(Jsonb *json,
+									   const ActivityKind *const *kinds);
+
+/*
  * For the check() of a container: parses the list of activities below a key,
  * and adds it to def->bodies.  scope is what the paths in it may name, besides
  * its own activities.  label NULL: it is repeated.  check, where not NULL, is
@@ -199,14 +208,6 @@ extern List *document_parse_declared(JsonReader *parent, const char *key);
  */
 extern Jsonb *document_bind_types(Jsonb *json, const Document *document);
 
-/*
- * The same for a stored document, which was checked when it was stored.  What
- * it refers to may have gone since, such as a type: then its graph is whole,
- * and problem says why its activities cannot be run.
- */
-extern Document *document_parse_stored(Jsonb *json,
-									   const ActivityKind *const *kinds);
-
 /* NULL where there is none of that name. */
 extern const DeclaredValue *declared_value_find(List *declared,
 												const char *name);
@@ -220,7 +221,7 @@ extern const DeclaredValue *document_find_variable(const Document *document,
 												   const char *name,
 												   int *level);
 
-/* All that it sees, the nearest first; a list of DeclaredValue *. */
+/* All variables that it sees, the nearest first; a list of DeclaredValue *. */
 extern List *document_visible_variables(const Document *document,
 										const ActivityDef *def);
 

@@ -20,7 +20,7 @@
 
 #define NOT_AVAILABLE          "is not available in this version"
 
-/* Types that there are in a pipeline document, whether built already or not. */
+/* All types that a document may name, whether this library has them or not. */
 static const char *const type_names[] = {
 	"sql",          "lookup",          "copy",
 	"data_flow",    "parallel",        "train",
@@ -74,7 +74,7 @@ parse_keys(ListParse *parse, JsonReader *reader, ActivityDef *def)
 	def->kind = parse_kind(parse, reader);
 	parse_common(reader, def);
 
-	/* Of a type that is not known, no key can be called wrong. */
+	/* Where the type is not known, no key can be called wrong. */
 	if (def->kind->check == NULL)
 		return;
 	parse_retry(reader, def);
@@ -103,23 +103,24 @@ demote(ListParse *parse, const ProblemList *problems)
 
 /*
  * Never NULL: a type that this library does not have gets a kind without
- * check(), which stays there where the activity is inactive.
+ * check(), which remains where the activity is inactive.
  */
 static const ActivityKind *
 parse_kind(ListParse *parse, JsonReader *reader)
 {
 	char *name = reader_text(reader, "type", true);
-	ActivityKind *none = palloc0(sizeof(ActivityKind));
 	char *path = reader_path(reader, "type");
+	ActivityKind *none;
 
+	for (const ActivityKind *const *kind = parse->parse->kinds; *kind; kind++)
+	{
+		if (name != NULL && strcmp((*kind)->name, name) == 0)
+			return *kind;
+	}
+	none = palloc0(sizeof(ActivityKind));
 	none->name = name ? name : "";
 	if (name == NULL)
 		return none;
-	for (const ActivityKind *const *kind = parse->parse->kinds; *kind; kind++)
-	{
-		if (strcmp((*kind)->name, name) == 0)
-			return *kind;
-	}
 	if (type_is_planned(name))
 		problem_add(reader->problems, PROBLEM_ERROR, path, NULL,
 					"type \"%s\" " NOT_AVAILABLE, name);
@@ -234,7 +235,7 @@ parse_transaction(JsonReader *reader, ActivityDef *def)
 											  lengthof(words), 0) == 1;
 }
 
-/* What each statement has committed by itself, nobody can vouch for. */
+/* Nobody can vouch for what each statement has committed by itself. */
 static void
 parse_reuse(ListParse *parse, JsonReader *reader, ActivityDef *def)
 {
@@ -286,7 +287,7 @@ refuse_unavailable(JsonReader *reader, const ActivityKind *kind)
 	if (compute != NULL && strcmp(compute, "local") != 0)
 		problem_add(reader->problems, PROBLEM_ERROR,
 					reader_path(reader, "compute"),
-					"The one there is, is \"local\".",
+					"The only target is \"local\".",
 					"compute target \"%s\" " NOT_AVAILABLE, compute);
 }
 

@@ -52,8 +52,8 @@ document_parse_declared(JsonReader *parent, const char *key)
 }
 
 /*
- * With a problem it is still there, as a text, so that placeholders that name
- * it are no further problems.
+ * One with a problem is declared all the same, as a text, so that placeholders
+ * that name it are no further problems.
  */
 static DeclaredValue *
 parse_declared(JsonReader *section, const char *name, JsonbValue *json)

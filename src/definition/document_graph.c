@@ -11,9 +11,6 @@
 
 #include "definition/document_internal.h"
 
-/* A nearest name is looked for only in the first few problems. */
-#define MAX_HINTED 100
-
 typedef struct ConditionWord
 {
 	const char *word;
@@ -333,9 +330,9 @@ static const ActivityKind *
 kind_at(ListParse *parse, int position)
 {
 	const ActivityKind *const *kind = parse->parse->kinds;
-	JsonbValue
-		*type = getKeyJsonValueFromContainer(parse->readers[position]->object,
-											 "type", strlen("type"), NULL);
+	JsonbContainer *activity = parse->readers[position]->object;
+	JsonbValue *type = getKeyJsonValueFromContainer(activity, "type",
+													strlen("type"), NULL);
 
 	if (type == NULL || type->type != jbvString)
 		return NULL;

@@ -127,8 +127,8 @@ finish_list(Document *document, ActivityList *list)
 }
 
 /*
- * With all leaves ended everything has, but for what a join "any" did not wait
- * for.
+ * Once all leaves have ended everything has, but for what a join "any" did not
+ * wait for.
  */
 static void
 await_activities(Document *document, ActivityList *list)
@@ -150,8 +150,10 @@ needs_spreading(const ActivityList *list)
 	const Graph *graph = list->graph;
 
 	for (int place = 0; place < graph->nnodes; place++)
+	{
 		if (graph->first_in[place + 1] - graph->first_in[place] >= SPREAD_FROM)
 			return true;
+	}
 	return list->nawaited >= SPREAD_FROM;
 }
 
@@ -172,7 +174,7 @@ leads_to_any_join(const Document *document, const ActivityList *list,
 }
 
 /*
- * Branches are executed once at most, and one of them, so there is a place for
+ * At most one of the branches is executed, and once: so there is a place for
  * their rows behind those of the list.  What is repeated gets numbers when it
  * begins.
  */
@@ -209,8 +211,10 @@ holds_secret(const ActivityDef *def, const Document *document)
 		const ActivityList *body = lfirst(cell);
 
 		for (int place = 0; place < body->count; place++)
+		{
 			if (list_activity(document, body, place)->secure_output)
 				return true;
+		}
 	}
 	return false;
 }

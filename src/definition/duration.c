@@ -17,7 +17,7 @@
 #include "definition/duration.h"
 #include "definition/json_reader.h"
 
-/* Added to any time that is near, it still is a timestamp. */
+/* Added to any time near ours, this still makes a timestamp. */
 #define MAX_DAYS (1000 * 365)
 
 typedef struct IntervalInput

@@ -156,7 +156,7 @@ graph_topological_order(const Graph *graph, int *order, int **cycle,
 	return ordered == graph->nnodes;
 }
 
-/* The heap gives the greatest first; the lowest number is to be that. */
+/* The heap returns the greatest first: that is to be the lowest number. */
 static int
 compare_lower_first(Datum a, Datum b, void *arg)
 {

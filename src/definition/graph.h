@@ -44,10 +44,11 @@ typedef struct Graph
 	int *in_edges;    /* indexes into edges, by to, then from */
 } Graph;
 
+/* Without edges; these are added in any order. */
 extern Graph *graph_create(int nnodes);
 extern void graph_add_edge(Graph *graph, int from, int to, int conditions);
 
-/* Builds the lookup arrays; call it once after the last edge. Linear time. */
+/* Builds the lookup arrays, in linear time; call it once, after the last edge. */
 extern void graph_finish(Graph *graph);
 
 /*

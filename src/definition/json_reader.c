@@ -183,7 +183,7 @@ constant_hint(const JsonbValue *value)
 		strstr(pnstrdup(value->val.string.val, value->val.string.len),
 			   "${{") == NULL)
 		return NULL;
-	return "This is known before the run begins, so there can be no \"${{ }}\" in it.";
+	return "This must be known before the run begins, so there can be no \"${{ }}\" in it.";
 }
 
 char *
@@ -307,11 +307,10 @@ int
 reader_choice(JsonReader *reader, const char *key, const char *const *words,
 			  int nwords, int fallback)
 {
-	int problems_before = reader->problems->nerrors;
 	char *word = reader_text(reader, key, false);
 	char *hint;
 
-	if (word == NULL || reader->problems->nerrors > problems_before)
+	if (word == NULL)
 		return fallback;
 	for (int i = 0; i < nwords; i++)
 	{

@@ -29,6 +29,8 @@ typedef struct JsonReader
 /* NULL, and a problem, where the value is no object. */
 extern JsonReader *reader_open(ProblemList *problems, JsonbValue *value,
 							   const char *path);
+
+/* Reports the keys that nobody asked for. */
 extern void reader_close(JsonReader *reader);
 
 /* The path of a key below this reader's object: "activities[2].sql". */
@@ -43,7 +45,7 @@ extern bool reader_peek(const JsonReader *reader, const char *key);
 /* The raw value, or NULL where the key is absent. */
 extern JsonbValue *reader_value(JsonReader *reader, const char *key);
 
-/* NULL where absent; a problem where absent and required, or no text. */
+/* NULL where absent; a problem where that is required, or is no text. */
 extern char *reader_text(JsonReader *reader, const char *key, bool required);
 extern bool reader_bool(JsonReader *reader, const char *key, bool fallback);
 extern int64 reader_integer(JsonReader *reader, const char *key,
@@ -60,7 +62,7 @@ extern double reader_number(JsonReader *reader, const char *key,
 extern int64 reader_duration(JsonReader *reader, const char *key,
 							 int64 fallback);
 
-/* One of the words; the index of it, or fallback. */
+/* The index of the text among the words; fallback where it is absent. */
 extern int reader_choice(JsonReader *reader, const char *key,
 						 const char *const *words, int nwords, int fallback);
 

@@ -15,7 +15,7 @@
 /* More edits than this, and two words are not spellings of each other. */
 #define MAX_EDITS 3
 
-/* Longer words are no typing errors, and the distance costs their square. */
+/* Longer words are not mistyped, and the distance costs their square. */
 #define MAX_WORD 100
 
 static char *problem_text(const Problem *problem);

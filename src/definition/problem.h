@@ -33,6 +33,12 @@ typedef struct ProblemList
 	int nerrors;
 } ProblemList;
 
+/*
+ * To look for the nearest name takes time, and in a document with more problems
+ * than this nobody misses the hint.
+ */
+#define MAX_HINTED 100
+
 extern void problem_add(ProblemList *list, ProblemSeverity severity,
 						const char *path, const char *hint,
 						const char *message, ...) pg_attribute_printf(5, 6);

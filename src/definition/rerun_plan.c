@@ -8,8 +8,8 @@
  * ground has changed on which it stood.  That is so for the handler of a
  * failure too: whether it is wanted shows when the activity has run again.
  *
- * An activity with "on_rerun": "run" is done again without that what depends on
- * it is: its owner says that its effect does not last, not that its result is
+ * An activity with "on_rerun": "run" is done again, but what depends on it is
+ * not: its author says that its effect does not last, not that its result is
  * another one.  But the others wait for it, and if it fails this time they see
  * that.  The same holds for what was skipped or is inactive, which is judged
  * again as in any run.
@@ -30,7 +30,7 @@ typedef struct Planning
 	bool *needed;       /* the named one depends on it */
 	bool *changed;      /* it may end otherwise than it did */
 	bool *failed_again; /* "on_rerun": "run"; and that alone is changed */
-	bool *unsettled;    /* it ends when the run has come there */
+	bool *unsettled;    /* its end is known only when the run comes to it */
 	RerunAction *actions;
 } Planning;
 
@@ -168,8 +168,8 @@ decide_failed(Planning *planning, int place)
 }
 
 /*
- * May what it depends on end otherwise than it did?  For a join "any" one that
- * is as it was suffices.
+ * May what it depends on end otherwise than it did?  For a join "any" it is
+ * enough that one is as it was.
  */
 static bool
 ground_has_changed(const Planning *planning, int place)

@@ -35,13 +35,13 @@ typedef enum RerunAction
 	RERUN_GO_ON       /* what is inside of it is judged in its turn */
 } RerunAction;
 
-/* By place in the list, like earlier; palloc'd. */
+/* What to do with each activity, by place in the list, like earlier; palloc'd. */
 extern RerunAction *rerun_plan(const Document *document,
 							   const ActivityList *list,
 							   const EarlierEnd *earlier,
 							   const RerunDemand *demand);
 
-/* That place, and those that depend on it, directly or not; by place. */
+/* By place: is it that one, or does it depend on it, directly or not? */
 extern bool *rerun_following(const ActivityList *list, int from);
 
 #endif /* MLPIPE_RERUN_PLAN_H */

@@ -75,7 +75,7 @@ extern bool template_uses_root(const Template *tmpl, const char *root);
  */
 extern char *template_render(const Template *tmpl, Jsonb *context);
 
-/* The same, and tells of each literal that a value has become. */
+/* The same; calls note with each literal that a value has become. */
 typedef void (*TemplateNote)(const char *path, const char *literal,
 							 int length);
 extern char *template_render_noting(const Template *tmpl, Jsonb *context,

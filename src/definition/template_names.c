@@ -32,9 +32,6 @@ static const char *const activity_words[] = {"output", "status", "error",
 											 NULL};
 static const char *const loop_words[] = {"item", "index", NULL};
 
-/* A nearest name is looked for only in the first few problems. */
-#define MAX_HINTED 100
-
 typedef struct PathCheck
 {
 	TemplatePath *path;
@@ -423,7 +420,6 @@ static List *
 upstream_list(const PathCheck *check)
 {
 	const TemplateScope *scope = check->scope;
-
 	List *names = NIL;
 
 	if (check->problems->nerrors >= MAX_HINTED)

@@ -37,7 +37,7 @@ extern bool value_fits(const struct DeclaredValue *declared, JsonbValue *value,
 /* The whole of a Jsonb as a JsonbValue; scalars are taken out of it. */
 extern void value_of_jsonb(Jsonb *jsonb, JsonbValue *value);
 
-/* As JSON text, and as text in a text: there a JSON text is its content. */
+/* As JSON; and as plain text, where a JSON text is just its content. */
 extern char *value_json(JsonbValue *value);
 extern char *value_plain(JsonbValue *value);
 

@@ -81,9 +81,3 @@ draw_condition(int conditions)
 		appendStringInfo(&words, "%sskipped", words.len > 0 ? " or " : "");
 	return words.data;
 }
-
-const char *
-draw_branch(const ActivityList *list)
-{
-	return list->label;
-}

@@ -18,23 +18,22 @@ typedef struct Drawing
 {
 	const char *title;
 	const Document *document;
-	const int *statuses; /* ActivityStatus by number, < 0: it has none;
-								 * NULL: not of a run */
+	const int *statuses; /* ActivityStatus by number, < 0: none yet; NULL: this
+						  * is not of a run */
 } Drawing;
 
 extern char *draw_mermaid(const Drawing *drawing);
 extern char *draw_dot(const Drawing *drawing);
 extern char *draw_svg(const Drawing *drawing);
 
-/* For the three of them: the word, or NULL; its colours. */
+/* For all three: the word for an activity's status, or NULL. */
 extern const char *draw_status(const Drawing *drawing, int no);
+
+/* The colours of a status. */
 extern const char *draw_fill(ActivityStatus status);
 extern const char *draw_line(ActivityStatus status);
 
 /* What an edge asks for, where that is not success; else NULL. */
 extern const char *draw_condition(int conditions);
-
-/* "then", "small": what a branch is called; NULL of what is repeated. */
-extern const char *draw_branch(const ActivityList *list);
 
 #endif /* MLPIPE_DRAW_H */

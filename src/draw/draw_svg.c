@@ -26,6 +26,10 @@
 #define BOX_PADDING     14
 #define HEADER_HEIGHT   44
 #define LABEL_HEIGHT    20
+#define LABEL_BASE      12 /* baselines, from the top of what they are in */
+#define TITLE_BASE      14
+#define NAME_BASE       18
+#define STATUS_BASE     34
 #define CHARACTER_WIDTH 7.4
 #define MIN_WIDTH       70
 
@@ -91,7 +95,7 @@ draw_svg(const Drawing *drawing)
 	appendStringInfo(
 		&svg, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#ffffff\"/>\n",
 		width, height);
-	put_text(&svg, width / 2, MARGIN + 14, "t", drawing->title);
+	put_text(&svg, width / 2, MARGIN + TITLE_BASE, "t", drawing->title);
 	put_list(&svg, drawing, layout, (width - layout->width) / 2,
 			 MARGIN + HEADER_HEIGHT);
 	appendStringInfoString(&svg, "</svg>\n");
@@ -214,7 +218,7 @@ place_rows(Layout *layout)
 								layout->boxes[place].width);
 }
 
-/* From the left; each as near to where it would like to be as its order lets. */
+/* From the left, each as near to where it would like to be as there is room. */
 static void
 place_row(Layout *layout, int *places, int count, double y)
 {
@@ -316,8 +320,9 @@ put_activity(StringInfo svg, const Drawing *drawing, const Layout *layout,
 		has_status ? draw_fill(drawing->statuses[def->no]) : "#ffffff",
 		has_status ? draw_line(drawing->statuses[def->no]) : "#606060",
 		def->active ? "" : " stroke-dasharray=\"4 3\"");
-	put_text(svg, x + box->width / 2, y + 18, "n", def->name);
-	put_text(svg, x + box->width / 2, y + 34, "k", second_line(drawing, def));
+	put_text(svg, x + box->width / 2, y + NAME_BASE, "n", def->name);
+	put_text(svg, x + box->width / 2, y + STATUS_BASE, "k",
+			 second_line(drawing, def));
 	put_bodies(svg, drawing, layout, place, x + BOX_PADDING,
 			   y + HEADER_HEIGHT);
 }
@@ -331,10 +336,10 @@ put_bodies(StringInfo svg, const Drawing *drawing, const Layout *layout,
 	foreach(cell, layout->bodies[place])
 	{
 		const Layout *body = lfirst(cell);
-		const char *branch = draw_branch(body->list);
 
-		if (branch != NULL)
-			put_text(svg, x + body->width / 2, y + 12, "k", branch);
+		if (body->list->label != NULL)
+			put_text(svg, x + body->width / 2, y + LABEL_BASE, "k",
+					 body->list->label);
 		put_list(svg, drawing, body, x, y + LABEL_HEIGHT);
 		x += body->width + BOX_PADDING;
 	}

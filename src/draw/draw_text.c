@@ -96,13 +96,13 @@ static void
 mermaid_body(StringInfo text, const Drawing *drawing, const ActivityList *body,
 			 int indent)
 {
-	if (draw_branch(body) == NULL)
+	if (body->label == NULL)
 	{
 		mermaid_list(text, drawing, body, indent);
 		return;
 	}
 	appendStringInfo(text, "%*ssubgraph b%d[\"", indent, "", body->first);
-	mermaid_quote(text, draw_branch(body));
+	mermaid_quote(text, body->label);
 	appendStringInfoString(text, "\"]\n");
 	mermaid_list(text, drawing, body, indent + 2);
 	appendStringInfo(text, "%*send\n", indent, "");
@@ -215,7 +215,7 @@ dot_activity(StringInfo text, const Drawing *drawing, const ActivityDef *def,
 		appendStringInfo(text,
 						 "%*ssubgraph cluster_b%d {\n%*slabel=", indent + 2,
 						 "", body->first, indent + 4, "");
-		dot_quote(text, draw_branch(body) ? draw_branch(body) : "");
+		dot_quote(text, body->label ? body->label : "");
 		appendStringInfoChar(text, '\n');
 		dot_list(text, drawing, body, indent + 4);
 		appendStringInfo(text, "%*s}\n", indent + 2, "");
