@@ -32,7 +32,7 @@ int32
 activity_claim(int64 run_id, int32 no, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(pid)};
 	int32 attempt = 0;
@@ -62,7 +62,7 @@ bool
 activity_is_claimable(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	return store_execute(&plan,
@@ -88,11 +88,11 @@ read_row(uint64 row, ActivityRow *activity)
 	activity->status = activity_status_parse(column_text(row, 6));
 	activity->parked = column_bool(row, 7);
 	activity->detached_to = column_int32(row, 8);
-	activity->started_at = column_int64(row, 9);
+	activity->started_at = column_timestamp(row, 9);
 	activity->name = column_text(row, 10);
 }
 
-/* Most ends are of one kind, and a statement that does not choose is cheaper. */
+/* Nearly all ends are successes, and a statement without choices is cheaper. */
 #define SUCCEED                                                                             \
 	"UPDATE mlpipe.activity_run SET status = 'succeeded', finished_at = clock_timestamp()," \
 	" due_at = NULL, parked = false, output = $5, error = NULL,"                            \
@@ -116,8 +116,8 @@ activity_end(int64 run_id, int32 no, int32 attempt, ActivityStatus status,
 {
 	static SPIPlanPtr usual = NULL;
 	static SPIPlanPtr other = NULL;
-	Oid types[] = {INT8OID,  INT4OID, INT4OID, TEXTOID,
-				   JSONBOID, TEXTOID, INT8OID, INT8OID};
+	static const Oid types[] = {INT8OID,  INT4OID, INT4OID, TEXTOID,
+								JSONBOID, TEXTOID, INT8OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  Int32GetDatum(attempt),
@@ -157,8 +157,8 @@ activity_park(int64 run_id, int32 no, int32 attempt, TimestampTz due_at,
 			  bool times_out, int32 lanes, Jsonb *output)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID,
-				   BOOLOID, INT4OID, JSONBOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID,
+								BOOLOID, INT4OID, JSONBOID};
 	Datum values[] = {Int64GetDatum(run_id),   Int32GetDatum(no),
 					  Int32GetDatum(attempt),  TimestampTzGetDatum(due_at),
 					  BoolGetDatum(times_out), Int32GetDatum(lanes),
@@ -210,7 +210,7 @@ activity_lock(int64 run_id, int32 no)
 static ActivityRow *
 load_one(SPIPlanPtr *plan, const char *statement, int64 run_id, int32 no)
 {
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	ActivityRow *row = NULL;
 
@@ -229,7 +229,7 @@ ActivityRow *
 activity_find(int64 run_id, const char *name)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, TEXTOID};
+	static const Oid types[] = {INT8OID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id), CStringGetTextDatum(name)};
 	ActivityRow *row = NULL;
 
@@ -252,11 +252,10 @@ List *
 activity_ancestry(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -267,7 +266,7 @@ activity_ancestry(int64 run_id, int32 no)
 		" SELECT " ROW_COLUMNS " FROM line ORDER BY up",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		ActivityRow *row = SPI_palloc(sizeof(ActivityRow));
 
@@ -282,7 +281,7 @@ bool
 activity_resume(int64 run_id, int32 no, int32 attempt)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(attempt)};
 
@@ -297,7 +296,7 @@ int32
 activity_lost(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	int32 lost = 0;
 
@@ -317,7 +316,8 @@ activity_requeue(int64 run_id, int32 no, int32 attempt, int64 pause, bool lost,
 				 TimestampTz *due_at)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID,
+								INT4OID};
 	TimestampTz due = pause > 0 ? GetCurrentTimestamp() + pause : 0;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(attempt), TimestampTzGetDatum(due),
@@ -342,7 +342,7 @@ bool
 activity_next_attempt(int64 run_id, int32 no, int32 attempt, int64 pause)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, FLOAT8OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, FLOAT8OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(attempt), Float8GetDatum((double) pause)};
 
@@ -358,7 +358,7 @@ void
 activity_set_inactive(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	(void) store_execute(
@@ -372,11 +372,10 @@ int *
 activity_statuses(int64 run_id, int count)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	int *statuses = palloc(count * sizeof(int));
 	uint64 rows;
-	uint64 i;
 
 	memset(statuses, -1, count * sizeof(int));
 	store_begin();
@@ -388,7 +387,7 @@ activity_statuses(int64 run_id, int count)
 		"'{in_progress,failed,queued,waiting,cancelled,succeeded,inactive,skipped}'::text[], now)",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 		statuses[column_int32(i, 1)] = activity_status_parse(
 			column_text(i, 2));
 	store_end();

@@ -25,7 +25,7 @@
  */
 extern int32 activity_claim(int64 run_id, int32 no, int pid);
 
-/* Queued and allowed to start, but not claimed: somebody locks its row. */
+/* Is it queued and allowed to start?  After a vain claim: its row is locked. */
 extern bool activity_is_claimable(int64 run_id, int32 no);
 
 typedef enum EndResult
@@ -35,7 +35,7 @@ typedef enum EndResult
 	END_NOT_OURS         /* it is not that attempt's any more */
 } EndResult;
 
-/* Whose row it is. */
+/* What most who deal with an activity's row ask of it. */
 typedef struct ActivityRow
 {
 	int32 no;
@@ -60,8 +60,9 @@ extern EndResult activity_end(int64 run_id, int32 no, int32 attempt,
 							  int64 items_out, ActivityRow *row);
 
 /*
- * From in progress to parked: it waits without an executor.  due_at 0: for no
- * time.  times_out: when its time comes it has waited in vain.  lanes: of a container that begins, the scopes that it has at once.
+ * From in progress to parked: it waits without an executor, until due_at unless
+ * that is 0.  times_out: when that time comes it has waited in vain.  lanes: how
+ * many scopes a container that begins works on at a time.
  */
 extern bool activity_park(int64 run_id, int32 no, int32 attempt,
 						  TimestampTz due_at, bool times_out, int32 lanes,
@@ -76,15 +77,15 @@ extern ActivityRow *activity_lock(int64 run_id, int32 no);
 /* It and the containers around it, from the inside out; ActivityRow *. */
 extern List *activity_ancestry(int64 run_id, int32 no);
 
-/* A parked one is due for another look: queued, and still parked. */
+/* A parked one is due for another look: now it is queued, and still parked. */
 extern bool activity_resume(int64 run_id, int32 no, int32 attempt);
 
-/* Attempts so far that were lost with their worker or a crash, or made way. */
+/* How many attempts were lost with their worker or a crash, or made way. */
 extern int32 activity_lost(int64 run_id, int32 no);
 
 /*
- * Of one in progress, which stays that; it begins after the pause
- * (microseconds).  False where it is not this attempt's.
+ * Counts another attempt of an activity that stays in progress; it begins after
+ * the pause (microseconds).  False where it is not that attempt's any more.
  */
 extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt,
 								  int64 pause);
@@ -103,8 +104,8 @@ extern void activity_set_inactive(int64 run_id, int32 no);
 extern ActivityRow *activity_find(int64 run_id, const char *name);
 
 /*
- * How the activities of a run stand, by number in the document: of several
- * rows what most needs a look.  -1 of those that have no row.
+ * How the activities of a run stand, by number in the document: where there are
+ * several rows, the status that most needs a look; -1 where there is none.
  */
 extern int *activity_statuses(int64 run_id, int count);
 

@@ -24,18 +24,14 @@ pipelines_with_held_runs(void)
 	static SPIPlanPtr plan = NULL;
 	List *pipelines = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(&plan, "SELECT DISTINCT pipeline_id FROM mlpipe.run WHERE held",
 			  0, NULL);
 	rows = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
-		MemoryContext spi = MemoryContextSwitchTo(store_context());
-
-		pipelines = lappend_int(pipelines, column_int32(i, 1));
-		MemoryContextSwitchTo(spi);
+		pipelines = store_append_int(pipelines, column_int32(i, 1));
 	}
 	store_end();
 	return pipelines;
@@ -45,7 +41,7 @@ int
 runs_admitted(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, INT8OID};
+	static const Oid types[] = {INT4OID, INT8OID};
 	Datum values[] = {Int32GetDatum(pipeline_id), Int64GetDatum(run_home())};
 	int count;
 
@@ -60,12 +56,12 @@ runs_admitted(int32 pipeline_id)
 	return count;
 }
 
-/* Of the highest priority, then the oldest; one whose time has not come waits. */
+/* The highest priority first, then the oldest. */
 int64
 run_next_held(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, INT8OID};
+	static const Oid types[] = {INT4OID, INT8OID};
 	Datum values[] = {Int32GetDatum(pipeline_id), Int64GetDatum(run_home())};
 	int64 run_id = 0;
 
@@ -86,7 +82,7 @@ void
 run_release(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	(void) store_execute(
@@ -99,7 +95,7 @@ List *
 runs_unfinished(int32 pipeline_id, bool admitted_only)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, BOOLOID};
+	static const Oid types[] = {INT4OID, BOOLOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), BoolGetDatum(admitted_only)};
 	List *runs;
 
@@ -119,17 +115,13 @@ static List *
 column_of_int64s(uint64 rows)
 {
 	List *list = NIL;
-	uint64 i;
 
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
-		int64 *value = SPI_palloc(sizeof(int64));
-		MemoryContext spi;
+		int64 *value = SPI_palloc(sizeof(*value));
 
 		*value = column_int64(i, 1);
-		spi = MemoryContextSwitchTo(store_context());
-		list = lappend(list, value);
-		MemoryContextSwitchTo(spi);
+		list = store_append(list, value);
 	}
 	return list;
 }

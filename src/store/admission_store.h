@@ -13,12 +13,18 @@
 
 #include "nodes/pg_list.h"
 
-/* The concurrency of pipelines. */
 extern List *pipelines_with_held_runs(void); /* of int */
+
+/* How many runs of the pipeline are neither held nor finished. */
 extern int runs_admitted(int32 pipeline_id);
-extern int64 run_next_held(int32 pipeline_id); /* 0: none */
+
+/* The held run whose turn it is, and that may start by now; 0: none. */
+extern int64 run_next_held(int32 pipeline_id);
+
+/* Admits a held run. */
 extern void run_release(int64 run_id);
-extern List *runs_unfinished(int32 pipeline_id,
-							 bool admitted_only); /* of int64 * */
+
+/* Oldest first, those of other databases too; a list of int64 *. */
+extern List *runs_unfinished(int32 pipeline_id, bool admitted_only);
 
 #endif /* MLPIPE_ADMISSION_STORE_H */

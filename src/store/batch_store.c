@@ -5,8 +5,8 @@
  *	  that belong to mini-batches.
  *
  * Mini-batches of one transaction are inserted together, in that of their work.
- * All the rest is done once a step: its rows are counted by walking its part of the
- * primary key, never while mini-batches are handed out.
+ * All the rest is done once a step: its rows are counted by walking its part of
+ * the primary key, never while mini-batches are handed out.
  *
  *-------------------------------------------------------------------------
  */
@@ -98,7 +98,7 @@ put_cells(const BatchRow *row, NullableDatum *cells)
 								row->items_failed == 0};
 }
 
-/* One column of all rows; 0 where all of it is null, as unnest() has it too. */
+/* One column of all rows; 0 where all of it is null: unnest() makes it so. */
 static Datum
 array_of_cells(const NullableDatum *column, Oid type, int n)
 {
@@ -133,18 +133,16 @@ batch_failure_insert(const BatchFailure *failure)
 	const char *texts[] = {failure->sqlstate, failure->message,
 						   failure->detail, failure->hint, failure->context};
 	char nulls[] = "         ";
-	Datum values[9];
-	int i;
+	Datum values[lengthof(types)];
 
 	values[0] = Int64GetDatum(failure->run_id);
 	values[1] = Int32GetDatum(failure->no);
 	values[2] = Int32GetDatum(failure->batch);
 	values[3] = Int32GetDatum(failure->attempt);
-	for (i = 0; i < lengthof(texts); i++)
+	for (int i = 0; i < lengthof(texts); i++)
 	{
-		values[4 + i] = texts[i] == NULL ? (Datum) 0 :
-										   CStringGetTextDatum(texts[i]);
-		nulls[4 + i] = texts[i] == NULL ? 'n' : ' ';
+		values[4 + i] = store_text(texts[i]);
+		nulls[4 + i] = NULL_IF(texts[i] == NULL);
 	}
 
 	(void) store_execute(
@@ -206,13 +204,11 @@ batch_missing(int64 run_id, int32 no, int32 up_to, int32 before,
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID,      INT4OID, INT4OID,
 								INT4ARRAYOID, INT4OID, INT4OID};
-	MemoryContext context = CurrentMemoryContext;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(up_to),  store_integers(exclude, nexclude),
 					  Int32GetDatum(limit),  Int32GetDatum(before)};
 	List *missing = NIL;
-	uint64 n;
-	uint64 i;
+	uint64 rows;
 
 	store_begin();
 	plan_keep(
@@ -232,16 +228,14 @@ batch_missing(int64 run_id, int32 no, int32 up_to, int32 before,
 		" WHERE low <= high) m"
 		" WHERE batch <> ALL ($4) ORDER BY 1 LIMIT $5",
 		lengthof(types), types);
-	n = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < n; i++)
+	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 i = 0; i < rows; i++)
 	{
-		MemoryContext previous = MemoryContextSwitchTo(context);
-		BatchAttempt *batch = palloc(sizeof(BatchAttempt));
+		BatchAttempt *batch = SPI_palloc(sizeof(BatchAttempt));
 
 		batch->batch = column_int32(i, 1);
 		batch->attempt = column_int32(i, 2);
-		missing = lappend(missing, batch);
-		MemoryContextSwitchTo(previous);
+		missing = store_append(missing, batch);
 	}
 	store_end();
 	return missing;

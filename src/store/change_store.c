@@ -24,8 +24,9 @@ void
 change_insert(const SourceChange *change)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID,   TEXTOID,     TEXTOID, TEXTOID,
-				   INT8OID, JSONBOID, INTERVALOID, OIDOID};
+	static const Oid types[] = {INT4OID,  OIDOID,      TEXTOID,
+								TEXTOID,  TEXTOID,     INT8OID,
+								JSONBOID, INTERVALOID, OIDOID};
 	Interval debounce = {.time = change->debounce};
 	Datum values[] = {Int32GetDatum(change->pipeline_id),
 					  ObjectIdGetDatum(change->trigger_oid),
@@ -50,10 +51,9 @@ List *
 changes_grouped(void)
 {
 	static SPIPlanPtr plan = NULL;
-	MemoryContext caller = CurrentMemoryContext;
+
 	List *groups = NIL;
 	uint64 rows;
-	uint64 row;
 
 	store_begin();
 	plan_keep(
@@ -71,13 +71,10 @@ changes_grouped(void)
 		" ORDER BY min(c.change_id)",
 		0, NULL);
 	rows = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
-	for (row = 0; row < rows; row++)
+	for (uint64 row = 0; row < rows; row++)
 	{
 		ChangeGroup *group = read_group(row);
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		groups = lappend(groups, group);
-		MemoryContextSwitchTo(spi);
+		groups = store_append(groups, group);
 	}
 	store_end();
 	return groups;
@@ -96,7 +93,7 @@ read_group(uint64 row)
 	group->parameters = column_jsonb(row, 6);
 	group->trigger = column_jsonb(row, 7);
 	group->submitted_by = column_oid(row, 8);
-	group->not_before = column_int64(row, 9);
+	group->not_before = column_timestamp(row, 9);
 	group->change_ids = SPI_datumTransfer(column_datum(row, 10), false, -1);
 	group->owner = column_oid(row, 11);
 	group->run_as_by = column_oid(row, 12);
@@ -107,7 +104,7 @@ bool
 change_is_awaited(const ChangeGroup *group)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID, INT8OID};
+	static const Oid types[] = {INT4OID, OIDOID, INT8OID};
 	Datum values[] = {Int32GetDatum(group->pipeline_id),
 					  ObjectIdGetDatum(group->trigger_oid),
 					  Int64GetDatum(run_home())};
@@ -124,7 +121,7 @@ void
 changes_delete(const ChangeGroup *group)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8ARRAYOID};
+	static const Oid types[] = {INT8ARRAYOID};
 	Datum values[] = {group->change_ids};
 
 	(void) store_execute(

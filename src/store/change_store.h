@@ -46,6 +46,7 @@ typedef struct ChangeGroup
 	Datum change_ids;       /* bigint[] */
 } ChangeGroup;
 
+/* Leaves it for the scheduler. */
 extern void change_insert(const SourceChange *change);
 
 /* All that is committed, in the order in which the triggers fired first. */

@@ -70,7 +70,7 @@ claims_left(int64 run_id, int32 no, ClaimsLeft *left)
 		left->batch = column_int32(0, 3);
 		left->attempt = column_int32(0, 4);
 		left->executor_pid = column_int32(0, 5);
-		left->claimed_at = DatumGetTimestampTz(column_datum(0, 6));
+		left->claimed_at = column_timestamp(0, 6);
 	}
 	store_end();
 }

@@ -26,7 +26,7 @@ typedef struct BatchClaim
 	const int32 *attempts;
 } BatchClaim;
 
-/* In place of what that slot has claimed before. */
+/* Replaces what that slot had claimed before. */
 extern void claim_write(const BatchClaim *claim);
 
 /* What was in hand when the server crashed. */
@@ -40,6 +40,7 @@ typedef struct ClaimsLeft
 	TimestampTz claimed_at;
 } ClaimsLeft;
 
+/* All zero where the step has left no claims. */
 extern void claims_left(int64 run_id, int32 no, ClaimsLeft *left);
 extern void claims_forget(int64 run_id, int32 no);
 

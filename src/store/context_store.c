@@ -26,8 +26,9 @@ run_context_load(int64 run_id, const Document *document, List *scopes,
 				 List *shown, bool only_ended)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,      INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
-				   INT4ARRAYOID, TEXTARRAYOID, BOOLOID};
+	static const Oid types[] = {INT8OID,      INT4ARRAYOID, INT4ARRAYOID,
+								TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
+								BOOLOID};
 	Datum values[7];
 	Jsonb *context = NULL;
 

@@ -3,8 +3,8 @@
  * failure_store.c
  *	  Statements on mlpipe.failure, and those that ask what has failed.
  *
- * An attempt that failed leaves a row of failure.  Its activity has the message
- * only if that was its last attempt.
+ * Each attempt that failed leaves a row of failure.  The activity itself has the
+ * message only if that was its last attempt.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,8 +26,8 @@ failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 			   const Failure *failure)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID,
-				   TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID,
+								TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  Int32GetDatum(batch),
@@ -59,7 +59,7 @@ char *
 failure_first_sqlstate(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	char *sqlstate = NULL;
 
@@ -80,7 +80,7 @@ int32
 activity_deaths(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	int32 deaths;
 
@@ -100,19 +100,10 @@ int
 activity_failures(int64 run_id, List *containers)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4ARRAYOID};
-	int count = list_length(containers);
-	Datum *numbers = palloc(Max(count, 1) * sizeof(Datum));
-	Datum values[2];
-	ListCell *cell;
+	static const Oid types[] = {INT8OID, INT4ARRAYOID};
+	Datum values[] = {Int64GetDatum(run_id), store_integer_list(containers)};
 	int failures;
 
-	foreach(cell, containers)
-		numbers[foreach_current_index(cell)] = Int32GetDatum(lfirst_int(cell));
-	values[0] = Int64GetDatum(run_id);
-	values[1] = PointerGetDatum(construct_array(numbers, count, INT4OID,
-												sizeof(int32), true,
-												TYPALIGN_INT));
 	store_begin();
 	plan_keep(
 		&plan,
@@ -129,7 +120,7 @@ char *
 activity_first_error(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	return first_error(
@@ -140,12 +131,12 @@ activity_first_error(int64 run_id)
 		lengthof(types), types, values);
 }
 
-/* Its look at a condition is called as the key of that is. */
+/* Where a loop's look at its condition failed, the name is that of the key. */
 char *
 container_first_error(int64 run_id, int32 no, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  inside_sizes(document)};
 
@@ -155,8 +146,9 @@ container_first_error(int64 run_id, int32 no, const Document *document)
 		" SELECT CASE WHEN a.internal THEN (SELECT d.type FROM mlpipe.run r JOIN mlpipe.activity d USING (version_id)"
 		" WHERE r.run_id = $1 AND d.no = a.activity_no) ELSE a.name END || ': ' || a.error"
 		" FROM inside i CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a"
-		" WHERE " ROWS_OF_SCOPE("$1") " AND a.status = 'failed' OFFSET 0) a"
-									  " ORDER BY a.finished_at, a.no LIMIT 1",
+		" WHERE a.run_id = $1 AND " IS_OF_SCOPE
+		" AND a.status = 'failed' OFFSET 0) a"
+		" ORDER BY a.finished_at, a.no LIMIT 1",
 		lengthof(types), types, values);
 }
 

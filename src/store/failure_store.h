@@ -16,11 +16,11 @@
 #include "definition/document.h"
 #include "engine/failure.h"
 
-/* batch 0: of the activity itself. */
+/* A row for an attempt that failed; batch 0: at the activity itself. */
 extern void failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 						   const Failure *failure);
 
-/* Of the activity that failed first; NULL where none did. */
+/* That of the activity that failed first; NULL where none did. */
 extern char *failure_first_sqlstate(int64 run_id);
 
 /* Attempts that were lost with their worker or a crash, but not to make way. */

@@ -16,7 +16,6 @@
 #include "store/journal_store.h"
 #include "store/plan.h"
 
-static Datum text_array(Datum *values, int count);
 static Datum fixed_array(Datum *values, bool *nulls, int count, Oid type);
 
 void
@@ -24,14 +23,15 @@ log_insert(int64 run_id, int32 no, int32 batch, int count, Datum *at,
 		   Datum *levels, Datum *messages)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,      INT4OID,     INT4OID, TIMESTAMPTZARRAYOID,
-				   TEXTARRAYOID, TEXTARRAYOID};
+	static const Oid types[] = {INT8OID,      INT4OID,
+								INT4OID,      TIMESTAMPTZARRAYOID,
+								TEXTARRAYOID, TEXTARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  Int32GetDatum(batch),
 					  fixed_array(at, NULL, count, TIMESTAMPTZOID),
-					  text_array(levels, count),
-					  text_array(messages, count)};
+					  store_texts(levels, count),
+					  store_texts(messages, count)};
 
 	(void) store_execute(
 		&plan,
@@ -47,12 +47,16 @@ metric_insert(int64 run_id, int32 no, int count, Datum *at, Datum *names,
 			  Datum *steps, bool *no_step, Datum *metrics)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,      INT4OID,      TIMESTAMPTZARRAYOID,
-				   TEXTARRAYOID, INT8ARRAYOID, FLOAT8ARRAYOID};
+	static const Oid types[] = {INT8OID,
+								INT4OID,
+								TIMESTAMPTZARRAYOID,
+								TEXTARRAYOID,
+								INT8ARRAYOID,
+								FLOAT8ARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  fixed_array(at, NULL, count, TIMESTAMPTZOID),
-					  text_array(names, count),
+					  store_texts(names, count),
 					  fixed_array(steps, no_step, count, INT8OID),
 					  fixed_array(metrics, NULL, count, FLOAT8OID)};
 
@@ -63,13 +67,6 @@ metric_insert(int64 run_id, int32 no, int count, Datum *at, Datum *names,
 		" FROM unnest($3, $4, $5, $6) WITH ORDINALITY AS metric (at, name, step, value, place)"
 		" ORDER BY place",
 		lengthof(types), types, values, NULL);
-}
-
-static Datum
-text_array(Datum *values, int count)
-{
-	return PointerGetDatum(
-		construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* Of an eight-byte type; nulls may be NULL. */

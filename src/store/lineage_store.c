@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lineage_store.c
- *	  Statements on mlpipe.lineage.
+ *	  Every statement on mlpipe.lineage.
  *
  * A row for each table that an activity has read, and one for each that it has
  * written.  Workers of a parallel step add to them, each once when it leaves.
@@ -20,7 +20,8 @@ void
 lineage_add(const LineageRow *row)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, OIDOID, BOOLOID, INT8OID, TEXTOID};
+	static const Oid types[] = {INT8OID, INT4OID, OIDOID,
+								BOOLOID, INT8OID, TEXTOID};
 	Datum values[] = {Int64GetDatum(row->run_id),
 					  Int32GetDatum(row->no),
 					  ObjectIdGetDatum(row->relation),

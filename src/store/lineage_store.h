@@ -10,8 +10,6 @@
 #ifndef MLPIPE_LINEAGE_STORE_H
 #define MLPIPE_LINEAGE_STORE_H
 
-#include "postgres.h"
-
 typedef struct LineageRow
 {
 	int64 run_id;

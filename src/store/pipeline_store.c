@@ -18,9 +18,9 @@
 #include "store/pipeline_store.h"
 #include "store/plan.h"
 
-#define PIPELINE_COLUMNS                                                \
-	"pipeline_id, name, owner::pg_catalog.oid, run_as::pg_catalog.oid," \
-	" default_version, enabled, run_as_by::pg_catalog.oid"
+#define PIPELINE_COLUMNS                          \
+	"pipeline_id, name, owner::oid, run_as::oid," \
+	" default_version, enabled, run_as_by::oid"
 
 #define VERSION_COLUMNS "version_id, version, status"
 
@@ -42,13 +42,13 @@ PipelineRow *
 pipeline_by_name(const char *name)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID};
+	static const Oid types[] = {TEXTOID};
 	PipelineRow *row;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT " PIPELINE_COLUMNS " FROM mlpipe.pipeline"
-			  " WHERE name OPERATOR(pg_catalog.=) $1 AND dropped_at IS NULL",
+			  " WHERE name = $1 AND dropped_at IS NULL",
 			  lengthof(types), types);
 	row = fetch_pipeline(plan, CStringGetTextDatum(name), false);
 	store_end();
@@ -59,13 +59,13 @@ PipelineRow *
 pipeline_lock(const char *name)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID};
+	static const Oid types[] = {TEXTOID};
 	PipelineRow *row;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT " PIPELINE_COLUMNS " FROM mlpipe.pipeline"
-			  " WHERE name OPERATOR(pg_catalog.=) $1 AND dropped_at IS NULL"
+			  " WHERE name = $1 AND dropped_at IS NULL"
 			  " FOR NO KEY UPDATE",
 			  lengthof(types), types);
 	row = fetch_pipeline(plan, CStringGetTextDatum(name), false);
@@ -77,13 +77,13 @@ PipelineRow *
 pipeline_by_id(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID};
+	static const Oid types[] = {INT4OID};
 	PipelineRow *row;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT " PIPELINE_COLUMNS " FROM mlpipe.pipeline"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
+			  " WHERE pipeline_id = $1",
 			  lengthof(types), types);
 	row = fetch_pipeline(plan, Int32GetDatum(pipeline_id), true);
 	store_end();
@@ -117,7 +117,7 @@ int32
 pipeline_insert(const char *name, Oid owner)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID, OIDOID};
+	static const Oid types[] = {TEXTOID, OIDOID};
 	Datum values[] = {CStringGetTextDatum(name), ObjectIdGetDatum(owner)};
 	int32 pipeline_id = 0;
 
@@ -139,7 +139,8 @@ void
 pipeline_update(const PipelineRow *pipeline)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID, INT4OID, BOOLOID, OIDOID, OIDOID};
+	static const Oid types[] = {INT4OID, OIDOID, INT4OID,
+								BOOLOID, OIDOID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline->pipeline_id),
 					  ObjectIdGetDatum(pipeline->run_as),
 					  Int32GetDatum(pipeline->default_version),
@@ -152,7 +153,7 @@ pipeline_update(const PipelineRow *pipeline)
 					  "UPDATE mlpipe.pipeline"
 					  " SET run_as = $2, default_version = $3, enabled = $4,"
 					  " owner = $5, run_as_by = $6"
-					  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
+					  " WHERE pipeline_id = $1",
 					  lengthof(types), types, values, NULL);
 }
 
@@ -160,28 +161,27 @@ void
 pipeline_mark_dropped(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID};
+	static const Oid types[] = {INT4OID};
 	Datum values[] = {Int32GetDatum(pipeline_id)};
 
-	(void) store_execute(
-		&plan,
-		"UPDATE mlpipe.pipeline SET dropped_at = pg_catalog.now()"
-		" WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
-		lengthof(types), types, values, NULL);
+	(void) store_execute(&plan,
+						 "UPDATE mlpipe.pipeline SET dropped_at = now()"
+						 " WHERE pipeline_id = $1",
+						 lengthof(types), types, values, NULL);
 }
 
 int64
 pipeline_unfinished_runs(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID};
+	static const Oid types[] = {INT4OID};
 	Datum values[] = {Int32GetDatum(pipeline_id)};
 	int64 count;
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT pg_catalog.count(*) FROM mlpipe.run"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
+			  "SELECT count(*) FROM mlpipe.run"
+			  " WHERE pipeline_id = $1"
 			  " AND finished_at IS NULL",
 			  lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
@@ -194,15 +194,15 @@ VersionRow *
 version_find(int32 pipeline_id, int32 version)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, INT4OID};
+	static const Oid types[] = {INT4OID, INT4OID};
 	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version)};
 	VersionRow *row;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT " VERSION_COLUMNS " FROM mlpipe.pipeline_version"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
-			  " AND version OPERATOR(pg_catalog.=) $2",
+			  " WHERE pipeline_id = $1"
+			  " AND version = $2",
 			  lengthof(types), types);
 	row = fetch_version(plan, values);
 	store_end();
@@ -213,14 +213,14 @@ VersionRow *
 version_newest(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID};
+	static const Oid types[] = {INT4OID};
 	Datum values[] = {Int32GetDatum(pipeline_id)};
 	VersionRow *row;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT " VERSION_COLUMNS " FROM mlpipe.pipeline_version"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
+			  " WHERE pipeline_id = $1"
 			  " ORDER BY version DESC LIMIT 1",
 			  lengthof(types), types);
 	row = fetch_version(plan, values);
@@ -257,14 +257,14 @@ Jsonb *
 version_definition(int64 version_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(version_id)};
 	Jsonb *definition = NULL;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT definition FROM mlpipe.pipeline_version"
-			  " WHERE version_id OPERATOR(pg_catalog.=) $1",
+			  " WHERE version_id = $1",
 			  lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		definition = column_jsonb(0, 1);
@@ -276,14 +276,14 @@ bool
 version_set_status(int32 pipeline_id, int32 version, VersionStatus status)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, INT4OID, TEXTOID};
+	static const Oid types[] = {INT4OID, INT4OID, TEXTOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
 					  CStringGetTextDatum(version_status_words[status])};
 
 	return store_execute(&plan,
 						 "UPDATE mlpipe.pipeline_version SET status = $3"
-						 " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
-						 " AND version OPERATOR(pg_catalog.=) $2",
+						 " WHERE pipeline_id = $1"
+						 " AND version = $2",
 						 lengthof(types), types, values, NULL) > 0;
 }
 
@@ -308,7 +308,7 @@ insert_version(int32 pipeline_id, int32 version, Jsonb *definition,
 			   Oid created_by)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, INT4OID, JSONBOID, OIDOID};
+	static const Oid types[] = {INT4OID, INT4OID, JSONBOID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), Int32GetDatum(version),
 					  JsonbPGetDatum(definition),
 					  ObjectIdGetDatum(created_by)};
@@ -335,8 +335,8 @@ static void
 insert_activities(int64 version_id, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
-				   INT4OID, TEXTOID, BOOLOID, BOOLOID};
+	static const Oid types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
+								INT4OID, TEXTOID, BOOLOID, BOOLOID};
 
 	plan_keep(
 		&plan,
@@ -364,8 +364,8 @@ insert_activities(int64 version_id, const Document *document)
 						' ',
 						' ',
 						' ',
-						list->container < 0 ? 'n' : ' ',
-						list->label ? ' ' : 'n',
+						NULL_IF(list->container < 0),
+						NULL_IF(list->label == NULL),
 						' ',
 						' ',
 						'\0'};
@@ -392,7 +392,7 @@ insert_edges(int64 version_id, const ActivityList *list)
 {
 	const Graph *graph = list->graph;
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTARRAYOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTARRAYOID};
 
 	plan_keep(&plan,
 			  "INSERT INTO mlpipe.activity_dependency"
@@ -425,30 +425,26 @@ conditions_array(int conditions)
 		words[n++] = CStringGetTextDatum("failed");
 	if (conditions & CONDITION_SKIPPED)
 		words[n++] = CStringGetTextDatum("skipped");
-	return PointerGetDatum(
-		construct_array(words, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return store_texts(words, n);
 }
 
 List *
 pipeline_grantees(int32 pipeline_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID};
+	static const Oid types[] = {INT4OID};
 	Datum values[] = {Int32GetDatum(pipeline_id)};
 	List *grantees = NIL;
-	MemoryContext mine;
 	uint64 rows;
 
 	store_begin();
 	plan_keep(&plan,
-			  "SELECT grantee::pg_catalog.oid FROM mlpipe.pipeline_grant"
-			  " WHERE pipeline_id OPERATOR(pg_catalog.=) $1",
+			  "SELECT grantee::oid FROM mlpipe.pipeline_grant"
+			  " WHERE pipeline_id = $1",
 			  lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, true, SPI_OK_SELECT);
-	mine = MemoryContextSwitchTo(store_context());
 	for (uint64 row = 0; row < rows; row++)
-		grantees = lappend_oid(grantees, column_oid(row, 1));
-	MemoryContextSwitchTo(mine);
+		grantees = store_append_oid(grantees, column_oid(row, 1));
 	store_end();
 	return grantees;
 }
@@ -457,7 +453,7 @@ void
 pipeline_grant_add(int32 pipeline_id, Oid grantee)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID};
+	static const Oid types[] = {INT4OID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), ObjectIdGetDatum(grantee)};
 
 	(void) store_execute(
@@ -471,12 +467,12 @@ void
 pipeline_grant_remove(int32 pipeline_id, Oid grantee)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID};
+	static const Oid types[] = {INT4OID, OIDOID};
 	Datum values[] = {Int32GetDatum(pipeline_id), ObjectIdGetDatum(grantee)};
 
 	(void) store_execute(&plan,
 						 "DELETE FROM mlpipe.pipeline_grant"
-						 " WHERE pipeline_id OPERATOR(pg_catalog.=) $1"
-						 " AND grantee OPERATOR(pg_catalog.=) $2",
+						 " WHERE pipeline_id = $1"
+						 " AND grantee = $2",
 						 lengthof(types), types, values, NULL);
 }

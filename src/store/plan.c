@@ -16,11 +16,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #include "store/plan.h"
 
 static void *copy_varlena(Datum datum);
 
+/* At store_begin(); store functions do not call each other, so one is enough. */
 static MemoryContext caller_context = NULL;
 
 void
@@ -43,19 +45,32 @@ store_end(void)
 		elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(code));
 }
 
-/* Store functions do not call each other, so there is one at a time. */
-MemoryContext
-store_context(void)
-{
-	return caller_context;
-}
-
 List *
 store_append(List *list, void *row)
 {
-	MemoryContext spi = MemoryContextSwitchTo(store_context());
+	MemoryContext spi = MemoryContextSwitchTo(caller_context);
 
 	list = lappend(list, row);
+	MemoryContextSwitchTo(spi);
+	return list;
+}
+
+List *
+store_append_int(List *list, int number)
+{
+	MemoryContext spi = MemoryContextSwitchTo(caller_context);
+
+	list = lappend_int(list, number);
+	MemoryContextSwitchTo(spi);
+	return list;
+}
+
+List *
+store_append_oid(List *list, Oid oid)
+{
+	MemoryContext spi = MemoryContextSwitchTo(caller_context);
+
+	list = lappend_oid(list, oid);
 	MemoryContextSwitchTo(spi);
 	return list;
 }
@@ -167,6 +182,14 @@ column_oid(uint64 row, int column)
 	return DatumGetObjectId(column_datum(row, column));
 }
 
+TimestampTz
+column_timestamp(uint64 row, int column)
+{
+	return column_is_null(row, column) ?
+		0 :
+		DatumGetTimestampTz(column_datum(row, column));
+}
+
 char *
 column_text(uint64 row, int column)
 {
@@ -185,6 +208,14 @@ column_text(uint64 row, int column)
 
 Jsonb *
 column_jsonb(uint64 row, int column)
+{
+	if (column_is_null(row, column))
+		return NULL;
+	return copy_varlena(column_datum(row, column));
+}
+
+bytea *
+column_bytea(uint64 row, int column)
 {
 	if (column_is_null(row, column))
 		return NULL;
@@ -217,6 +248,17 @@ store_integers(const int32 *numbers, int count)
 		values[i] = Int32GetDatum(numbers[i]);
 	return PointerGetDatum(construct_array(values, count, INT4OID,
 										   sizeof(int32), true, TYPALIGN_INT));
+}
+
+Datum
+store_integer_list(const List *numbers)
+{
+	int32 *copy = palloc(Max(list_length(numbers), 1) * sizeof(int32));
+	const ListCell *cell;
+
+	foreach(cell, numbers)
+		copy[foreach_current_index(cell)] = lfirst_int(cell);
+	return store_integers(copy, list_length(numbers));
 }
 
 Datum

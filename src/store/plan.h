@@ -14,6 +14,7 @@
 #ifndef MLPIPE_PLAN_H
 #define MLPIPE_PLAN_H
 
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "utils/jsonb.h"
 
@@ -21,11 +22,10 @@
 extern void store_begin(void);
 extern void store_end(void);
 
-/* The memory context that was current at store_begin(), for lists. */
-extern MemoryContext store_context(void);
-
-/* The list, in that context, with one more element. */
+/* Lists in the memory context that was current at store_begin(). */
 extern List *store_append(List *list, void *row);
+extern List *store_append_int(List *list, int number);
+extern List *store_append_oid(List *list, Oid oid);
 
 /*
  * The plan in *slot, a static variable of the caller; prepared and kept for
@@ -55,23 +55,26 @@ extern uint64 store_execute(SPIPlanPtr *slot, const char *sql, int nargs,
 
 /* Columns of the rows of the last statement; rows from 0, columns from 1. */
 extern bool column_is_null(uint64 row, int column);
-extern bool column_bool(uint64 row, int column);
+extern bool column_bool(uint64 row, int column);     /* null: false */
 extern int32 column_int32(uint64 row, int column);   /* null: 0 */
 extern int64 column_int64(uint64 row, int column);   /* null: 0 */
 extern double column_double(uint64 row, int column); /* null: 0 */
 extern Oid column_oid(uint64 row, int column);       /* null: InvalidOid */
-extern char *column_text(uint64 row, int column);    /* text; null: NULL */
-extern Jsonb *column_jsonb(uint64 row, int column);  /* null: NULL */
+extern TimestampTz column_timestamp(uint64 row, int column); /* null: 0 */
+extern char *column_text(uint64 row, int column);   /* text; null: NULL */
+extern Jsonb *column_jsonb(uint64 row, int column); /* null: NULL */
+extern bytea *column_bytea(uint64 row, int column); /* null: NULL */
 
-/* A column that is not null, still in the memory of SPI. */
+/* Any column, still in the memory of SPI; null: 0. */
 extern Datum column_datum(uint64 row, int column);
 
 /* Values of statements: a text, arrays of integers and of texts. */
 extern Datum store_text(const char *text); /* NULL: 0 */
 extern Datum store_integers(const int32 *numbers, int count);
+extern Datum store_integer_list(const List *numbers); /* of int */
 extern Datum store_texts(const Datum *values, int count);
 
-/* What plan_execute() wants to know of a value. */
+/* For the nulls of plan_execute(). */
 #define NULL_IF(condition) ((condition) ? 'n' : ' ')
 
 #endif /* MLPIPE_PLAN_H */

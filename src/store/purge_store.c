@@ -75,7 +75,8 @@ runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
 		   Oid only_visible_to)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TIMESTAMPTZOID, INT8OID, OIDOID, TIMESTAMPTZOID};
+	static const Oid types[] = {TIMESTAMPTZOID, INT8OID, OIDOID,
+								TIMESTAMPTZOID};
 	Datum values[] = {TimestampTzGetDatum(finished_before),
 					  Int64GetDatum(limit), ObjectIdGetDatum(only_visible_to),
 					  TimestampTzGetDatum(*from)};
@@ -86,7 +87,7 @@ runs_purge(TimestampTz *from, TimestampTz finished_before, int limit,
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	purged = column_int64(0, 1);
 	if (purged > 0)
-		*from = DatumGetTimestampTz(column_datum(0, 2));
+		*from = column_timestamp(0, 2);
 	store_end();
 	return purged;
 }

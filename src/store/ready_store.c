@@ -28,7 +28,7 @@ List *
 activities_queued(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	List *list;
 
@@ -47,7 +47,7 @@ List *
 activities_ready(int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID};
+	static const Oid types[] = {INT8OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit)};
 	List *list;
 
@@ -69,9 +69,8 @@ static List *
 read_ready(uint64 rows)
 {
 	List *list = NIL;
-	uint64 i;
 
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		ReadyRow *row = SPI_palloc(sizeof(ReadyRow));
 
@@ -90,11 +89,10 @@ List *
 activities_started(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_home())};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -106,7 +104,7 @@ activities_started(void)
 		" AND a.status = 'in_progress' AND NOT a.parked ORDER BY a.run_id, a.no",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		StartedRow *row = SPI_palloc(sizeof(StartedRow));
 
@@ -124,13 +122,13 @@ List *
 activities_due(const DueRow *after, int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID,
+								INT4OID};
 	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit),
 					  TimestampTzGetDatum(after->due_at),
 					  Int64GetDatum(after->run_id), Int32GetDatum(after->no)};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -143,7 +141,7 @@ activities_due(const DueRow *after, int limit)
 		" ORDER BY a.due_at, a.run_id, a.no LIMIT $2",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		DueRow *row = SPI_palloc(sizeof(DueRow));
 
@@ -153,7 +151,7 @@ activities_due(const DueRow *after, int limit)
 		row->attempt = column_int32(i, 4);
 		row->times_out = column_bool(i, 5);
 		row->activity_no = column_int32(i, 6);
-		row->due_at = DatumGetTimestampTz(column_datum(i, 7));
+		row->due_at = column_timestamp(i, 7);
 		list = store_append(list, row);
 	}
 	store_end();
@@ -164,7 +162,7 @@ void
 activity_clear_due(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	(void) store_execute(

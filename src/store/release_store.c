@@ -20,7 +20,7 @@ bool
 activity_release(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	return store_execute(
@@ -34,7 +34,7 @@ bool
 activity_release_to(int64 run_id, int32 no, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(pid)};
 
@@ -59,8 +59,8 @@ activity_dependencies_ended(int64 run_id, int32 no, int32 ended, int32 unmet,
 							ActivityStatus ready, bool join_any, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID,
-				   TEXTOID, INT4OID, BOOLOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID,
+								TEXTOID, INT4OID, BOOLOID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  Int32GetDatum(ended),

@@ -23,7 +23,7 @@ static const Oid key_types[] = {INT8OID, INT4OID};
 
 static Datum keys_array(Datum *keys, int count);
 static void forbid_nested_loops(SPIPlanPtr plan);
-static struct varlena *column_bytes(uint64 row, int column);
+
 static void *column_array(int column, Size size, int *count);
 
 #define SPLIT_COLUMNS                                            \
@@ -60,28 +60,14 @@ earlier_step(int64 run_id, int32 no)
 		step->row.rows_per_batch = column_int64(0, 5);
 		step->row.blocks = column_int64(0, 6);
 		step->row.blocks_per_batch = column_int32(0, 7);
-		step->boundaries = column_bytes(0, 8);
-		step->snapshot = (bytea *) column_bytes(0, 9);
+		step->boundaries = column_bytea(0, 8);
+		step->snapshot = column_bytea(0, 9);
 		step->row.staged = column_bool(0, 10);
 		step->row.partitioned = column_bool(0, 11);
-		step->hashes = (bytea *) column_bytes(0, 12);
+		step->hashes = column_bytea(0, 12);
 	}
 	store_end();
 	return step;
-}
-
-static struct varlena *
-column_bytes(uint64 row, int column)
-{
-	struct varlena *value;
-	struct varlena *copy;
-
-	if (column_is_null(row, column))
-		return NULL;
-	value = PG_DETOAST_DATUM(column_datum(row, column));
-	copy = SPI_palloc(VARSIZE(value));
-	memcpy(copy, value, VARSIZE(value));
-	return copy;
 }
 
 void
@@ -124,7 +110,7 @@ void
 step_origin_keep(int64 run_id, int64 from_run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(from_run_id),
 					  Int32GetDatum(no)};
 
@@ -158,7 +144,7 @@ void
 batches_take(int64 run_id, int64 from_run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(from_run_id),
 					  Int32GetDatum(no)};
 
@@ -176,13 +162,13 @@ batches_take_by_keys(int64 run_id, int64 from_run_id, int32 no,
 					 const int32 *numbers, Datum *keys, int count)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID, INT4OID, INT4ARRAYOID, JSONBARRAYOID};
+	static const Oid types[] = {INT8OID, INT8OID, INT4OID, INT4ARRAYOID,
+								JSONBARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(from_run_id),
 					  Int32GetDatum(no), store_integers(numbers, count),
 					  keys_array(keys, count)};
 
 	store_begin();
-
 	forbid_nested_loops(plan);
 	plan_keep(
 		&plan,
@@ -219,7 +205,7 @@ bool
 batches_have_keys(int64 from_run_id, int32 no, Datum *keys, int count)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, JSONBARRAYOID};
+	static const Oid types[] = {INT8OID, INT4OID, JSONBARRAYOID};
 	Datum values[] = {Int64GetDatum(from_run_id), Int32GetDatum(no),
 					  keys_array(keys, count)};
 	bool found;

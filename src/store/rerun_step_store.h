@@ -20,7 +20,7 @@
 typedef struct EarlierStep
 {
 	StepRow row;
-	struct varlena *boundaries; /* NULL: none, or not kept; like the others */
+	bytea *boundaries; /* NULL: none, or not kept; like the next two */
 	bytea *snapshot;
 	bytea *hashes;
 } EarlierStep;

@@ -32,7 +32,7 @@ RerunSource *
 rerun_source(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	RerunSource *source = NULL;
 
@@ -55,7 +55,7 @@ rerun_source(int64 run_id)
 		source->level = column_int32(0, 5);
 		source->next_no = column_int32(0, 6);
 		source->group_id = column_int64(0, 7);
-		source->finished_at = column_int64(0, 8);
+		source->finished_at = column_timestamp(0, 8);
 		source->parameters = column_jsonb(0, 9);
 		source->tags = column_jsonb(0, 10);
 		source->trigger = column_jsonb(0, 11);
@@ -68,7 +68,7 @@ Jsonb *
 rerun_parameters(Jsonb *earlier, Jsonb *changed)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {JSONBOID, JSONBOID};
+	static const Oid types[] = {JSONBOID, JSONBOID};
 	Datum values[] = {JsonbPGetDatum(earlier), JsonbPGetDatum(changed)};
 	Jsonb *parameters;
 
@@ -88,13 +88,11 @@ Jsonb *
 rerun_trigger(const RerunSource *source, const char *from_activity)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {JSONBOID, INT8OID, TEXTOID};
+	static const Oid types[] = {JSONBOID, INT8OID, TEXTOID};
 	Datum values[] = {JsonbPGetDatum(source->trigger),
 					  Int64GetDatum(source->run_id),
-					  from_activity == NULL ?
-						  (Datum) 0 :
-						  CStringGetTextDatum(from_activity)};
-	char nulls[] = {' ', ' ', from_activity == NULL ? 'n' : ' ', '\0'};
+					  store_text(from_activity)};
+	char nulls[] = {' ', ' ', NULL_IF(from_activity == NULL), '\0'};
 	Jsonb *trigger;
 
 	store_begin();
@@ -125,37 +123,38 @@ rerun_trigger(const RerunSource *source, const char *from_activity)
 	"EXISTS (SELECT FROM mlpipe.mini_batch b WHERE b.run_id = " run \
 	" AND b.no = a.no AND b.status = 'succeeded')"
 
+#define HAS_BEGUN       HAS_SCOPE("$1") " OR " HAS_BATCH("$1")
+#define HAS_SCOPE_THERE HAS_SCOPE("f.run_id")
+#define HAS_BATCH_THERE HAS_BATCH("f.run_id")
+
 void
 rerun_earlier_ends(int64 run_id, const Document *document, const Scope *scope,
 				   const ActivityKind *step_kind, EarlierEnd *earlier)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->first_no),
 					  Int32GetDatum(scope->first_no + scope->list->count - 1)};
 	uint64 rows;
-	uint64 i;
 
 	memset(earlier, 0, scope->list->count * sizeof(EarlierEnd));
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT a.no, " EARLIER_STATUS ", CASE WHEN " HAS_SCOPE(
-			"f.run_id") " THEN f.run_id END,"
-						" CASE WHEN " HAS_BATCH(
-							"f.run_id") " THEN f.run_id END,"
-										" jsonb_typeof(a.output->'failed') = 'number' AND a.output->'failed' > '0'"
-										" FROM mlpipe.activity_run a CROSS JOIN LATERAL"
-										" (SELECT CASE WHEN a.continues IS NULL OR " HAS_SCOPE(
-											"$1") " OR " HAS_BATCH("$1") " THEN $1 ELSE a.continues END AS run_id OFFSET 0) f"
-																		 " WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3",
+		"SELECT a.no, " EARLIER_STATUS ","
+		" CASE WHEN " HAS_SCOPE_THERE " THEN f.run_id END,"
+		" CASE WHEN " HAS_BATCH_THERE " THEN f.run_id END,"
+		" jsonb_typeof(a.output->'failed') = 'number' AND a.output->'failed' > '0'"
+		" FROM mlpipe.activity_run a CROSS JOIN LATERAL"
+		" (SELECT CASE WHEN a.continues IS NULL OR " HAS_BEGUN
+		" THEN $1 ELSE a.continues END AS run_id OFFSET 0) f"
+		" WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		int place = column_int32(i, 1) - scope->first_no;
 		const ActivityDef *def = list_activity(document, scope->list, place);
-
 		ActivityStatus status = activity_status_parse(column_text(i, 2));
 
 		if (status != ACTIVITY_INACTIVE)
@@ -215,10 +214,11 @@ rerun_insert(const Takeover *takeover, const Scope *scope,
 			 TimestampTz due_at)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,        INT8OID,     BOOLOID,      INT4ARRAYOID,
-				   INT4ARRAYOID,   INT4OID,     INT4OID,      INT4OID,
-				   INT4OID,        INT4OID,     TEXTARRAYOID, INT4OID,
-				   TIMESTAMPTZOID, INT8ARRAYOID};
+	static const Oid types[] = {INT8OID,        INT8OID,      BOOLOID,
+								INT4ARRAYOID,   INT4ARRAYOID, INT4OID,
+								INT4OID,        INT4OID,      INT4OID,
+								INT4OID,        TEXTARRAYOID, INT4OID,
+								TIMESTAMPTZOID, INT8ARRAYOID};
 	const ActivityList *list = scope->list;
 	int32 *waits = palloc(list->count * sizeof(int32));
 	int32 *what = palloc(list->count * sizeof(int32));
@@ -247,7 +247,7 @@ rerun_insert(const Takeover *takeover, const Scope *scope,
 	values[10] = scope_row_names(takeover->document, scope);
 	values[11] = Int32GetDatum(has_check ? list->count - 1 : -1);
 	values[12] = TimestampTzGetDatum(due_at);
-	nulls[12] = due_at == 0 ? 'n' : ' ';
+	nulls[12] = NULL_IF(due_at == 0);
 	values[13] = PointerGetDatum(
 		construct_array(sources, list->count, INT8OID, sizeof(int64),
 						FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
@@ -298,15 +298,8 @@ has_variables(const Document *document)
 void
 rerun_copy_inside(const Takeover *takeover, const List *containers)
 {
-	int32 *numbers = palloc(list_length(containers) * sizeof(int32));
-	ListCell *cell;
-
-	if (containers == NIL)
-		return;
-	foreach(cell, containers)
-		numbers[foreach_current_index(cell)] = lfirst_int(cell);
-	copy_inside(takeover, store_integers(numbers, list_length(containers)),
-				false, 0);
+	if (containers != NIL)
+		copy_inside(takeover, store_integer_list(containers), false, 0);
 }
 
 /* succeeded: only scopes that did, but for that iteration. */
@@ -315,8 +308,8 @@ copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
 			int32 again)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,      INT8OID, BOOLOID, INT4ARRAYOID,
-				   INT4ARRAYOID, BOOLOID, INT4OID};
+	static const Oid types[] = {INT8OID,      INT8OID, BOOLOID, INT4ARRAYOID,
+								INT4ARRAYOID, BOOLOID, INT4OID};
 	Datum values[] = {Int64GetDatum(takeover->run_id),
 					  Int64GetDatum(takeover->from_run_id),
 					  BoolGetDatum(has_variables(takeover->document)),
@@ -335,24 +328,24 @@ copy_inside(const Takeover *takeover, Datum containers, bool succeeded,
 		" UNION ALL"
 		" SELECT s.no, s.iteration, s.first_no, ($5)[c.activity_no + 1] FROM inside i"
 		" CROSS JOIN LATERAL (SELECT a.no, a.activity_no FROM mlpipe.activity_run a"
-		" WHERE " ROWS_OF_SCOPE(
-			"$2") " AND ($5)[a.activity_no + 1] > 0 OFFSET 0) c"
-				  " JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = c.no),"
-				  " scopes AS (INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining, succeeded, item)"
-				  " SELECT $1, s.no, s.iteration, s.first_no, s.remaining, s.succeeded, s.item FROM inside i"
-				  " JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = i.no AND s.iteration = i.iteration),"
-				  " variables AS (INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value)"
-				  " SELECT $1, v.no, v.iteration, v.name, v.value FROM inside i"
-				  " JOIN mlpipe.run_variable v ON v.run_id = $2 AND v.no = i.no AND v.iteration = i.iteration WHERE $3),"
-				  " rows AS (INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth,"
-				  " internal, status, remaining, unmet, finished_at, items_in, items_out, reused_from, output, error, name)"
-				  " SELECT $1, r.no, r.activity_no, r.parent_no, r.iteration, r.depth, r.internal, r.status, r.remaining,"
-				  " r.unmet, clock_timestamp(), r.items_in, r.items_out,"
-				  " CASE WHEN r.status = 'succeeded' THEN coalesce(r.reused_from, $2) ELSE r.reused_from END,"
-				  " r.output, r.error, r.name FROM inside i"
-				  " CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a WHERE " ROWS_OF_SCOPE(
-					  "$2") " OFFSET 0) r RETURNING no, reused_from), " TAKE_CHANGES
-					  APPLY_CHANGES,
+		" WHERE a.run_id = $2 AND " IS_OF_SCOPE
+		" AND ($5)[a.activity_no + 1] > 0 OFFSET 0) c"
+		" JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = c.no),"
+		" scopes AS (INSERT INTO mlpipe.scope (run_id, no, iteration, first_no, remaining, succeeded, item)"
+		" SELECT $1, s.no, s.iteration, s.first_no, s.remaining, s.succeeded, s.item FROM inside i"
+		" JOIN mlpipe.scope s ON s.run_id = $2 AND s.no = i.no AND s.iteration = i.iteration),"
+		" variables AS (INSERT INTO mlpipe.run_variable (run_id, no, iteration, name, value)"
+		" SELECT $1, v.no, v.iteration, v.name, v.value FROM inside i"
+		" JOIN mlpipe.run_variable v ON v.run_id = $2 AND v.no = i.no AND v.iteration = i.iteration WHERE $3),"
+		" rows AS (INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth,"
+		" internal, status, remaining, unmet, finished_at, items_in, items_out, reused_from, output, error, name)"
+		" SELECT $1, r.no, r.activity_no, r.parent_no, r.iteration, r.depth, r.internal, r.status, r.remaining,"
+		" r.unmet, clock_timestamp(), r.items_in, r.items_out,"
+		" CASE WHEN r.status = 'succeeded' THEN coalesce(r.reused_from, $2) ELSE r.reused_from END,"
+		" r.output, r.error, r.name FROM inside i"
+		" CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a"
+		" WHERE a.run_id = $2 AND " IS_OF_SCOPE " OFFSET 0) r"
+		" RETURNING no, reused_from), " TAKE_CHANGES APPLY_CHANGES,
 		lengthof(types), types, values, NULL);
 }
 
@@ -365,7 +358,8 @@ rerun_copy_loop(const Takeover *takeover, int32 no, const ActivityList *body,
 				bool keep, int32 again)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT8OID, INT4OID,
+								BOOLOID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(takeover->run_id),
 					  Int64GetDatum(takeover->from_run_id),
 					  Int32GetDatum(no),
@@ -402,7 +396,7 @@ int64
 rerun_continues(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	int64 from_run_id = 0;
 
@@ -421,7 +415,7 @@ int32
 rerun_scope_begun(int64 run_id, int32 no, int32 iteration)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(iteration)};
 	int32 first_no = -1;
@@ -442,7 +436,7 @@ void
 rerun_set_started(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	(void) store_execute(

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * reuse_store.c
- *	  Statements on mlpipe.reuse, mlpipe.reuse_table and mlpipe.table_hash.
+ *	  Every statement on mlpipe.reuse, mlpipe.reuse_table and
+ *	  mlpipe.table_hash.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +21,7 @@ static void write_table(SPIPlanPtr *plan, const char *sql, int64 run_id,
 static Datum reusable(const Document *document);
 static Datum bytes_datum(const void *data, Size size);
 static void read_bytes(uint64 row, int column, void *data, Size size);
-static Datum copy_bytes(uint64 row, int column);
+
 static ReuseRow *read_reuse(uint64 row);
 
 bool
@@ -28,7 +29,7 @@ table_hash_find(Oid relation, TransactionId xid, const ContentStamp *stamp,
 				ContentHash *hash)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {OIDOID, INT8OID, BYTEAOID};
+	static const Oid types[] = {OIDOID, INT8OID, BYTEAOID};
 	Datum values[] = {ObjectIdGetDatum(relation), Int64GetDatum(xid),
 					  bytes_datum(stamp, sizeof(*stamp))};
 	bool found;
@@ -51,7 +52,7 @@ table_hash_keep(Oid relation, TransactionId xid, const ContentStamp *stamp,
 {
 	static SPIPlanPtr forget = NULL;
 	static SPIPlanPtr keep = NULL;
-	Oid types[] = {OIDOID, BYTEAOID, INT8OID, BYTEAOID};
+	static const Oid types[] = {OIDOID, BYTEAOID, INT8OID, BYTEAOID};
 	Datum values[] = {ObjectIdGetDatum(relation),
 					  bytes_datum(stamp, sizeof(*stamp)), Int64GetDatum(xid),
 					  bytes_datum(hash, sizeof(*hash))};
@@ -86,9 +87,10 @@ void
 reuse_insert(const ReuseRow *row)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,  INT4OID,  BYTEAOID, BYTEAOID,  TEXTOID,
-				   JSONBOID, JSONBOID, JSONBOID, TEXTOID,   INT8OID,
-				   INT4OID,  INT8OID,  INT4OID,  PG_LSNOID, BYTEAOID};
+	static const Oid types[] = {INT8OID, INT4OID,   BYTEAOID, BYTEAOID,
+								TEXTOID, JSONBOID,  JSONBOID, JSONBOID,
+								TEXTOID, INT8OID,   INT4OID,  INT8OID,
+								INT4OID, PG_LSNOID, BYTEAOID};
 	Datum values[] = {Int64GetDatum(row->run_id),
 					  Int32GetDatum(row->no),
 					  row->key,
@@ -162,8 +164,8 @@ static void
 write_table(SPIPlanPtr *plan, const char *sql, int64 run_id, int32 no,
 			const ReuseTable *table)
 {
-	Oid types[] = {INT8OID, INT4OID, TEXTOID, OIDOID,  TEXTOID,
-				   BOOLOID, INT8OID, TEXTOID, INT8OID, BYTEAOID};
+	static const Oid types[] = {INT8OID, INT4OID, TEXTOID, OIDOID,  TEXTOID,
+								BOOLOID, INT8OID, TEXTOID, INT8OID, BYTEAOID};
 	char use[] = {table->use, '\0'};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
@@ -189,7 +191,7 @@ void
 reuse_asked_add(int64 run_id, int32 no, Jsonb *asked)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, JSONBOID};
+	static const Oid types[] = {INT8OID, INT4OID, JSONBOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  JsonbPGetDatum(asked)};
 
@@ -203,7 +205,7 @@ void
 reuse_set_problem(int64 run_id, int32 no, const char *problem)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, TEXTOID};
+	static const Oid types[] = {INT8OID, INT4OID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  store_text(problem)};
 	char nulls[] = {' ', ' ', NULL_IF(problem == NULL), '\0'};
@@ -214,21 +216,21 @@ reuse_set_problem(int64 run_id, int32 no, const char *problem)
 		lengthof(types), types, values, nulls);
 }
 
-#define REUSE_COLUMNS                                                                                                  \
-	"u.run_id, u.no, u.key, u.place, u.definition, u.parameters, u.upstream, u.asked,"                                 \
-	" u.problem, u.origin_run_id, u.origin_no, u.compared_run_id, u.compared_no"                                       \
-	", a.output, coalesce(a.items_in, -1), coalesce(a.items_out, -1), u.start_lsn, u.start_snapshot FROM mlpipe.reuse" \
-	" u JOIN mlpipe.activity_run a USING (run_id, no)"
+#define REUSE_COLUMNS                                                                  \
+	"u.run_id, u.no, u.key, u.place, u.definition, u.parameters, u.upstream, u.asked," \
+	" u.problem, u.origin_run_id, u.origin_no, u.compared_run_id, u.compared_no,"      \
+	" a.output, coalesce(a.items_in, -1), coalesce(a.items_out, -1), u.start_lsn,"     \
+	" u.start_snapshot"                                                                \
+	" FROM mlpipe.reuse u JOIN mlpipe.activity_run a USING (run_id, no)"
 
 List *
 reuse_candidates(Datum key, int64 run_id, int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {BYTEAOID, INT8OID, INT8OID};
+	static const Oid types[] = {BYTEAOID, INT8OID, INT8OID};
 	Datum values[] = {key, Int64GetDatum(run_id), Int64GetDatum(limit)};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -238,7 +240,7 @@ reuse_candidates(Datum key, int64 run_id, int limit)
 		" ORDER BY u.key DESC, u.run_id DESC, u.no DESC LIMIT $3",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 		list = store_append(list, read_reuse(i));
 	store_end();
 	return list;
@@ -248,7 +250,7 @@ ReuseRow *
 reuse_nearest(Datum place, int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {BYTEAOID, INT8OID};
+	static const Oid types[] = {BYTEAOID, INT8OID};
 	Datum values[] = {place, Int64GetDatum(run_id)};
 	ReuseRow *row = NULL;
 
@@ -269,7 +271,7 @@ ReuseRow *
 reuse_load(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	ReuseRow *row = NULL;
 
@@ -290,8 +292,8 @@ read_reuse(uint64 row)
 
 	reuse->run_id = column_int64(row, 1);
 	reuse->no = column_int32(row, 2);
-	reuse->key = copy_bytes(row, 3);
-	reuse->place = copy_bytes(row, 4);
+	reuse->key = PointerGetDatum(column_bytea(row, 3));
+	reuse->place = PointerGetDatum(column_bytea(row, 4));
 	reuse->definition = column_text(row, 5);
 	reuse->parameters = column_jsonb(row, 6);
 	reuse->upstream = column_jsonb(row, 7);
@@ -305,9 +307,7 @@ read_reuse(uint64 row)
 	reuse->items_in = column_int64(row, 15);
 	reuse->items_out = column_int64(row, 16);
 	reuse->start_lsn = (XLogRecPtr) column_int64(row, 17);
-	reuse->start_snapshot = column_is_null(row, 18) ?
-		NULL :
-		(bytea *) DatumGetPointer(copy_bytes(row, 18));
+	reuse->start_snapshot = column_bytea(row, 18);
 	return reuse;
 }
 
@@ -315,11 +315,10 @@ List *
 reuse_tables(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -328,7 +327,7 @@ reuse_tables(int64 run_id, int32 no)
 		" WHERE run_id = $1 AND no = $2 ORDER BY run_id, no, use, relation",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		ReuseTable *table = SPI_palloc(sizeof(ReuseTable));
 
@@ -370,15 +369,17 @@ reuse_tables(int64 run_id, int32 no)
 	", '(output|inside) [0-9a-f]{32}', '\\1 (secret)', 'g') ELSE " value   \
 	" END"
 
+#define SHOWN_HERE    PART_SHOWN("this.value")
+#define SHOWN_EARLIER PART_SHOWN("earlier.value")
+
 List *
 reuse_parts(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -399,14 +400,13 @@ reuse_parts(int64 run_id, int32 no)
 		" UNION ALL SELECT 3, " PART_OF_TABLE
 		" FROM mlpipe.reuse_table WHERE (run_id, no) = (SELECT run_id, no FROM e) AND use <> 'f'"
 		" UNION ALL SELECT 4, 'problem', e.problem FROM e WHERE e.problem IS NOT NULL)"
-		" SELECT part, " PART_SHOWN("this.value") ", " PART_SHOWN(
-			"earlier.value") ","
-							 " part <> 'problem' AND this.value IS NOT DISTINCT FROM earlier.value,"
-							 " NOT (starts_with(part, 'output ') AND this.value IS NULL)"
-							 " FROM this FULL JOIN earlier USING (place, part) CROSS JOIN secret ORDER BY place, part COLLATE \"C\"",
+		" SELECT part, " SHOWN_HERE ", " SHOWN_EARLIER ","
+		" part <> 'problem' AND this.value IS NOT DISTINCT FROM earlier.value,"
+		" NOT (starts_with(part, 'output ') AND this.value IS NULL)"
+		" FROM this FULL JOIN earlier USING (place, part) CROSS JOIN secret ORDER BY place, part COLLATE \"C\"",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		ReusePart *part = SPI_palloc(sizeof(ReusePart));
 
@@ -425,7 +425,7 @@ char *
 reuse_end_of(int64 run_id, int32 no, bool by_origin)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, BOOLOID};
+	static const Oid types[] = {INT8OID, INT4OID, BOOLOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  BoolGetDatum(by_origin)};
 	char *end = NULL;
@@ -456,7 +456,7 @@ char *
 reuse_ends_inside(int64 run_id, int32 no, const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID, INT4ARRAYOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID, INT4ARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  inside_sizes(document), reusable(document)};
 	char *ends;
@@ -468,9 +468,9 @@ reuse_ends_inside(int64 run_id, int32 no, const Document *document)
 		" SELECT coalesce(md5(string_agg(format('%s %s', coalesce(u.origin_run_id, d.reused_from, $1),"
 		" coalesce(u.origin_no, d.no)), ',' ORDER BY d.name COLLATE \"C\")), '')"
 		" FROM inside i CROSS JOIN LATERAL (SELECT a.no, a.name, a.reused_from FROM mlpipe.activity_run a"
-		" WHERE " ROWS_OF_SCOPE(
-			"$1") " AND a.status = 'succeeded' AND a.activity_no = ANY ($4) OFFSET 0) d"
-				  " LEFT JOIN mlpipe.reuse u ON u.run_id = $1 AND u.no = d.no",
+		" WHERE a.run_id = $1 AND " IS_OF_SCOPE
+		" AND a.status = 'succeeded' AND a.activity_no = ANY ($4) OFFSET 0) d"
+		" LEFT JOIN mlpipe.reuse u ON u.run_id = $1 AND u.no = d.no",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	ends = column_text(0, 1);
@@ -497,7 +497,7 @@ void
 activity_set_reused(int64 run_id, int32 no, int64 reused_from)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT8OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int64GetDatum(reused_from)};
 
@@ -525,14 +525,4 @@ read_bytes(uint64 row, int column, void *data, Size size)
 	if (VARSIZE_ANY_EXHDR(bytes) != size)
 		elog(ERROR, "unexpected size of a stored hash");
 	memcpy(data, VARDATA_ANY(bytes), size);
-}
-
-static Datum
-copy_bytes(uint64 row, int column)
-{
-	bytea *bytes = DatumGetByteaP(column_datum(row, column));
-	bytea *copy = SPI_palloc(VARSIZE(bytes));
-
-	memcpy(copy, bytes, VARSIZE(bytes));
-	return PointerGetDatum(copy);
 }

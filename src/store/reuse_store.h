@@ -12,8 +12,6 @@
 #ifndef MLPIPE_REUSE_STORE_H
 #define MLPIPE_REUSE_STORE_H
 
-#include "postgres.h"
-
 #include "access/xlogdefs.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -119,7 +117,7 @@ extern List *reuse_tables(int64 run_id, int32 no); /* of ReuseTable * */
 /* NULL where the activity has left none. */
 extern ReuseRow *reuse_load(int64 run_id, int32 no);
 
-/* One part of what an activity is recognized by, here and in what it was compared with. */
+/* A part of what an activity is recognized by, here and in the earlier run. */
 typedef struct ReusePart
 {
 	char *part;

@@ -44,7 +44,7 @@ int32
 run_take_numbers(int64 run_id, int64 count)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID};
+	static const Oid types[] = {INT8OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(count)};
 	int64 first = -1;
 
@@ -69,13 +69,12 @@ bool
 run_ask_stop(int64 run_id, RunStatus stop_status, const char *reason)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, TEXTOID, TEXTOID};
+	static const Oid types[] = {INT8OID, TEXTOID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id),
-					  CStringGetTextDatum(run_status_name(stop_status)), 0};
-	char nulls[] = "   ";
+					  CStringGetTextDatum(run_status_name(stop_status)),
+					  store_text(reason)};
+	char nulls[] = {' ', ' ', NULL_IF(reason == NULL), '\0'};
 
-	values[2] = store_text(reason);
-	nulls[2] = NULL_IF(reason == NULL);
 	return store_execute(
 			   &plan,
 			   "UPDATE mlpipe.run SET stop_status = $2::mlpipe.run_status, stop_reason = $3"
@@ -87,11 +86,10 @@ List *
 runs_to_stop(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_home())};
 	List *list = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -105,17 +103,14 @@ runs_to_stop(void)
 		" ORDER BY r.run_id",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		StopRow *row = SPI_palloc(sizeof(StopRow));
-		MemoryContext spi;
 
 		row->run_id = column_int64(i, 1);
 		row->stop_status = run_status_parse(column_text(i, 2));
 		row->reason = column_text(i, 3);
-		spi = MemoryContextSwitchTo(store_context());
-		list = lappend(list, row);
-		MemoryContextSwitchTo(spi);
+		list = store_append(list, row);
 	}
 	store_end();
 	return list;
@@ -131,7 +126,7 @@ run_load(int64 run_id, bool lock)
 {
 	static SPIPlanPtr plain = NULL;
 	static SPIPlanPtr locking = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	SPIPlanPtr plan;
 	RunRow *run = NULL;
@@ -182,7 +177,7 @@ bool
 run_is_startable(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	return store_execute(
@@ -200,10 +195,10 @@ bool
 run_start(int64 run_id, int64 timeout)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INTERVALOID};
+	static const Oid types[] = {INT8OID, INTERVALOID};
 	Interval limit = {.time = timeout};
 	Datum values[] = {Int64GetDatum(run_id), IntervalPGetDatum(&limit)};
-	char nulls[] = {' ', timeout == 0 ? 'n' : ' ', '\0'};
+	char nulls[] = {' ', NULL_IF(timeout == 0), '\0'};
 
 	return store_execute(
 			   &plan,
@@ -218,25 +213,20 @@ bool
 run_has_started(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
-	bool found;
 
-	store_begin();
-	plan_keep(
-		&plan,
-		"SELECT FROM mlpipe.run WHERE run_id = $1 AND started_at IS NOT NULL",
-		lengthof(types), types);
-	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
-	store_end();
-	return found;
+	return store_execute(
+			   &plan,
+			   "SELECT FROM mlpipe.run WHERE run_id = $1 AND started_at IS NOT NULL",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 bool
 run_count_down(int64 run_id, int32 ended)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(ended)};
 
 	return store_execute(&plan,
@@ -250,14 +240,12 @@ run_stopping(int64 run_id, RunStatus stop_status, const char *reason,
 			 int32 remaining)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, TEXTOID, TEXTOID, INT4OID};
+	static const Oid types[] = {INT8OID, TEXTOID, TEXTOID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id),
-					  CStringGetTextDatum(run_status_name(stop_status)), 0,
-					  Int32GetDatum(remaining)};
-	char nulls[] = "    ";
+					  CStringGetTextDatum(run_status_name(stop_status)),
+					  store_text(reason), Int32GetDatum(remaining)};
+	char nulls[] = {' ', ' ', NULL_IF(reason == NULL), ' ', '\0'};
 
-	values[2] = store_text(reason);
-	nulls[2] = NULL_IF(reason == NULL);
 	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.run SET status = 'cancelling', stop_status = $2::mlpipe.run_status,"
@@ -270,13 +258,12 @@ RunRow *
 run_succeed(int64 run_id, int32 ended, int failures_handled, Jsonb *output)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, JSONBOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, JSONBOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(ended),
 					  Int32GetDatum(failures_handled), JsonbPGetDatum(output)};
-	char nulls[] = "    ";
+	char nulls[] = {' ', ' ', ' ', NULL_IF(output == NULL), '\0'};
 	RunRow *run = NULL;
 
-	nulls[3] = output == NULL ? 'n' : ' ';
 	store_begin();
 	plan_keep(
 		&plan,
@@ -296,16 +283,14 @@ run_end(int64 run_id, RunStatus status, int failures_handled, Jsonb *output,
 		const char *error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, TEXTOID, INT4OID, JSONBOID, TEXTOID};
+	static const Oid types[] = {INT8OID, TEXTOID, INT4OID, JSONBOID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  CStringGetTextDatum(run_status_name(status)),
 					  Int32GetDatum(failures_handled), JsonbPGetDatum(output),
-					  0};
-	char nulls[] = "     ";
+					  store_text(error)};
+	char nulls[] =
+		{' ', ' ', ' ', NULL_IF(output == NULL), NULL_IF(error == NULL), '\0'};
 
-	nulls[3] = output == NULL ? 'n' : ' ';
-	values[4] = store_text(error);
-	nulls[4] = NULL_IF(error == NULL);
 	(void) store_execute(
 		&plan,
 		"UPDATE mlpipe.run SET status = $2::mlpipe.run_status, finished_at = clock_timestamp(), remaining = 0,"
@@ -318,7 +303,7 @@ bool
 run_suspend(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	return store_execute(
@@ -332,7 +317,7 @@ bool
 run_take_home(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID};
+	static const Oid types[] = {INT8OID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
 
 	return store_execute(&plan,
@@ -345,7 +330,7 @@ bool
 run_resume(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	return store_execute(
@@ -363,13 +348,12 @@ List *
 runs_due(const DueRow *after, int limit)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID};
+	static const Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID};
 	Datum values[] = {Int64GetDatum(run_home()), Int64GetDatum(limit),
 					  TimestampTzGetDatum(after->due_at),
 					  Int64GetDatum(after->run_id)};
 	List *due = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(
@@ -380,20 +364,17 @@ runs_due(const DueRow *after, int limit)
 		" ORDER BY due_at, run_id LIMIT $2",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		DueRow *row = SPI_palloc(sizeof(DueRow));
-		MemoryContext spi;
 
 		row->run_id = column_int64(i, 1);
 		row->no = -1;
 		row->queued = column_bool(i, 2);
 		row->attempt = 0;
 		row->times_out = false;
-		row->due_at = DatumGetTimestampTz(column_datum(i, 3));
-		spi = MemoryContextSwitchTo(store_context());
-		due = lappend(due, row);
-		MemoryContextSwitchTo(spi);
+		row->due_at = column_timestamp(i, 3);
+		due = store_append(due, row);
 	}
 	store_end();
 	return due;
@@ -403,7 +384,7 @@ void
 run_clear_due(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	(void)
@@ -414,16 +395,16 @@ run_clear_due(int64 run_id)
 
 /*
  * Of runs and activities; what is due already counts too.  Runs that a dump
- * brought along are left out, or they would be due for ever.  The run of an
- * activity is a subquery: a join is one that 17 takes all activities for.
+ * brought along are left out, or they would be due for ever.  An activity's run
+ * is looked up by a subquery: for a join 17 reads all activities.
  */
 TimestampTz
 run_next_due(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_home())};
-	TimestampTz due = 0;
+	TimestampTz due;
 
 	store_begin();
 	plan_keep(
@@ -436,8 +417,7 @@ run_next_due(void)
 		" ORDER BY a.due_at LIMIT 1))",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	if (!column_is_null(0, 1))
-		due = DatumGetTimestampTz(column_datum(0, 1));
+	due = column_timestamp(0, 1);
 	store_end();
 	return due;
 }

@@ -57,7 +57,7 @@ typedef struct DueRow
 /* Which database a run belongs to: not that of a copy or a restored dump. */
 extern int64 run_home(void);
 
-/* Row numbers that are the caller's own; the first of them. */
+/* Takes count row numbers for the caller alone; the first of them. */
 extern int32 run_take_numbers(int64 run_id, int64 count);
 
 /* NULL where there is no such run. */
@@ -90,17 +90,25 @@ typedef struct StopRow
 	char *reason;
 } StopRow;
 
-/* Those that it is to stop: they were asked, or nobody waits for them more. */
+/* The runs that the scheduler is to stop: asked to, or awaited by nobody now. */
 extern List *runs_to_stop(void); /* of StopRow * */
 
+/* To cancelling; remaining: activities whose ends it still waits for. */
 extern void run_stopping(int64 run_id, RunStatus stop_status,
 						 const char *reason, int32 remaining);
 
-/* NULL where its end waits for more than what ended, or it is to stop. */
+/*
+ * Ends it as succeeded.  NULL where it waits for more than these ended
+ * activities, or is to stop; then nothing is written.
+ */
 extern RunRow *run_succeed(int64 run_id, int32 ended, int failures_handled,
 						   Jsonb *output);
+
+/* Ends it in any case; output and error may be NULL. */
 extern void run_end(int64 run_id, RunStatus status, int failures_handled,
 					Jsonb *output, const char *error);
+
+/* False where its status does not allow it. */
 extern bool run_suspend(int64 run_id);
 extern bool run_resume(int64 run_id);
 

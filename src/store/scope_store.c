@@ -31,16 +31,16 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 				  TimestampTz due_at, int claim, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,        INT4ARRAYOID, TEXTARRAYOID, INT4OID,
-				   INT4OID,        INT4OID,      INT4OID,      INT4OID,
-				   TIMESTAMPTZOID, INT4OID,      INT4OID,      INT4OID};
+	static const Oid types[] = {INT8OID, INT4ARRAYOID, TEXTARRAYOID,
+								INT4OID, INT4OID,      INT4OID,
+								INT4OID, INT4OID,      TIMESTAMPTZOID,
+								INT4OID, INT4OID,      INT4OID};
 	const ActivityList *list = scope->list;
 	int count = list->count;
 	int32 *waits;
 	bool has_check = list_activity(document, list, count - 1)->internal;
 	Datum values[12];
 	char nulls[] = "            ";
-	int i;
 
 	if (count == 1)
 	{
@@ -48,7 +48,7 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 		return;
 	}
 	waits = palloc(count * sizeof(int32));
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
 		waits[i] = list->graph->first_in[i + 1] - list->graph->first_in[i];
 	values[0] = Int64GetDatum(run_id);
 	values[1] = store_integers(waits, count);
@@ -62,7 +62,7 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 	values[9] = Int32GetDatum(claim);
 	values[10] = Int32GetDatum(pid);
 	values[11] = Int32GetDatum(has_check ? count - 1 : -1);
-	nulls[8] = due_at == 0 ? 'n' : ' ';
+	nulls[8] = NULL_IF(due_at == 0);
 
 	(void) store_execute(
 		&plan,
@@ -79,15 +79,16 @@ activities_insert(int64 run_id, const Document *document, const Scope *scope,
 		lengthof(types), types, values, nulls);
 }
 
-/* Half of what it costs to make a run of one activity would be the arrays. */
+/* The arrays would be half of what it costs to make a run of one activity. */
 static void
 insert_only_activity(int64 run_id, const Document *document,
 					 const Scope *scope, TimestampTz due_at, bool claimed,
 					 int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID,        INT4OID, INT4OID, INT4OID, INT4OID,
-				   TEXTOID, TIMESTAMPTZOID, BOOLOID, INT4OID, BOOLOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID,
+								INT4OID, INT4OID, TEXTOID, TIMESTAMPTZOID,
+								BOOLOID, INT4OID, BOOLOID};
 	const ActivityDef *def = list_activity(document, scope->list, 0);
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(scope->first_no),
@@ -102,7 +103,7 @@ insert_only_activity(int64 run_id, const Document *document,
 					  BoolGetDatum(def->internal)};
 	char nulls[] = "           ";
 
-	nulls[7] = due_at == 0 ? 'n' : ' ';
+	nulls[7] = NULL_IF(due_at == 0);
 	(void) store_execute(
 		&plan,
 		"INSERT INTO mlpipe.activity_run (run_id, no, activity_no, parent_no, iteration, depth, internal,"
@@ -176,11 +177,10 @@ activity_ends(int64 run_id, const Document *document, const Scope *scope,
 			  ActivityEnd *ends)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->first_no),
 					  Int32GetDatum(scope->first_no + scope->list->count - 1)};
 	uint64 rows;
-	uint64 i;
 
 	memset(ends, 0, scope->list->count * sizeof(ActivityEnd));
 	store_begin();
@@ -189,7 +189,7 @@ activity_ends(int64 run_id, const Document *document, const Scope *scope,
 			  " WHERE run_id = $1 AND no BETWEEN $2 AND $3",
 			  lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		const ActivityDef *def = &document->activities[column_int32(i, 1)];
 
@@ -223,10 +223,10 @@ activity_end_of(ActivityStatus status, const ActivityDef *def)
 	return END_NONE;
 }
 
-/* What a container hands on: as much as an activity may. */
-#define IF_NOT_TOO_LARGE(value)                                                                          \
-	" SELECT CASE WHEN (SELECT coalesce(sum(octet_length(output::text)), 0) FROM o) <= 64 * 1024 * 1024" \
-	" THEN (SELECT " value " FROM o) END"
+/* A container may hand on as much as an activity: MAX_OUTPUT_BYTES, call.c. */
+#define IS_NOT_TOO_LARGE                                           \
+	"(SELECT coalesce(sum(octet_length(output::text)), 0) FROM o)" \
+	" <= 64 * 1024 * 1024"
 
 /* In the last part of a path there is no dot. */
 #define LOCAL_NAME "substring(a.name FROM '[^.]*$')"
@@ -235,7 +235,7 @@ Jsonb *
 activity_outputs(int64 run_id, const Document *document, const Scope *scope)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->first_no),
 					  Int32GetDatum(scope->first_no + scope->list->count - 1)};
 	Jsonb *outputs;
@@ -245,8 +245,9 @@ activity_outputs(int64 run_id, const Document *document, const Scope *scope)
 		&plan,
 		"WITH o AS MATERIALIZED (SELECT " LOCAL_NAME
 		" AS name, CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
-		" FROM mlpipe.activity_run a WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND NOT internal)" IF_NOT_TOO_LARGE(
-			"coalesce(jsonb_object_agg(name, output), '{}')"),
+		" FROM mlpipe.activity_run a WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND NOT internal)"
+		" SELECT CASE WHEN " IS_NOT_TOO_LARGE
+		" THEN (SELECT coalesce(jsonb_object_agg(name, output), '{}') FROM o) END",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	outputs = column_jsonb(0, 1);
@@ -258,7 +259,7 @@ Jsonb *
 activity_output(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	Jsonb *output = NULL;
 
@@ -277,7 +278,7 @@ void
 scope_items_insert(int64 run_id, int32 no, Jsonb *items)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, JSONBOID};
+	static const Oid types[] = {INT8OID, INT4OID, JSONBOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  JsonbPGetDatum(items)};
 
@@ -292,7 +293,7 @@ void
 scope_insert(int64 run_id, const Scope *scope)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->parent_no),
 					  Int32GetDatum(scope->iteration),
 					  Int32GetDatum(scope->first_no),
@@ -316,8 +317,8 @@ scope_begin_next(int64 run_id, int32 no, int32 after, int32 first_no,
 				 const ActivityList *list, int32 max_failures)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID,
-				   INT4OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID,
+								INT4OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
 					  Int32GetDatum(after),
@@ -347,11 +348,11 @@ scope_count_down(int64 run_id, const Scope *scope, int32 ended,
 				 ActivityEnd verdict)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, BOOLOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, BOOLOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->parent_no),
 					  Int32GetDatum(scope->iteration), Int32GetDatum(ended),
 					  BoolGetDatum(verdict == END_SUCCEEDED)};
-	char nulls[] = {' ', ' ', ' ', ' ', verdict == END_NONE ? 'n' : ' ', '\0'};
+	char nulls[] = {' ', ' ', ' ', ' ', NULL_IF(verdict == END_NONE), '\0'};
 	int32 remaining = -1;
 
 	store_begin();
@@ -371,7 +372,7 @@ void
 scope_end(int64 run_id, const Scope *scope, bool succeeded)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, BOOLOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, BOOLOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(scope->parent_no),
 					  Int32GetDatum(scope->iteration),
 					  BoolGetDatum(succeeded)};
@@ -386,7 +387,7 @@ int32
 loop_count_down(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	int32 remaining = -1;
 
@@ -406,7 +407,7 @@ void
 loop_count_failure(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	(void) store_execute(
@@ -419,7 +420,7 @@ void
 loop_break(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	(void) store_execute(
@@ -433,7 +434,7 @@ loop_totals(int64 run_id, int32 no, int64 *count, int64 *succeeded,
 			int64 *failed)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
 	store_begin();
@@ -453,7 +454,7 @@ Jsonb *
 loop_outputs(int64 run_id, int32 no, int place)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(place)};
 	Jsonb *outputs;
@@ -464,8 +465,9 @@ loop_outputs(int64 run_id, int32 no, int place)
 		"WITH o AS MATERIALIZED (SELECT s.iteration, a.output FROM mlpipe.scope s"
 		" LEFT JOIN LATERAL (SELECT CASE WHEN a.status = 'succeeded' THEN a.output END AS output"
 		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND a.no = s.first_no + $3 OFFSET 0) a ON true"
-		" WHERE s.run_id = $1 AND s.no = $2)" IF_NOT_TOO_LARGE(
-			"coalesce(jsonb_agg(output ORDER BY iteration), '[]')"),
+		" WHERE s.run_id = $1 AND s.no = $2)"
+		" SELECT CASE WHEN " IS_NOT_TOO_LARGE
+		" THEN (SELECT coalesce(jsonb_agg(output ORDER BY iteration), '[]') FROM o) END",
 		lengthof(types), types);
 	(void) plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
 	outputs = column_jsonb(0, 1);
@@ -477,7 +479,7 @@ Jsonb *
 scope_item(int64 run_id, int32 no, int32 iteration)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(iteration)};
 	Jsonb *item = NULL;

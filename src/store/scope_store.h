@@ -39,7 +39,7 @@ extern void activities_insert(int64 run_id, const Document *document,
 /* The names of these rows, in their order: an array of texts. */
 extern Datum scope_row_names(const Document *document, const Scope *scope);
 
-/* What a status is to those that depend on the activity. */
+/* What a status means to those that depend on the activity. */
 extern ActivityEnd activity_end_of(ActivityStatus status,
 								   const ActivityDef *def);
 
@@ -71,8 +71,8 @@ extern int32 scope_begin_next(int64 run_id, int32 no, int32 after,
 							  int32 max_failures);
 
 /*
- * So many of its activities have ended that its end waits for.  Where these
- * were the last, it has ended as verdict says, unless that is not known yet
+ * Takes off so many activities that the scope's end waits for.  Where these were
+ * the last, it has ended as verdict says, unless that is not known yet
  * (END_NONE).  Returns how many are left.
  */
 extern int32 scope_count_down(int64 run_id, const Scope *scope, int32 ended,

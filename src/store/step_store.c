@@ -28,7 +28,7 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 								INT8OID,  INT4OID, BYTEAOID, FLOAT8OID,
 								BYTEAOID, BOOLOID, OIDOID,   BYTEAOID};
 	char nulls[] = "                ";
-	Datum values[16];
+	Datum values[lengthof(types)];
 
 	values[0] = Int64GetDatum(step->run_id);
 	values[1] = Int32GetDatum(step->no);
@@ -46,13 +46,13 @@ step_insert(const StepRow *step, const char *boundaries, Size length,
 	values[13] = BoolGetDatum(step->partitioned);
 	values[14] = ObjectIdGetDatum(step->key_relation);
 	values[15] = PointerGetDatum(hashes);
-	nulls[15] = hashes == NULL ? 'n' : ' ';
-	nulls[14] = OidIsValid(step->key_relation) ? ' ' : 'n';
-	nulls[12] = snapshot == NULL ? 'n' : ' ';
-	nulls[6] = step->items < 0 ? 'n' : ' ';
-	nulls[7] = step->rows_per_batch == 0 ? 'n' : ' ';
-	nulls[9] = step->blocks_per_batch == 0 ? 'n' : ' ';
-	nulls[10] = length == 0 ? 'n' : ' ';
+	nulls[15] = NULL_IF(hashes == NULL);
+	nulls[14] = NULL_IF(!OidIsValid(step->key_relation));
+	nulls[12] = NULL_IF(snapshot == NULL);
+	nulls[6] = NULL_IF(step->items < 0);
+	nulls[7] = NULL_IF(step->rows_per_batch == 0);
+	nulls[9] = NULL_IF(step->blocks_per_batch == 0);
+	nulls[10] = NULL_IF(length == 0);
 
 	(void) store_execute(
 		&plan,
@@ -112,14 +112,8 @@ step_snapshot(int64 run_id, int32 no)
 	plan_keep(&plan,
 			  "SELECT snapshot FROM mlpipe.step WHERE run_id = $1 AND no = $2",
 			  lengthof(key_types), key_types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0 &&
-		!column_is_null(0, 1))
-	{
-		struct varlena *value = PG_DETOAST_DATUM(column_datum(0, 1));
-
-		snapshot = SPI_palloc(VARSIZE(value));
-		memcpy(snapshot, value, VARSIZE(value));
-	}
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		snapshot = column_bytea(0, 1);
 	store_end();
 	return snapshot;
 }
@@ -131,22 +125,19 @@ step_boundaries(int64 run_id, int32 no, int32 start, int32 length)
 	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(start + 1), Int32GetDatum(length)};
-	struct varlena *slice;
-	bytea *boundaries;
+	bytea *boundaries = NULL;
 
 	store_begin();
 	plan_keep(&plan,
 			  "SELECT substr(boundaries, $3, $4)"
 			  " FROM mlpipe.step WHERE run_id = $1 AND no = $2",
 			  lengthof(types), types);
-	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) == 0 ||
-		column_is_null(0, 1))
+	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
+		boundaries = column_bytea(0, 1);
+	store_end();
+	if (boundaries == NULL)
 		elog(ERROR, "boundaries of step " INT64_FORMAT ", %d are missing",
 			 run_id, no);
-	slice = PG_DETOAST_DATUM(column_datum(0, 1));
-	boundaries = SPI_palloc(VARSIZE(slice));
-	memcpy(boundaries, slice, VARSIZE(slice));
-	store_end();
 	return boundaries;
 }
 
@@ -238,24 +229,24 @@ step_lock(int64 run_id, int32 no)
 					  lengthof(key_types), key_types, values, NULL);
 }
 
+#define SELECT_ACTIVITY                                               \
+	"SELECT status::text, detached, attempt, activity_no, started_at" \
+	" FROM mlpipe.activity_run WHERE run_id = $1 AND no = $2"
+
 bool
 step_activity(int64 run_id, int32 no, bool lock, StepActivity *activity)
 {
-	static SPIPlanPtr plans[2] = {NULL, NULL};
+	static SPIPlanPtr plain = NULL;
+	static SPIPlanPtr locking = NULL;
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	SPIPlanPtr plan;
 	bool found;
 
 	store_begin();
-	plan = plan_keep(&plans[lock],
-					 lock ?
-						 "SELECT status::text, detached, attempt, activity_no,"
-						 " started_at FROM mlpipe.activity_run"
-						 " WHERE run_id = $1 AND no = $2 FOR NO KEY UPDATE" :
-						 "SELECT status::text, detached, attempt, activity_no,"
-						 " started_at FROM mlpipe.activity_run"
-						 " WHERE run_id = $1 AND no = $2",
-					 lengthof(key_types), key_types);
+	plan = lock ?
+		plan_keep(&locking, SELECT_ACTIVITY " FOR NO KEY UPDATE",
+				  lengthof(key_types), key_types) :
+		plan_keep(&plain, SELECT_ACTIVITY, lengthof(key_types), key_types);
 	found = plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0;
 	if (found)
 	{
@@ -263,9 +254,7 @@ step_activity(int64 run_id, int32 no, bool lock, StepActivity *activity)
 		activity->detached = column_bool(0, 2);
 		activity->attempt = column_int32(0, 3);
 		activity->activity_no = column_int32(0, 4);
-		activity->started_at = column_is_null(0, 5) ?
-			0 :
-			DatumGetTimestampTz(column_datum(0, 5));
+		activity->started_at = column_timestamp(0, 5);
 	}
 	store_end();
 	return found;
@@ -275,32 +264,24 @@ List *
 step_orphaned_stages(void)
 {
 	static SPIPlanPtr plan = NULL;
-	MemoryContext context = CurrentMemoryContext;
 	List *names = NIL;
-	uint64 n;
-	uint64 i;
+	uint64 rows;
 
 	store_begin();
 	plan_keep(
 		&plan,
 		"SELECT c.relname::text"
-		" FROM pg_catalog.pg_class c,"
-		" pg_catalog.regexp_match(c.relname, '^(?:stage|keys)_(\\d{1,18})_(\\d{1,9})$') m"
+		" FROM pg_class c,"
+		" regexp_match(c.relname, '^(?:stage|keys)_(\\d{1,18})_(\\d{1,9})$') m"
 		" WHERE c.relnamespace = 'mlpipe'::regnamespace"
 		" AND c.relkind = 'r' AND m IS NOT NULL"
 		" AND NOT EXISTS (SELECT FROM mlpipe.activity_run a"
 		" WHERE a.run_id = m[1]::bigint AND a.no = m[2]::integer"
 		" AND a.finished_at IS NULL)",
 		0, NULL);
-	n = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < n; i++)
-	{
-		char *name = column_text(i, 1);
-		MemoryContext previous = MemoryContextSwitchTo(context);
-
-		names = lappend(names, name);
-		MemoryContextSwitchTo(previous);
-	}
+	rows = plan_execute(plan, NULL, NULL, false, SPI_OK_SELECT);
+	for (uint64 i = 0; i < rows; i++)
+		names = store_append(names, column_text(i, 1));
 	store_end();
 	return names;
 }

@@ -95,7 +95,10 @@ extern void step_lock(int64 run_id, int32 no);
 extern bool step_activity(int64 run_id, int32 no, bool lock,
 						  StepActivity *activity);
 
-/* Of names "stage_RUN_NO" and "keys_RUN_NO", those whose activity has ended or never was. */
+/*
+ * The names of tables like "stage_RUN_NO" and "keys_RUN_NO" whose activity has
+ * ended, or never was.
+ */
 extern List *step_orphaned_stages(void); /* of char * */
 
 /* A log line of the activity. */

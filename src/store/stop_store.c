@@ -18,17 +18,17 @@
 #include "store/stop_store.h"
 
 /* Of container $2 of run $1; $3 are inside_sizes(). */
-#define UNFINISHED_INSIDE                                            \
-	"run_id = $1 AND finished_at IS NULL AND no = ANY (ARRAY("       \
-	"WITH " INSIDE " SELECT a.no FROM inside i CROSS JOIN LATERAL"   \
-	" (SELECT a.no FROM mlpipe.activity_run a WHERE " ROWS_OF_SCOPE( \
-		"$1") " AND a.finished_at IS NULL OFFSET 0) a))"
+#define UNFINISHED_INSIDE                                          \
+	"run_id = $1 AND finished_at IS NULL AND no = ANY (ARRAY("     \
+	"WITH " INSIDE " SELECT a.no FROM inside i CROSS JOIN LATERAL" \
+	" (SELECT a.no FROM mlpipe.activity_run a WHERE a.run_id = $1" \
+	" AND " IS_OF_SCOPE " AND a.finished_at IS NULL OFFSET 0) a))"
 
 void
 activities_lock(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	(void) store_execute(
@@ -42,7 +42,7 @@ int32
 activities_stop(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	int32 detached;
 
@@ -68,7 +68,7 @@ int32
 activities_abandon(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 	int32 cancelled;
 
@@ -94,7 +94,7 @@ void
 activities_skip(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	(void) store_execute(
@@ -109,12 +109,11 @@ activities_stop_inside(int64 run_id, int32 no, const Document *document)
 {
 	static SPIPlanPtr lock_plan = NULL;
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  inside_sizes(document)};
 	List *detached = NIL;
 	uint64 rows;
-	uint64 i;
 
 	store_begin();
 	plan_keep(&lock_plan,
@@ -134,12 +133,9 @@ activities_stop_inside(int64 run_id, int32 no, const Document *document)
 		" RETURNING no, detached) SELECT no FROM stopped WHERE detached ORDER BY no",
 		lengthof(types), types);
 	rows = plan_execute(plan, values, NULL, false, SPI_OK_SELECT);
-	for (i = 0; i < rows; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
-		MemoryContext spi = MemoryContextSwitchTo(store_context());
-
-		detached = lappend_int(detached, column_int32(i, 1));
-		MemoryContextSwitchTo(spi);
+		detached = store_append_int(detached, column_int32(i, 1));
 	}
 	store_end();
 	return detached;
@@ -149,7 +145,7 @@ void
 activity_stopping(int64 run_id, int32 no, int32 detached, const char *error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
 					  Int32GetDatum(detached), CStringGetTextDatum(error)};
 
@@ -164,7 +160,7 @@ int32
 activity_count_down(int64 run_id, int32 no, char **error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 	int32 remaining = -1;
 

@@ -15,7 +15,7 @@
 
 #include "definition/document.h"
 
-/* Locks what has not ended, in ascending order. */
+/* Locks what has not ended, in the order that src/README.md demands. */
 extern void activities_lock(int64 run_id);
 
 /*
@@ -37,14 +37,14 @@ extern int32 activities_abandon(int64 run_id);
 extern List *activities_stop_inside(int64 run_id, int32 no,
 									const Document *document);
 
-/* The container is to fail so when they have ended. */
+/* The container fails with that error when the detached ones have ended. */
 extern void activity_stopping(int64 run_id, int32 no, int32 detached,
 							  const char *error);
 
-/* What is left of that; at 0, *error is what was said. */
+/* One of these has ended: how many are left; *error is what was said then. */
 extern int32 activity_count_down(int64 run_id, int32 no, char **error);
 
-/* All of a run that never started: skipped. */
+/* Skips all activities of a run that never started. */
 extern void activities_skip(int64 run_id);
 
 #endif /* MLPIPE_STOP_STORE_H */

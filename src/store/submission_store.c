@@ -29,17 +29,18 @@ static int64 next_run_id(void);
 	" VALUES ($20, $1, nullif($2, 0), $3, $4, $14, $5, $6, $7, now(), $8, $9, $10, $11, $12, $13,"       \
 	" $15, $16, $17, $18, $19, $21, $22, $23)"
 
-/* A row that might be there already is made, and marked as made, in two writes. */
+/* ON CONFLICT writes the row twice, so only runs with a key have it. */
 int64
 run_insert(const NewRun *run)
 {
 	static SPIPlanPtr plain = NULL;
 	static SPIPlanPtr unless_there = NULL;
-	Oid types[] = {INT8OID,  INT4OID,  BOOLOID,        INT4OID, INT4OID,
-				   OIDOID,   OIDOID,   TIMESTAMPTZOID, INT8OID, TEXTOID,
-				   JSONBOID, JSONBOID, JSONBOID,       INT8OID, INT4OID,
-				   INT4OID,  INT8OID,  INT4OID,        INT4OID, INT8OID,
-				   INT8OID,  INT4OID,  BOOLOID};
+	static const Oid types[] = {INT8OID,  INT4OID, BOOLOID,  INT4OID,
+								INT4OID,  OIDOID,  OIDOID,   TIMESTAMPTZOID,
+								INT8OID,  TEXTOID, JSONBOID, JSONBOID,
+								JSONBOID, INT8OID, INT4OID,  INT4OID,
+								INT8OID,  INT4OID, INT4OID,  INT8OID,
+								INT8OID,  INT4OID, BOOLOID};
 	Datum values[23];
 	char nulls[24];
 	int64 run_id = next_run_id();
@@ -54,7 +55,7 @@ run_insert(const NewRun *run)
 	values[5] = ObjectIdGetDatum(run->run_as);
 	values[6] = ObjectIdGetDatum(run->submitted_by);
 	values[7] = TimestampTzGetDatum(run->not_before);
-	nulls[7] = run->not_before == 0 ? 'n' : ' ';
+	nulls[7] = NULL_IF(run->not_before == 0);
 	values[8] = Int64GetDatum(run->group_id != 0 ? run->group_id : run_id);
 	values[9] = store_text(run->idempotency_key);
 	nulls[9] = NULL_IF(run->idempotency_key == NULL);
@@ -102,7 +103,7 @@ int64
 run_find_by_key(int32 pipeline_id, Oid submitted_by, const char *key)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID, OIDOID, TEXTOID};
+	static const Oid types[] = {INT4OID, OIDOID, TEXTOID};
 	Datum values[] = {Int32GetDatum(pipeline_id),
 					  ObjectIdGetDatum(submitted_by),
 					  CStringGetTextDatum(key)};

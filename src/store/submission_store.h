@@ -38,8 +38,10 @@ typedef struct NewRun
 	Jsonb *trigger;
 } NewRun;
 
-/* 0 where there is one with that idempotency key already. */
+/* The new run; 0 where there is one with that idempotency key already. */
 extern int64 run_insert(const NewRun *run);
+
+/* The run with that idempotency key; 0: none.  pipeline_id 0: of a document. */
 extern int64 run_find_by_key(int32 pipeline_id, Oid submitted_by,
 							 const char *key);
 

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * tally_store.c
- *	  Counts that are kept in parts, for many transactions add to them.
+ *	  Every statement on mlpipe.tally: counts that are kept in parts, for many
+ *	  transactions add to them.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +18,8 @@ tally_add(int64 run_id, int32 no, int32 iteration, int32 part, int32 ended,
 		  int32 *unmet)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID,
+								INT4OID, INT4OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id),    Int32GetDatum(no),
 					  Int32GetDatum(iteration), Int32GetDatum(part),
 					  Int32GetDatum(ended),     Int32GetDatum(*unmet)};
@@ -41,7 +43,7 @@ void
 tally_clear(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID};
+	static const Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(run_id)};
 
 	(void) store_execute(&plan, "DELETE FROM mlpipe.tally WHERE run_id = $1",

@@ -70,10 +70,10 @@ activity_status_parse(const char *name)
 static int
 find_name(const char *const *names, int count, const char *name)
 {
-	int i;
-
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
+	{
 		if (strcmp(names[i], name) == 0)
 			return i;
+	}
 	elog(ERROR, "unexpected status \"%s\"", name);
 }

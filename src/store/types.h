@@ -32,6 +32,7 @@ typedef enum ActivityStatus
 	ACTIVITY_INACTIVE
 } ActivityStatus;
 
+/* As in the tables; parsing another word is an internal error. */
 extern const char *run_status_name(RunStatus status);
 extern RunStatus run_status_parse(const char *name);
 extern bool run_status_is_final(RunStatus status);

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * variable_store.c
- *	  Statements on mlpipe.run_variable and mlpipe.variable_change.
+ *	  Every statement on mlpipe.run_variable, and the changes of variables.
  *
- * A variable of a run and one of an iteration are rows alike.  Each change is
- * kept as well, with the activity that made it: a rerun makes the values of what
- * it takes over from those.
+ * Variables of runs and of iterations are rows alike.  Each change is kept as
+ * well, with the activity that made it: a rerun makes the values of what it
+ * takes over from those.
  *
  *-------------------------------------------------------------------------
  */
@@ -85,8 +85,8 @@ variable_change_insert(int32 no, const VariableKey *key, bool append,
 					   Jsonb *value)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT8OID,  INT4OID, INT4OID, TEXTOID,
-				   JSONBOID, INT4OID, BOOLOID};
+	static const Oid types[] = {INT8OID,  INT4OID, INT4OID, TEXTOID,
+								JSONBOID, INT4OID, BOOLOID};
 	Datum values[lengthof(types)];
 
 	variable_values(key, value, values);

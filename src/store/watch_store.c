@@ -35,15 +35,13 @@ run_look(int64 run_id, RunLook *result)
 	found = look(plan, run_id) > 0;
 	if (found)
 	{
-		char *status = TextDatumGetCString(column_datum(0, 1));
-
-		result->status = run_status_parse(status);
+		result->status = run_status_parse(column_text(0, 1));
 		result->pipeline_id = column_int32(0, 2);
 		result->submitted_by = column_oid(0, 3);
 		result->xmin = DatumGetTransactionId(column_datum(0, 4));
-		result->submitted_at = column_int64(0, 5);
-		result->started_at = column_int64(0, 6);
-		result->finished_at = column_int64(0, 7);
+		result->submitted_at = column_timestamp(0, 5);
+		result->started_at = column_timestamp(0, 6);
+		result->finished_at = column_timestamp(0, 7);
 	}
 	store_end();
 	return found;
@@ -105,10 +103,9 @@ List *
 activities_look(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	MemoryContext caller = CurrentMemoryContext;
+
 	List *activities = NIL;
 	uint64 rows;
-	uint64 row;
 
 	store_begin();
 	plan_keep(
@@ -124,13 +121,10 @@ activities_look(int64 run_id)
 		" FROM mlpipe.activity_run a WHERE a.run_id = $1 AND NOT a.internal ORDER BY a.no",
 		lengthof(run_id_type), run_id_type);
 	rows = look(plan, run_id);
-	for (row = 0; row < rows; row++)
+	for (uint64 row = 0; row < rows; row++)
 	{
 		ActivityLook *activity = read_activity(row);
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		activities = lappend(activities, activity);
-		MemoryContextSwitchTo(spi);
+		activities = store_append(activities, activity);
 	}
 	store_end();
 	return activities;
@@ -145,9 +139,9 @@ read_activity(uint64 row)
 	activity->name = column_text(row, 2);
 	activity->status = activity_status_parse(column_text(row, 3));
 	activity->attempt = column_int32(row, 4);
-	activity->started_at = column_int64(row, 5);
-	activity->finished_at = column_int64(row, 6);
-	activity->due_at = column_int64(row, 7);
+	activity->started_at = column_timestamp(row, 5);
+	activity->finished_at = column_timestamp(row, 6);
+	activity->due_at = column_timestamp(row, 7);
 	activity->error = column_text(row, 8);
 	activity->message = column_text(row, 9);
 	return activity;
