@@ -117,13 +117,19 @@ extern Jsonb *call_context(ActivityCall *call);
 /* The same with all activities that have ended, as it is now. */
 extern Jsonb *call_whole_context(ActivityCall *call);
 
+/*
+ * The value of a parameter, its default where none was given; NULL where there
+ * is none of that name.
+ */
+extern JsonbValue *call_parameter(ActivityCall *call, const char *name);
+
 /* The path that views show. */
 extern const char *call_name(ActivityCall *call);
 
-/* The attempt, with the looks of before where it is one of many. */
+/* When the attempt started, not this look where it is one of many. */
 extern TimestampTz call_started_at(ActivityCall *call);
 
-/* When its timeout, which it has, is over: that of all of the wait. */
+/* When its timeout, which it must have, is over: that of the whole wait. */
 extern TimestampTz call_deadline(ActivityCall *call);
 
 /* The variable of that name that it sees, and whose that is; NULL: none. */
@@ -194,7 +200,7 @@ typedef struct JsonReceiver
 {
 	DestReceiver pub;
 	MemoryContext context;
-	StringInfoData text; /* "[{...}, {...}" : see json_receiver_text() */
+	StringInfoData text; /* "[{...}, {...}": see json_receiver_value() */
 	int64 max_rows;
 	int64 max_bytes;
 	bool strict;
@@ -205,6 +211,7 @@ typedef struct JsonReceiver
 extern JsonReceiver *json_receiver_create(MemoryContext context,
 										  int64 max_rows, int64 max_bytes,
 										  bool strict);
+
 /* The complete array, as jsonb in the receiver's context. */
 extern Jsonb *json_receiver_value(JsonReceiver *receiver);
 

@@ -41,8 +41,6 @@ typedef struct Packing
 	bytea **buffers;
 } Packing;
 
-PG_FUNCTION_INFO_V1(mlpipe_column);
-
 static Form_pg_attribute find_column(TupleDesc rows, const char *name);
 static void check_is_number(Form_pg_attribute column);
 static int column_index(List *columns, const char *name);
@@ -107,6 +105,7 @@ check_is_number(Form_pg_attribute column)
 				 NameStr(column->attname), format_type_be(column->atttypid))));
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_column);
 Datum
 mlpipe_column(PG_FUNCTION_ARGS)
 {

@@ -21,8 +21,6 @@
 
 #include "activity/parallel_config.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_list_files);
-
 /* The first directory that could not be read, while glob() works. */
 static char unreadable[MAXPGPATH];
 static int unreadable_error;
@@ -39,6 +37,7 @@ static void add_file(ReturnSetInfo *result, const char *path);
  * symbolic link to a file is one, under the name of the link: whoever may call
  * this may read any file by its own name.
  */
+PG_FUNCTION_INFO_V1(mlpipe_list_files);
 Datum
 mlpipe_list_files(PG_FUNCTION_ARGS)
 {

@@ -54,8 +54,6 @@ typedef struct RangeScan
 	bool on_page;                /* the rest of the block is read by us */
 } RangeScan;
 
-PG_FUNCTION_INFO_V1(mlpipe_mini_batch_range);
-
 static void estimate_range(PlannerInfo *root, RelOptInfo *baserel,
 						   List *paramexprs, BlockNumber *pages,
 						   double *tuples);
@@ -74,6 +72,7 @@ static OffsetNumber next_tuple(SampleScanState *node, BlockNumber block,
 static void end_scan(SampleScanState *node);
 static void note_items_read(const SampleScanState *node);
 
+PG_FUNCTION_INFO_V1(mlpipe_mini_batch_range);
 Datum
 mlpipe_mini_batch_range(PG_FUNCTION_ARGS)
 {

@@ -14,6 +14,8 @@
 
 #include "activity/approval.h"
 #include "activity/output.h"
+#include "api/argument.h"
+#include "api/missing.h"
 #include "api/rights.h"
 #include "engine/finish.h"
 #include "engine/guard.h"
@@ -23,15 +25,14 @@
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 
-static void require_arguments(FunctionCallInfo fcinfo);
 static RunRow *find_run(int64 run_id);
-static void raise_no_run(int64 run_id);
 static ActivityRow *find_activity(const RunInfo *run, const RunRow *row,
 								  const char *name);
 static void require_right(const RunRow *run, const ActivityDef *def);
 static bool is_approver(List *approvers);
 static void require_waiting(const RunInfo *run, const ActivityRow *row);
 static Jsonb *answer(Oid user, const char *comment);
+static Failure *rejection(Oid user, const char *comment);
 
 /*
  * mlpipe_approve(run_id bigint, activity text, approved boolean, comment text)
@@ -42,19 +43,20 @@ Datum
 mlpipe_approve(PG_FUNCTION_ARGS)
 {
 	Oid user = GetUserId();
-	char *comment = PG_ARGISNULL(3) ? NULL :
-									  text_to_cstring(PG_GETARG_TEXT_PP(3));
+	char *comment = argument_text(fcinfo, 3);
 	RunRow *row;
 	const RunInfo *run;
 	ActivityRow *activity;
 
-	require_arguments(fcinfo);
+	argument_require(fcinfo, 0, "run_id");
+	argument_require(fcinfo, 1, "activity");
+	argument_require(fcinfo, 2, "approved");
 	shmem_require();
 	run_cache_trim();
 	row = find_run(PG_GETARG_INT64(0));
 	run = run_info(row->run_id);
 	guard_share(run);
-	activity = find_activity(run, row, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	activity = find_activity(run, row, argument_text(fcinfo, 1));
 	require_right(row, &run->document->activities[activity->activity_no]);
 	require_waiting(run, activity);
 	if (PG_GETARG_BOOL(2))
@@ -62,29 +64,8 @@ mlpipe_approve(PG_FUNCTION_ARGS)
 								answer(user, comment), -1, -1, NULL);
 	else
 		(void) activity_fail(run, activity->no, activity->attempt,
-							 failure_create(CurrentMemoryContext, "P0001",
-											psprintf("rejected by %s%s%s",
-													 GetUserNameFromId(user,
-																	   false),
-													 comment ? ": " : "",
-													 comment ? comment : ""),
-											NULL, NULL),
-							 false, NULL);
+							 rejection(user, comment), false, NULL);
 	PG_RETURN_VOID();
-}
-
-static void
-require_arguments(FunctionCallInfo fcinfo)
-{
-	static const char *const names[] = {"run_id", "activity", "approved"};
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
-	}
 }
 
 static RunRow *
@@ -97,16 +78,8 @@ find_run(int64 run_id)
 	run = run_load(run_id, false);
 	engine_mode_leave(&mode);
 	if (run == NULL)
-		raise_no_run(run_id);
+		missing_run(run_id);
 	return run;
-}
-
-static void
-raise_no_run(int64 run_id)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("run " INT64_FORMAT " does not exist", run_id)));
 }
 
 /* Who may not see a run cannot learn that it exists. */
@@ -124,7 +97,7 @@ find_activity(const RunInfo *run, const RunRow *row, const char *name)
 			&approval_activity.kind)
 		return activity;
 	if (!run_may_see(row->pipeline_id, row->submitted_by))
-		raise_no_run(run->run_id);
+		missing_run(run->run_id);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("run " INT64_FORMAT
@@ -142,7 +115,7 @@ require_right(const RunRow *run, const ActivityDef *def)
 						   run_may_use(run->pipeline_id, run->submitted_by))
 		return;
 	if (!run_may_see(run->pipeline_id, run->submitted_by))
-		raise_no_run(run->run_id);
+		missing_run(run->run_id);
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to approve activity \"%s\"",
@@ -186,4 +159,14 @@ answer(Oid user, const char *comment)
 	output_text(&output, "approved_by", GetUserNameFromId(user, false));
 	output_text(&output, "comment", comment);
 	return output_end(&output);
+}
+
+static Failure *
+rejection(Oid user, const char *comment)
+{
+	char *message = psprintf("rejected by %s%s%s",
+							 GetUserNameFromId(user, false),
+							 comment ? ": " : "", comment ? comment : "");
+
+	return failure_create(CurrentMemoryContext, "P0001", message, NULL, NULL);
 }

@@ -37,6 +37,7 @@
 #include "utils/syscache.h"
 
 #include "activity/activity.h"
+#include "api/missing.h"
 #include "api/parameters.h"
 #include "api/rights.h"
 #include "definition/value.h"
@@ -46,8 +47,6 @@
 #include "store/change_store.h"
 #include "store/engine_mode.h"
 #include "store/pipeline_store.h"
-
-PG_FUNCTION_INFO_V1(mlpipe_submit_on_change);
 
 /* The trigger as it was created, and its table. */
 typedef struct Source
@@ -101,6 +100,7 @@ static Jsonb *parse_parameters(JsonReader *reader);
 static const char *operation_name(TriggerEvent event);
 static char *qualified_name(Oid table);
 
+PG_FUNCTION_INFO_V1(mlpipe_submit_on_change);
 Datum
 mlpipe_submit_on_change(PG_FUNCTION_ARGS)
 {
@@ -215,11 +215,11 @@ table_owner(Oid table)
 static bool
 is_noted(Oid trigger)
 {
-	int i;
-
-	for (i = 0; i < nnoted; i++)
+	for (int i = 0; i < nnoted; i++)
+	{
 		if (noted[i].trigger == trigger)
 			return true;
+	}
 	return false;
 }
 
@@ -267,11 +267,10 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
 	int kept = 0;
-	int i;
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	for (i = 0; i < nnoted; i++)
+	for (int i = 0; i < nnoted; i++)
 	{
 		if (noted[i].subtransaction == mine)
 		{
@@ -330,7 +329,7 @@ leave_change(const TriggerData *data, const Source *source)
 		run_cache_trim();
 	change.version_id = version->version_id;
 	change.parameters = parameters_check(version_document(version->version_id),
-										 options.parameters, pipeline->run_as);
+										 options.parameters);
 	engine_mode_enter(&mode);
 	change_insert(&change);
 	engine_mode_leave(&mode);
@@ -351,9 +350,7 @@ find_pipeline(const char *name, const Source *source, VersionRow **version)
 	engine_mode_leave(&mode);
 
 	if (pipeline == NULL || *version == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("pipeline \"%s\" does not exist", name)));
+		missing_pipeline(name);
 	require_owners_right(pipeline, source);
 	return pipeline;
 }

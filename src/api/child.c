@@ -3,7 +3,7 @@
  * child.c
  *	  Child runs: what activities of type "pipeline" submit.
  *
- * All that is checked of a submit is checked of these, for the role that the
+ * They are checked like any other submission, as one by the role that the
  * parent executes as.
  *
  *-------------------------------------------------------------------------
@@ -18,7 +18,7 @@
 #include "store/engine_mode.h"
 #include "store/run_store.h"
 
-/* A pipeline that runs itself comes to an end there. */
+/* Here a pipeline that runs itself comes to an end. */
 #define MAX_LEVELS 32
 
 static int32 level_of(int64 run_id);
@@ -37,7 +37,7 @@ call_submit_child(ActivityCall *call, const char *pipeline, int32 version,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("child runs are nested more than %d levels deep",
 						MAX_LEVELS),
-				 errhint("Does a pipeline run itself?")));
+				 errhint("Perhaps a pipeline runs itself.")));
 	submit_prepare(&request, pipeline, version > 0 ? version : DEFAULT_VERSION,
 				   parameters != NULL ? parameters : no_parameters());
 	request.priority = run_info(call->run_id)->priority;

@@ -13,8 +13,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
-#include "api/rights.h"
-#include "api/run_argument.h"
+#include "api/argument.h"
 #include "engine/create.h"
 #include "engine/run_cache.h"
 #include "engine/shmem.h"
@@ -31,7 +30,6 @@
 
 static char *reason_argument(const text *argument);
 static bool is_negative(Interval *interval);
-static Oid purge_scope(void);
 
 /*
  * mlpipe.start_scheduler() returns void: for CREATE EXTENSION, the first moment
@@ -58,7 +56,7 @@ PG_FUNCTION_INFO_V1(mlpipe_cancel);
 Datum
 mlpipe_cancel(PG_FUNCTION_ARGS)
 {
-	RunRow *run = run_argument(fcinfo, 0);
+	RunRow *run = argument_run(fcinfo, 0);
 	const char *reason = "the run was cancelled";
 
 	if (!PG_ARGISNULL(1))
@@ -87,7 +85,7 @@ PG_FUNCTION_INFO_V1(mlpipe_suspend);
 Datum
 mlpipe_suspend(PG_FUNCTION_ARGS)
 {
-	RunRow *run = run_argument(fcinfo, 0);
+	RunRow *run = argument_run(fcinfo, 0);
 	EngineMode mode;
 	bool changed;
 
@@ -113,7 +111,7 @@ PG_FUNCTION_INFO_V1(mlpipe_resume);
 Datum
 mlpipe_resume(PG_FUNCTION_ARGS)
 {
-	RunRow *run = run_argument(fcinfo, 0);
+	RunRow *run = argument_run(fcinfo, 0);
 	EngineMode mode;
 	bool changed;
 
@@ -143,14 +141,11 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 	EngineMode mode;
 	TimestampTz before;
 	TimestampTz from = DT_NOBEGIN;
-	Oid scope = purge_scope();
+	Oid only_visible_to = superuser() ? InvalidOid : GetUserId();
 	int64 purged = 0;
 	int64 some;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("age of the runs to purge must not be null")));
+	argument_require(fcinfo, 0, "age of the runs to purge");
 	if (is_negative(PG_GETARG_INTERVAL_P(0)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -163,7 +158,7 @@ mlpipe_purge(PG_FUNCTION_ARGS)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		some = runs_purge(&from, before, PURGE_AT_ONCE, scope);
+		some = runs_purge(&from, before, PURGE_AT_ONCE, only_visible_to);
 		purged += some;
 	} while (some == PURGE_AT_ONCE);
 	if (purged > 0)
@@ -180,10 +175,4 @@ is_negative(Interval *interval)
 	return DatumGetBool(DirectFunctionCall2(interval_lt,
 											IntervalPGetDatum(interval),
 											IntervalPGetDatum(&zero)));
-}
-
-static Oid
-purge_scope(void)
-{
-	return superuser() ? InvalidOid : GetUserId();
 }

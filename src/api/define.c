@@ -20,6 +20,8 @@
 #include "utils/jsonb.h"
 #include "utils/syscache.h"
 
+#include "api/argument.h"
+#include "api/missing.h"
 #include "api/rights.h"
 #include "definition/document.h"
 #include "engine/stop.h"
@@ -27,8 +29,6 @@
 #include "store/engine_mode.h"
 #include "store/pipeline_store.h"
 
-static void require_argument(FunctionCallInfo fcinfo, int argument,
-							 const char *name);
 static char *name_argument(FunctionCallInfo fcinfo);
 static void check_pipeline_name(const char *name);
 static Document *parse_or_raise(Jsonb *definition);
@@ -36,8 +36,7 @@ static PipelineRow *lock_or_insert(const char *name, Oid owner, bool *is_new);
 static PipelineRow *lock_to_change(const char *name);
 static PipelineRow *lock_existing(const char *name);
 static PipelineRow *find_to_see(const char *name);
-static void raise_no_pipeline(const char *name);
-static void raise_no_version(const char *name, int32 version);
+
 static int32 add_version(PipelineRow *pipeline, Jsonb *definition,
 						 const Document *document, Oid user);
 static void warn_of_disabled(const PipelineRow *pipeline);
@@ -63,7 +62,7 @@ mlpipe_create_pipeline(PG_FUNCTION_ARGS)
 	bool is_new;
 	int32 version;
 
-	require_argument(fcinfo, 1, "definition");
+	argument_require(fcinfo, 1, "definition");
 	definition = PG_GETARG_JSONB_P(1);
 	check_pipeline_name(name);
 	document = parse_or_raise(definition);
@@ -79,21 +78,12 @@ mlpipe_create_pipeline(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(version);
 }
 
-static void
-require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /* The first argument of nearly all functions here. */
 static char *
 name_argument(FunctionCallInfo fcinfo)
 {
-	require_argument(fcinfo, 0, "name of pipeline");
-	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+	argument_require(fcinfo, 0, "name of pipeline");
+	return argument_text(fcinfo, 0);
 }
 
 static void
@@ -212,7 +202,7 @@ mlpipe_validate(PG_FUNCTION_ARGS)
 	ProblemList problems = {NIL, 0};
 	ListCell *cell;
 
-	require_argument(fcinfo, 0, "definition");
+	argument_require(fcinfo, 0, "definition");
 	InitMaterializedSRF(fcinfo, 0);
 	(void) document_parse(PG_GETARG_JSONB_P(0), activity_kinds(), &problems);
 	foreach(cell, problems.problems)
@@ -240,7 +230,6 @@ mlpipe_definition(PG_FUNCTION_ARGS)
 	PipelineRow *pipeline = find_to_see(name_argument(fcinfo));
 	int32 version = PG_ARGISNULL(1) ? pipeline->default_version :
 									  PG_GETARG_INT32(1);
-
 	int64 version_id = find_version(pipeline, version)->version_id;
 	EngineMode saved;
 	Jsonb *definition;
@@ -261,18 +250,10 @@ find_to_see(const char *name)
 	pipeline = pipeline_by_name(name);
 	engine_mode_leave(&saved);
 	if (pipeline == NULL)
-		raise_no_pipeline(name);
+		missing_pipeline(name);
 	if (!run_may_see(pipeline->pipeline_id, InvalidOid))
 		pipeline_require_use(pipeline);
 	return pipeline;
-}
-
-static void
-raise_no_pipeline(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("pipeline \"%s\" does not exist", name)));
 }
 
 static VersionRow *
@@ -285,17 +266,8 @@ find_version(const PipelineRow *pipeline, int32 version)
 	row = version_find(pipeline->pipeline_id, version);
 	engine_mode_leave(&saved);
 	if (row == NULL)
-		raise_no_version(pipeline->name, version);
+		missing_version(pipeline->name, version);
 	return row;
-}
-
-static void
-raise_no_version(const char *name, int32 version)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("version %d of pipeline \"%s\" does not exist", version,
-					name)));
 }
 
 /*
@@ -335,7 +307,7 @@ lock_to_change(const char *name)
 	pipeline = pipeline_by_name(name);
 	engine_mode_leave(&saved);
 	if (pipeline == NULL)
-		raise_no_pipeline(name);
+		missing_pipeline(name);
 	pipeline_require_owner(pipeline);
 	pipeline = lock_existing(name);
 	pipeline_require_owner(pipeline);
@@ -352,7 +324,7 @@ lock_existing(const char *name)
 	pipeline = pipeline_lock(name);
 	engine_mode_leave(&saved);
 	if (pipeline == NULL)
-		raise_no_pipeline(name);
+		missing_pipeline(name);
 	return pipeline;
 }
 
@@ -394,13 +366,13 @@ require_role(Oid role)
 static void
 require_run_as(const PipelineRow *pipeline)
 {
+	char *role = GetUserNameFromId(pipeline->run_as, true);
+
 	if (!role_may_be_set(pipeline->run_as))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be able to SET ROLE \"%s\"",
-						GetUserNameFromId(pipeline->run_as, true) ?
-							GetUserNameFromId(pipeline->run_as, true) :
-							"(dropped)"),
+						role ? role : "(dropped)"),
 				 errdetail("Runs of pipeline \"%s\" execute as that role.",
 						   pipeline->name)));
 }
@@ -438,7 +410,7 @@ mlpipe_set_version_status(PG_FUNCTION_ARGS)
 	EngineMode saved;
 	bool found;
 
-	require_argument(fcinfo, 1, "version");
+	argument_require(fcinfo, 1, "version");
 	status = status_argument(fcinfo, 2);
 	pipeline = lock_to_change(name);
 	engine_mode_enter(&saved);
@@ -446,26 +418,24 @@ mlpipe_set_version_status(PG_FUNCTION_ARGS)
 							   status);
 	engine_mode_leave(&saved);
 	if (!found)
-		raise_no_version(name, PG_GETARG_INT32(1));
+		missing_version(name, PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
 }
 
 static VersionStatus
 status_argument(FunctionCallInfo fcinfo, int argument)
 {
+	VersionStatus status;
 	char *word;
 
-	require_argument(fcinfo, argument, "status");
-	word = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-	for (int i = 0; i < NUM_VERSION_STATUSES; i++)
-	{
-		if (strcmp(word, version_status_words[i]) == 0)
-			return (VersionStatus) i;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no version status \"%s\"", word),
-			 errhint("It is one of active, deprecated and disabled.")));
+	argument_require(fcinfo, argument, "status");
+	word = argument_text(fcinfo, argument);
+	if (!version_status_parse(word, &status))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no version status \"%s\"", word),
+				 errhint("It is one of active, deprecated and disabled.")));
+	return status;
 }
 
 /* mlpipe_drop_pipeline(name text, force boolean) */
@@ -519,7 +489,7 @@ mlpipe_grant(PG_FUNCTION_ARGS)
 	PipelineRow *pipeline;
 	EngineMode saved;
 
-	require_argument(fcinfo, 1, "grantee");
+	argument_require(fcinfo, 1, "grantee");
 	require_role(PG_GETARG_OID(1));
 	pipeline = lock_to_change(name);
 	engine_mode_enter(&saved);
@@ -537,7 +507,7 @@ mlpipe_revoke(PG_FUNCTION_ARGS)
 	PipelineRow *pipeline;
 	EngineMode saved;
 
-	require_argument(fcinfo, 1, "grantee");
+	argument_require(fcinfo, 1, "grantee");
 	pipeline = lock_to_change(name);
 	engine_mode_enter(&saved);
 	pipeline_grant_remove(pipeline->pipeline_id, PG_GETARG_OID(1));

@@ -11,21 +11,20 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "api/argument.h"
 #include "api/look.h"
 #include "api/rights.h"
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 #include "store/reuse_store.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_explain_reuse);
-
-static void require_arguments(FunctionCallInfo fcinfo);
 static void require_record(int64 run_id, const char *activity, int32 *no);
 static bool may_see_earlier(const ReuseRow *record);
 static void put_part(ReturnSetInfo *result, const ReusePart *part,
 					 bool shows_earlier);
 
 /* mlpipe_explain_reuse(run_id bigint, activity text) returns setof record */
+PG_FUNCTION_INFO_V1(mlpipe_explain_reuse);
 Datum
 mlpipe_explain_reuse(PG_FUNCTION_ARGS)
 {
@@ -39,10 +38,11 @@ mlpipe_explain_reuse(PG_FUNCTION_ARGS)
 	int64 run_id;
 	int32 no;
 
-	require_arguments(fcinfo);
+	argument_require(fcinfo, 0, "run_id");
+	argument_require(fcinfo, 1, "activity");
 	run_id = PG_GETARG_INT64(0);
 	run_look_first(run_id, &look);
-	require_record(run_id, text_to_cstring(PG_GETARG_TEXT_PP(1)), &no);
+	require_record(run_id, argument_text(fcinfo, 1), &no);
 
 	engine_mode_enter(&mode);
 	record = reuse_load(run_id, no);
@@ -53,20 +53,6 @@ mlpipe_explain_reuse(PG_FUNCTION_ARGS)
 	foreach(cell, parts)
 		put_part(result, lfirst(cell), shows_earlier);
 	return (Datum) 0;
-}
-
-static void
-require_arguments(FunctionCallInfo fcinfo)
-{
-	static const char *const names[] = {"run_id", "activity"};
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
-	}
 }
 
 static void
@@ -97,7 +83,7 @@ require_record(int64 run_id, const char *activity, int32 *no)
 	*no = row->no;
 }
 
-/* It may be a run of somebody else's pipeline with the same role. */
+/* The earlier run may be of somebody else's pipeline that has the same role. */
 static bool
 may_see_earlier(const ReuseRow *record)
 {

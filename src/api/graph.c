@@ -10,6 +10,8 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "api/argument.h"
+#include "api/missing.h"
 #include "api/rights.h"
 #include "draw/draw.h"
 #include "engine/run_cache.h"
@@ -35,7 +37,6 @@ static void find_run(FunctionCallInfo fcinfo, Drawing *drawing);
 static void require_pipeline(FunctionCallInfo fcinfo, const RunRow *run,
 							 const PipelineRow *pipeline);
 static void find_pipeline(FunctionCallInfo fcinfo, Drawing *drawing);
-static void raise_no_pipeline(const char *name);
 
 /*
  * mlpipe_graph(name text, version integer, format text, run_id bigint)
@@ -59,7 +60,7 @@ mlpipe_graph(PG_FUNCTION_ARGS)
 static const GraphFormat *
 format_argument(FunctionCallInfo fcinfo)
 {
-	char *name = PG_ARGISNULL(2) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char *name = PG_ARGISNULL(2) ? "" : argument_text(fcinfo, 2);
 
 	for (int i = 0; i < lengthof(formats); i++)
 	{
@@ -70,7 +71,6 @@ format_argument(FunctionCallInfo fcinfo)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no format \"%s\" of graphs", name),
 			 errhint("The formats are \"mermaid\", \"dot\" and \"svg\".")));
-	return NULL; /* keep compilers quiet */
 }
 
 static void
@@ -79,19 +79,16 @@ find_pipeline(FunctionCallInfo fcinfo, Drawing *drawing)
 	EngineMode mode;
 	char *name;
 	PipelineRow *pipeline;
-	VersionRow *version = NULL;
+	VersionRow *version;
 	int32 number;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("name of pipeline must not be null")));
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	argument_require(fcinfo, 0, "name of pipeline");
+	name = argument_text(fcinfo, 0);
 	engine_mode_enter(&mode);
 	pipeline = pipeline_by_name(name);
 	engine_mode_leave(&mode);
 	if (pipeline == NULL)
-		raise_no_pipeline(name);
+		missing_pipeline(name);
 	if (!run_may_see(pipeline->pipeline_id, InvalidOid))
 		pipeline_require_use(pipeline);
 
@@ -100,23 +97,12 @@ find_pipeline(FunctionCallInfo fcinfo, Drawing *drawing)
 	version = version_find(pipeline->pipeline_id, number);
 	engine_mode_leave(&mode);
 	if (version == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("version %d of pipeline \"%s\" does not exist", number,
-						name)));
+		missing_version(name, number);
 	drawing->title = psprintf("%s, version %d", name, number);
 	drawing->document = version_document(version->version_id);
 }
 
-static void
-raise_no_pipeline(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("pipeline \"%s\" does not exist", name)));
-}
-
-/* With how its activities stand now.  Who may not see it cannot learn of it. */
+/* As its activities stand now.  Who may not see it cannot learn of it. */
 static void
 find_run(FunctionCallInfo fcinfo, Drawing *drawing)
 {
@@ -131,9 +117,7 @@ find_run(FunctionCallInfo fcinfo, Drawing *drawing)
 		pipeline = pipeline_by_id(run->pipeline_id);
 	engine_mode_leave(&mode);
 	if (run == NULL || !run_may_see(run->pipeline_id, run->submitted_by))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("run " INT64_FORMAT " does not exist", run_id)));
+		missing_run(run_id);
 	require_pipeline(fcinfo, run, pipeline);
 	drawing->title = psprintf("%s%srun " INT64_FORMAT ", %s",
 							  pipeline ? pipeline->name : "",
@@ -151,8 +135,7 @@ static void
 require_pipeline(FunctionCallInfo fcinfo, const RunRow *run,
 				 const PipelineRow *pipeline)
 {
-	char *name = PG_ARGISNULL(0) ? NULL :
-								   text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = argument_text(fcinfo, 0);
 
 	if (name != NULL &&
 		(pipeline == NULL || strcmp(pipeline->name, name) != 0))

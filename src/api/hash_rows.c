@@ -21,12 +21,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_hash_rows_add);
-PG_FUNCTION_INFO_V1(mlpipe_hash_rows_combine);
-PG_FUNCTION_INFO_V1(mlpipe_hash_rows_serialize);
-PG_FUNCTION_INFO_V1(mlpipe_hash_rows_deserialize);
-PG_FUNCTION_INFO_V1(mlpipe_hash_rows_finish);
-
 /* Odd numbers without a pattern. */
 #define FACTOR_WORD UINT64CONST(0x9E3779B97F4A7C15)
 #define FACTOR_LOW  UINT64CONST(0xC2B2AE3D27D4EB4F)
@@ -66,15 +60,15 @@ static inline void hash_word(Hash *hash, uint64 word);
 static inline uint64 rotate(uint64 word, int bits);
 static inline uint64 scatter(uint64 word);
 
+PG_FUNCTION_INFO_V1(mlpipe_hash_rows_add);
 Datum
 mlpipe_hash_rows_add(PG_FUNCTION_ARGS)
 {
 	HashState *state = state_of(fcinfo);
 	const HashColumn *columns = columns_of(fcinfo);
 	Hash hash = {SEED_LOW, SEED_HIGH};
-	int i;
 
-	for (i = 1; i < PG_NARGS(); i++)
+	for (int i = 1; i < PG_NARGS(); i++)
 	{
 		if (PG_ARGISNULL(i))
 			hash_word(&hash, NULL_WORD);
@@ -108,13 +102,12 @@ static const HashColumn *
 columns_of(FunctionCallInfo fcinfo)
 {
 	HashColumn *columns = fcinfo->flinfo->fn_extra;
-	int i;
 
 	if (columns != NULL)
 		return columns;
 	columns = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt,
 								 PG_NARGS() * sizeof(HashColumn));
-	for (i = 1; i < PG_NARGS(); i++)
+	for (int i = 1; i < PG_NARGS(); i++)
 	{
 		Oid type = get_fn_expr_argtype(fcinfo->flinfo, i);
 
@@ -149,7 +142,7 @@ hash_value(Hash *hash, const HashColumn *column, Datum value)
 		hash_bytes_of(hash, DatumGetPointer(value), column->length);
 }
 
-/* Of a row value what stands before its columns depends on the session. */
+/* What stands before the columns of a row value depends on the session. */
 static void
 hash_varlena(Hash *hash, const HashColumn *column, Datum value)
 {
@@ -221,6 +214,7 @@ scatter(uint64 word)
 	return word;
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_hash_rows_combine);
 Datum
 mlpipe_hash_rows_combine(PG_FUNCTION_ARGS)
 {
@@ -237,6 +231,7 @@ mlpipe_hash_rows_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_hash_rows_serialize);
 Datum
 mlpipe_hash_rows_serialize(PG_FUNCTION_ARGS)
 {
@@ -247,6 +242,7 @@ mlpipe_hash_rows_serialize(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(serialized);
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_hash_rows_deserialize);
 Datum
 mlpipe_hash_rows_deserialize(PG_FUNCTION_ARGS)
 {
@@ -261,7 +257,8 @@ mlpipe_hash_rows_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* The number of rows, and the two sums; of no rows too. */
+/* The number of rows, and the two sums; where there are no rows, zeros. */
+PG_FUNCTION_INFO_V1(mlpipe_hash_rows_finish);
 Datum
 mlpipe_hash_rows_finish(PG_FUNCTION_ARGS)
 {

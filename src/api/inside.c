@@ -22,34 +22,21 @@
 #include "activity/activity.h"
 #include "activity/batch.h"
 #include "activity/variable.h"
+#include "api/argument.h"
 #include "definition/value.h"
 #include "engine/journal.h"
 #include "engine/reuse.h"
 #include "engine/slot.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_run_id);
-PG_FUNCTION_INFO_V1(mlpipe_activity_name);
-PG_FUNCTION_INFO_V1(mlpipe_parameter);
-PG_FUNCTION_INFO_V1(mlpipe_context);
-PG_FUNCTION_INFO_V1(mlpipe_set_output);
-PG_FUNCTION_INFO_V1(mlpipe_set_variable);
-PG_FUNCTION_INFO_V1(mlpipe_log);
-PG_FUNCTION_INFO_V1(mlpipe_log_metric);
-PG_FUNCTION_INFO_V1(mlpipe_item_failed);
-PG_FUNCTION_INFO_V1(mlpipe_progress);
-PG_FUNCTION_INFO_V1(mlpipe_batch);
-
-#define MAX_METRIC_NAME 1000 /* bytes: up to 100,000 of them are in memory */
+#define MAX_METRIC_NAME 1000 /* bytes; up to 100,000 metrics are in memory */
 
 static ActivityCall *require_call(void);
 static void require_no_batch(const char *what, const char *hint);
-static void require_not_null(FunctionCallInfo fcinfo, int argument,
-							 const char *name);
 static const DeclaredValue *require_parameter(ActivityCall *call,
 											  const char *name);
-static JsonbValue *parameter_value(ActivityCall *call, const char *name);
-static char *list_names(const List *declared, const char *what);
+static char *parameters_hint(const List *parameters);
 
+PG_FUNCTION_INFO_V1(mlpipe_run_id);
 Datum
 mlpipe_run_id(PG_FUNCTION_ARGS)
 {
@@ -59,6 +46,7 @@ mlpipe_run_id(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(MyCall->run_id);
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_activity_name);
 Datum
 mlpipe_activity_name(PG_FUNCTION_ARGS)
 {
@@ -67,23 +55,29 @@ mlpipe_activity_name(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(call_name(MyCall)));
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_parameter);
 Datum
 mlpipe_parameter(PG_FUNCTION_ARGS)
 {
 	ActivityCall *call = require_call();
 	const DeclaredValue *parameter;
+	JsonbValue *given;
 	char *value;
 
-	require_not_null(fcinfo, 0, "name");
-	parameter = require_parameter(call, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	argument_require(fcinfo, 0, "name");
+	parameter = require_parameter(call, argument_text(fcinfo, 0));
 	reuse_note_parameter(parameter->name);
-	value = value_input_text(parameter->type,
-							 parameter_value(call, parameter->name));
+	given = call_parameter(call, parameter->name);
+	if (given == NULL)
+		elog(ERROR, "run " INT64_FORMAT " has no parameter \"%s\"",
+			 call->run_id, parameter->name);
+	value = value_input_text(parameter->type, given);
 	if (value == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(value));
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_context);
 Datum
 mlpipe_context(PG_FUNCTION_ARGS)
 {
@@ -94,6 +88,7 @@ mlpipe_context(PG_FUNCTION_ARGS)
 }
 
 /* NULL takes back what was set before. */
+PG_FUNCTION_INFO_V1(mlpipe_set_output);
 Datum
 mlpipe_set_output(PG_FUNCTION_ARGS)
 {
@@ -108,6 +103,7 @@ mlpipe_set_output(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_set_variable);
 Datum
 mlpipe_set_variable(PG_FUNCTION_ARGS)
 {
@@ -120,15 +116,15 @@ mlpipe_set_variable(PG_FUNCTION_ARGS)
 	require_no_batch(
 		"a mini-batch cannot set a variable",
 		"Mini-batches run side by side; set it in an activity that depends on the parallel one.");
-	require_not_null(fcinfo, 0, "name");
-	variable = variable_find(call, text_to_cstring(PG_GETARG_TEXT_PP(0)),
-							 &key);
+	argument_require(fcinfo, 0, "name");
+	variable = variable_find(call, argument_text(fcinfo, 0), &key);
 	value = PG_ARGISNULL(1) ? JsonbValueToJsonb(&null) : PG_GETARG_JSONB_P(1);
 	variable_check(variable, value);
 	variable_keep(call, &key, value, false);
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_log);
 Datum
 mlpipe_log(PG_FUNCTION_ARGS)
 {
@@ -137,8 +133,8 @@ mlpipe_log(PG_FUNCTION_ARGS)
 	int elevel;
 
 	call = require_call();
-	require_not_null(fcinfo, 1, "level");
-	word = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	argument_require(fcinfo, 1, "level");
+	word = argument_text(fcinfo, 1);
 	elevel = journal_level_parse(word);
 	if (elevel == 0)
 		ereport(
@@ -148,21 +144,21 @@ mlpipe_log(PG_FUNCTION_ARGS)
 			 errhint(
 				 "The levels are \"debug\", \"info\", \"notice\", \"warning\" and \"error\".")));
 	if (!PG_ARGISNULL(0) && elevel >= call->log_floor)
-		journal_log(elevel, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+		journal_log(elevel, argument_text(fcinfo, 0));
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_log_metric);
 Datum
 mlpipe_log_metric(PG_FUNCTION_ARGS)
 {
 	int64 step = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
-
 	char *name;
 
 	(void) require_call();
-	require_not_null(fcinfo, 0, "name");
-	require_not_null(fcinfo, 1, "value");
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	argument_require(fcinfo, 0, "name");
+	argument_require(fcinfo, 1, "value");
+	name = argument_text(fcinfo, 0);
 	if (strlen(name) > MAX_METRIC_NAME)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -173,17 +169,18 @@ mlpipe_log_metric(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_item_failed);
 Datum
 mlpipe_item_failed(PG_FUNCTION_ARGS)
 {
 	(void) require_call();
-	require_not_null(fcinfo, 0, "key");
-	require_not_null(fcinfo, 1, "message");
-	batch_item_failed(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-					  text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	argument_require(fcinfo, 0, "key");
+	argument_require(fcinfo, 1, "message");
+	batch_item_failed(argument_text(fcinfo, 0), argument_text(fcinfo, 1));
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_progress);
 Datum
 mlpipe_progress(PG_FUNCTION_ARGS)
 {
@@ -192,7 +189,7 @@ mlpipe_progress(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 
 	(void) require_call();
-	require_not_null(fcinfo, 0, "done");
+	argument_require(fcinfo, 0, "done");
 	done = PG_GETARG_INT64(0);
 	if (done < 0 || total < 0)
 		ereport(ERROR,
@@ -203,6 +200,7 @@ mlpipe_progress(PG_FUNCTION_ARGS)
 	MySlot->progress_done = done;
 	MySlot->progress_total = total;
 	MySlot->progress_at = now;
+
 	/* Also a sign of life of the step: progress_update_timeout. */
 	if (MySlot->step != NULL)
 		MySlot->step->last_batch_at = now;
@@ -210,6 +208,7 @@ mlpipe_progress(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_batch);
 Datum
 mlpipe_batch(PG_FUNCTION_ARGS)
 {
@@ -247,65 +246,31 @@ require_no_batch(const char *what, const char *hint)
 				 errmsg_internal("%s", what), errhint("%s", hint)));
 }
 
-static void
-require_not_null(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" cannot be null", name)));
-}
-
 static const DeclaredValue *
 require_parameter(ActivityCall *call, const char *name)
 {
-	ListCell *cell;
+	List *parameters = call->document->parameters;
+	const DeclaredValue *parameter = declared_value_find(parameters, name);
 
-	foreach(cell, call->document->parameters)
-	{
-		const DeclaredValue *parameter = lfirst(cell);
-
-		if (strcmp(parameter->name, name) == 0)
-			return parameter;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_PARAMETER),
-			 errmsg("parameter \"%s\" does not exist", name),
-			 errhint("%s",
-					 list_names(call->document->parameters, "parameters"))));
-}
-
-/* Parameters that were not given are there with their defaults. */
-static JsonbValue *
-parameter_value(ActivityCall *call, const char *name)
-{
-	Jsonb *context = call_context(call);
-	JsonbValue *parameters = getKeyJsonValueFromContainer(&context->root,
-														  "parameters",
-														  strlen("parameters"),
-														  NULL);
-	JsonbValue *value = NULL;
-
-	if (parameters != NULL && parameters->type == jbvBinary)
-		value = getKeyJsonValueFromContainer(parameters->val.binary.data, name,
-											 strlen(name), NULL);
-	if (value == NULL)
-		elog(ERROR, "run " INT64_FORMAT " has no parameter \"%s\"",
-			 call->run_id, name);
-	return value;
+	if (parameter == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_PARAMETER),
+				 errmsg("parameter \"%s\" does not exist", name),
+				 errhint("%s", parameters_hint(parameters))));
+	return parameter;
 }
 
 static char *
-list_names(const List *declared, const char *what)
+parameters_hint(const List *parameters)
 {
 	StringInfoData names;
 	ListCell *cell;
 
-	if (declared == NIL)
-		return psprintf("The pipeline has no %s.", what);
+	if (parameters == NIL)
+		return "The pipeline has no parameters.";
 	initStringInfo(&names);
-	foreach(cell, declared)
+	foreach(cell, parameters)
 		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
 						 ((DeclaredValue *) lfirst(cell))->name);
-	return psprintf("The pipeline's %s: %s.", what, names.data);
+	return psprintf("The pipeline's parameters: %s.", names.data);
 }

@@ -20,13 +20,6 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_pack_add);
-PG_FUNCTION_INFO_V1(mlpipe_pack_combine);
-PG_FUNCTION_INFO_V1(mlpipe_pack_serialize);
-PG_FUNCTION_INFO_V1(mlpipe_pack_deserialize);
-PG_FUNCTION_INFO_V1(mlpipe_pack_finish);
-PG_FUNCTION_INFO_V1(mlpipe_unpack);
-
 #define FEW_VALUES 64
 
 typedef struct PackState
@@ -42,6 +35,7 @@ static bytea *state_copy(const PackState *state);
 static uint64 number_to_bits(double number);
 static double bits_to_number(const char *data);
 
+PG_FUNCTION_INFO_V1(mlpipe_pack_add);
 Datum
 mlpipe_pack_add(PG_FUNCTION_ARGS)
 {
@@ -59,6 +53,7 @@ mlpipe_pack_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_pack_combine);
 Datum
 mlpipe_pack_combine(PG_FUNCTION_ARGS)
 {
@@ -81,12 +76,14 @@ mlpipe_pack_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_pack_serialize);
 Datum
 mlpipe_pack_serialize(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BYTEA_P(state_copy((PackState *) PG_GETARG_POINTER(0)));
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_pack_deserialize);
 Datum
 mlpipe_pack_deserialize(PG_FUNCTION_ARGS)
 {
@@ -102,6 +99,7 @@ mlpipe_pack_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_pack_finish);
 Datum
 mlpipe_pack_finish(PG_FUNCTION_ARGS)
 {
@@ -110,6 +108,7 @@ mlpipe_pack_finish(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(state_copy((PackState *) PG_GETARG_POINTER(0)));
 }
 
+PG_FUNCTION_INFO_V1(mlpipe_unpack);
 Datum
 mlpipe_unpack(PG_FUNCTION_ARGS)
 {

@@ -28,7 +28,7 @@ static Jsonb *with_defaults(const Document *document, Jsonb *given);
 static bool is_given(Jsonb *given, const char *name);
 
 Jsonb *
-parameters_check(const Document *document, Jsonb *given, Oid run_as)
+parameters_check(const Document *document, Jsonb *given)
 {
 	ProblemList problems = {NIL, 0};
 

@@ -12,9 +12,8 @@
 
 /*
  * The given parameters, an object, completed with the defaults.  Raises 22023
- * that lists all that are unknown, missing or do not fit their type.
+ * and lists all that are unknown, missing or do not fit their type.
  */
-extern Jsonb *parameters_check(const Document *document, Jsonb *given,
-							   Oid run_as);
+extern Jsonb *parameters_check(const Document *document, Jsonb *given);
 
 #endif /* MLPIPE_PARAMETERS_H */

@@ -3,8 +3,8 @@
  * rerun.c
  *	  Running a finished run again.
  *
- * A rerun is submitted like any run, with what can be wrong with that; what it
- * takes over is the engine's business.
+ * A rerun is submitted, and checked, like any run; what it takes over is the
+ * engine's business.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,8 +16,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/argument.h"
+#include "api/missing.h"
 #include "api/parameters.h"
-#include "api/run_argument.h"
 #include "api/submit.h"
 #include "engine/run_cache.h"
 #include "store/activity_store.h"
@@ -43,9 +44,8 @@ Datum
 mlpipe_rerun(PG_FUNCTION_ARGS)
 {
 	RunRequest request = {.rerun_from = -1};
-	RunRow *run = run_argument(fcinfo, 0);
-	char *from = PG_ARGISNULL(1) ? NULL :
-								   text_to_cstring(PG_GETARG_TEXT_PP(1));
+	RunRow *run = argument_run(fcinfo, 0);
+	char *from = argument_text(fcinfo, 1);
 	RerunSource *source;
 	Jsonb *parameters;
 	EngineMode mode;
@@ -82,9 +82,7 @@ find_source(const RunRow *run)
 	source = rerun_source(run->run_id);
 	engine_mode_leave(&mode);
 	if (source == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("run " INT64_FORMAT " does not exist", run->run_id)));
+		missing_run(run->run_id);
 	if (source->finished_at == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -133,8 +131,8 @@ prepare_pipeline(RunRequest *request, const RunRow *run,
 }
 
 /*
- * It runs as the one who submitted it, whoever has it done again: that one
- * wrote it, and only who has that role's privileges gets here.
+ * It runs as the role that submitted the document, whoever has it done again:
+ * that role wrote it, and only those who have its privileges get here.
  */
 static void
 prepare_document(RunRequest *request, const RunRow *run, Jsonb *parameters)
@@ -154,8 +152,7 @@ prepare_document(RunRequest *request, const RunRow *run, Jsonb *parameters)
 						run->run_id, request->document->problem)));
 	request->run_as = run->run_as;
 	request->submitted_by = GetUserId();
-	request->parameters = parameters_check(request->document, parameters,
-										   request->run_as);
+	request->parameters = parameters_check(request->document, parameters);
 }
 
 static void

@@ -3,8 +3,8 @@
  * rights.c
  *	  Who may do what with a pipeline and its runs.
  *
- * The tables know only owners and grants; that members of a role may what the
- * role may is the server's to say.
+ * The tables know only owners and grants; that members of a role may do what
+ * the role may is for the server to say.
  *
  *-------------------------------------------------------------------------
  */

@@ -18,14 +18,17 @@
  * owner's members, granted roles' members and superusers may.
  */
 extern bool pipeline_may_use(int32 pipeline_id, Oid owner);
+
+/* Raises 42501 where not. */
 extern void pipeline_require_use(const PipelineRow *pipeline);
 
-/* May the current user change it?  The owner's members and superusers may. */
+/* May the current user change it, as the owner's members may?  Else 42501. */
 extern void pipeline_require_owner(const PipelineRow *pipeline);
 
 /*
- * May its runs execute as its run_as still?  Whoever set that could become that
- * role then, but memberships are revoked.
+ * May its runs still execute as its run_as?  Whoever set that could become that
+ * role then, but memberships are revoked.  Raises 42501, or 42704 where the role
+ * was dropped.
  */
 extern void pipeline_require_lent_role(const PipelineRow *pipeline);
 
@@ -38,16 +41,13 @@ extern bool role_may_be_set(Oid role);
  */
 extern bool run_may_use(int32 pipeline_id, Oid submitted_by);
 
-/*
- * The same as run_may_see() of a run that is only known by its number: false
- * also where there is none.
- */
-extern bool run_id_may_see(int64 run_id);
-
 /* May the current user look at everything?  Members of pg_monitor may. */
 extern bool user_sees_all(void);
 
-/* run_may_use, or a member of pg_monitor, who may look at everything. */
+/* May the current user use this run, or look at everything? */
 extern bool run_may_see(int32 pipeline_id, Oid submitted_by);
+
+/* The same of a run that is only known by its number; false: there is none. */
+extern bool run_id_may_see(int64 run_id);
 
 #endif /* MLPIPE_RIGHTS_H */

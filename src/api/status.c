@@ -28,13 +28,6 @@
 #include "mlpipe.h"
 #include "store/run_store.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_executor_slots);
-PG_FUNCTION_INFO_V1(mlpipe_batches_in_hand);
-PG_FUNCTION_INFO_V1(mlpipe_work_of_run);
-PG_FUNCTION_INFO_V1(mlpipe_facts);
-PG_FUNCTION_INFO_V1(mlpipe_queue_position);
-PG_FUNCTION_INFO_V1(mlpipe_status_text);
-
 /* The queue as it was when a statement first asked, with places found. */
 typedef struct QueuePlace
 {
@@ -63,6 +56,7 @@ static int compare_by_key(const void *a, const void *b);
  * executor_slots(pid, role, state, run_id, no, attempt, batch, since): the
  * executors of this database
  */
+PG_FUNCTION_INFO_V1(mlpipe_executor_slots);
 Datum
 mlpipe_executor_slots(PG_FUNCTION_ARGS)
 {
@@ -108,6 +102,7 @@ may_see_slot(const ExecutorSlot *slot)
 }
 
 /* batches_in_hand(run_id, no, batch, attempt, pid, since) */
+PG_FUNCTION_INFO_V1(mlpipe_batches_in_hand);
 Datum
 mlpipe_batches_in_hand(PG_FUNCTION_ARGS)
 {
@@ -143,6 +138,7 @@ mlpipe_batches_in_hand(PG_FUNCTION_ARGS)
  * items_done, done, total): the mini-batches of its steps, or what its other
  * activities said with mlpipe_progress()
  */
+PG_FUNCTION_INFO_V1(mlpipe_work_of_run);
 Datum
 mlpipe_work_of_run(PG_FUNCTION_ARGS)
 {
@@ -192,6 +188,7 @@ mlpipe_work_of_run(PG_FUNCTION_ARGS)
  * executors, idle, max_executors, starved_since, home, looked_at,
  * library_version
  */
+PG_FUNCTION_INFO_V1(mlpipe_facts);
 Datum
 mlpipe_facts(PG_FUNCTION_ARGS)
 {
@@ -221,6 +218,7 @@ mlpipe_facts(PG_FUNCTION_ARGS)
  * status_text(anyenum): what a cast to text does, but known to be leakproof,
  * so that status = 'failed' gets inside the views' security barriers
  */
+PG_FUNCTION_INFO_V1(mlpipe_status_text);
 Datum
 mlpipe_status_text(PG_FUNCTION_ARGS)
 {
@@ -264,6 +262,7 @@ slot_state_name(SlotState state)
  * A view asks for many activities in one statement, so the queue is copied and
  * sorted once for it.
  */
+PG_FUNCTION_INFO_V1(mlpipe_queue_position);
 Datum
 mlpipe_queue_position(PG_FUNCTION_ARGS)
 {

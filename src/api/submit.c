@@ -20,6 +20,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "api/argument.h"
+#include "api/missing.h"
 #include "api/parameters.h"
 #include "api/rights.h"
 #include "api/submit.h"
@@ -41,8 +43,6 @@ static void require_valid(const PipelineRow *pipeline,
 						  const Document *document);
 static void refuse_while_running(const PipelineRow *pipeline,
 								 const Document *document);
-static Jsonb *jsonb_argument(FunctionCallInfo fcinfo, int argument,
-							 const char *name);
 static Jsonb *object_argument(FunctionCallInfo fcinfo, int argument,
 							  const char *name);
 static char *check_key(char *key);
@@ -61,13 +61,10 @@ mlpipe_submit(PG_FUNCTION_ARGS)
 {
 	RunRequest request = {0};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("name of pipeline must not be null")));
+	argument_require(fcinfo, 0, "name of pipeline");
 	submit_require_server();
 	run_cache_trim();
-	submit_prepare(&request, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+	submit_prepare(&request, argument_text(fcinfo, 0),
 				   PG_ARGISNULL(2) ? DEFAULT_VERSION : PG_GETARG_INT32(2),
 				   object_argument(fcinfo, 1, "parameters"));
 	common_arguments(fcinfo, 3, &request);
@@ -101,8 +98,7 @@ submit_prepare(RunRequest *request, const char *name, int32 number,
 	require_valid(pipeline, request->document);
 	request->run_as = pipeline->run_as;
 	request->submitted_by = GetUserId();
-	request->parameters = parameters_check(request->document, parameters,
-										   pipeline->run_as);
+	request->parameters = parameters_check(request->document, parameters);
 	pipeline_require_lent_role(pipeline);
 	if (request->document->if_running == IF_RUNNING_ERROR)
 		refuse_while_running(pipeline, request->document);
@@ -120,10 +116,12 @@ mlpipe_submit_document(PG_FUNCTION_ARGS)
 {
 	RunRequest request = {0};
 	ProblemList problems = {NIL, 0};
-	Jsonb *definition = jsonb_argument(fcinfo, 0, "definition");
+	Jsonb *definition;
 	EngineMode mode;
 	int64 existing = 0;
 
+	argument_require(fcinfo, 0, "definition");
+	definition = PG_GETARG_JSONB_P(0);
 	submit_require_server();
 	run_cache_trim();
 	request.document = document_parse(definition, activity_kinds(), &problems);
@@ -132,8 +130,7 @@ mlpipe_submit_document(PG_FUNCTION_ARGS)
 	request.submitted_by = GetUserId();
 	request.parameters = parameters_check(request.document,
 										  object_argument(fcinfo, 1,
-														  "parameters"),
-										  request.run_as);
+														  "parameters"));
 	common_arguments(fcinfo, 2, &request);
 
 	engine_mode_enter(&mode);
@@ -198,10 +195,7 @@ require_version(const PipelineRow *pipeline, int32 number,
 				const VersionRow *version)
 {
 	if (version == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("version %d of pipeline \"%s\" does not exist", number,
-						pipeline->name)));
+		missing_version(pipeline->name, number);
 	switch (version->status)
 	{
 		case VERSION_DISABLED:
@@ -245,20 +239,12 @@ refuse_while_running(const PipelineRow *pipeline, const Document *document)
 }
 
 static Jsonb *
-jsonb_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-	return PG_GETARG_JSONB_P(argument);
-}
-
-static Jsonb *
 object_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	Jsonb *value = jsonb_argument(fcinfo, argument, name);
+	Jsonb *value;
 
+	argument_require(fcinfo, argument, name);
+	value = PG_GETARG_JSONB_P(argument);
 	if (!JB_ROOT_IS_OBJECT(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -284,8 +270,7 @@ common_arguments(FunctionCallInfo fcinfo, int first, RunRequest *request)
 {
 	request->priority = PG_ARGISNULL(first) ? 0 : PG_GETARG_INT32(first);
 	if (!PG_ARGISNULL(first + 1))
-		request->idempotency_key = check_key(
-			text_to_cstring(PG_GETARG_TEXT_PP(first + 1)));
+		request->idempotency_key = check_key(argument_text(fcinfo, first + 1));
 	request->tags = object_argument(fcinfo, first + 2, "tags");
 	if (!PG_ARGISNULL(first + 3))
 	{

@@ -13,8 +13,8 @@
 #define DEFAULT_VERSION PG_INT32_MIN
 
 /*
- * Fills what a run of that version of a pipeline is, with the current user's
- * rights, and checks it all.
+ * Fills in what a run of that version of a pipeline needs, and raises what is
+ * wrong with it: a right of the current user's, say, or a parameter.
  */
 extern void submit_prepare(RunRequest *request, const char *name, int32 number,
 						   Jsonb *parameters);

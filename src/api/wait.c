@@ -37,8 +37,6 @@
 #include "engine/slot.h"
 #include "store/engine_mode.h"
 
-PG_FUNCTION_INFO_V1(mlpipe_wait);
-
 #define MAX_CHECK_PAUSE_MS 60000
 
 /* When to look next whether the run waits for us. */
@@ -58,6 +56,7 @@ static void require_executors(int64 run_id);
 static bool is_blocked_by_me(int pid);
 static void sleep_for_event(int64 run_id, TimestampTz until);
 
+PG_FUNCTION_INFO_V1(mlpipe_wait);
 Datum
 mlpipe_wait(PG_FUNCTION_ARGS)
 {

@@ -31,12 +31,11 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "api/argument.h"
 #include "api/look.h"
 #include "compat.h"
 #include "engine/board.h"
 #include "store/engine_mode.h"
-
-PG_FUNCTION_INFO_V1(mlpipe_watch);
 
 #define PROGRESS_EVERY_MS 1000  /* progress is no event, so it is looked for */
 #define LOOK_EVERY_MS     60000 /* when nothing is in progress */
@@ -100,16 +99,14 @@ static char *elapsed_text(TimestampTz from, TimestampTz to);
 static char *bar_text(double share);
 static void sleep_until_event(const Watch *watch);
 
+PG_FUNCTION_INFO_V1(mlpipe_watch);
 Datum
 mlpipe_watch(PG_FUNCTION_ARGS)
 {
 	Watch watch;
 	bool ended;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" cannot be null", "run_id")));
+	argument_require(fcinfo, 0, "run_id");
 	require_no_transaction_block(fcinfo);
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -484,7 +481,7 @@ elapsed_text(TimestampTz from, TimestampTz to)
 	int64 seconds = elapsed / USECS_PER_SEC;
 
 	if (seconds < 60)
-		return psprintf("%.2f s", elapsed / 1000000.0);
+		return psprintf("%.2f s", elapsed / (double) USECS_PER_SEC);
 	if (seconds < 3600)
 		return psprintf("%d min %d s", (int) (seconds / 60),
 						(int) (seconds % 60));

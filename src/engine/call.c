@@ -92,6 +92,21 @@ call_whole_context(ActivityCall *call)
 	return context;
 }
 
+JsonbValue *
+call_parameter(ActivityCall *call, const char *name)
+{
+	Jsonb *context = call_context(call);
+	JsonbValue *parameters = getKeyJsonValueFromContainer(&context->root,
+														  "parameters",
+														  strlen("parameters"),
+														  NULL);
+
+	if (parameters == NULL || parameters->type != jbvBinary)
+		return NULL;
+	return getKeyJsonValueFromContainer(parameters->val.binary.data, name,
+										strlen(name), NULL);
+}
+
 /* All of its list is upstream of a loop's look at its condition. */
 static int
 place_of(const ActivityCall *call)

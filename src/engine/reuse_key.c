@@ -85,7 +85,7 @@ static void push_text(JsonbParseState **state, JsonbIteratorToken token,
 					  const char *text);
 static Datum digest(const char *text);
 static char *json_text(const Jsonb *json);
-static JsonbValue *parameter_value(ActivityCall *call, const char *name);
+
 static void hash_datum(int cache, HeapTuple tuple, int attribute,
 					   ContentHash *hash);
 static void hash_settings(HeapTuple tuple, ContentHash *hash);
@@ -314,7 +314,7 @@ reuse_asked(void)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	foreach(cell, asked_names)
 	{
-		JsonbValue *value = parameter_value(MyCall, lfirst(cell));
+		JsonbValue *value = call_parameter(MyCall, lfirst(cell));
 
 		push_text(&state, WJB_KEY, lfirst(cell));
 		if (value == NULL)
@@ -323,21 +323,6 @@ reuse_asked(void)
 			pushJsonbValue(&state, WJB_VALUE, value);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-/* NULL where there is none of that name. */
-static JsonbValue *
-parameter_value(ActivityCall *call, const char *name)
-{
-	Jsonb *context = call_context(call);
-	JsonbValue *parameters;
-
-	parameters = getKeyJsonValueFromContainer(&context->root, "parameters",
-											  strlen("parameters"), NULL);
-	if (parameters == NULL || parameters->type != jbvBinary)
-		return NULL;
-	return getKeyJsonValueFromContainer(parameters->val.binary.data, name,
-										strlen(name), NULL);
 }
 
 bool
@@ -357,7 +342,7 @@ reuse_asked_same(ActivityCall *call, const Jsonb *asked)
 			name = pnstrdup(item.val.string.val, item.val.string.len);
 		if (token != WJB_VALUE)
 			continue;
-		now = parameter_value(call, name);
+		now = call_parameter(call, name);
 		if (now == NULL ||
 			strcmp(json_text(JsonbValueToJsonb(now)),
 				   json_text(JsonbValueToJsonb(&item))) != 0)

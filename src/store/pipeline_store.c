@@ -24,13 +24,14 @@
 
 #define VERSION_COLUMNS "version_id, version, status"
 
-const char *const version_status_words[] = {"active", "deprecated",
-											"disabled"};
+/* By the values of VersionStatus. */
+static const char *const version_status_words[] = {"active", "deprecated",
+												   "disabled"};
 
 static PipelineRow *fetch_pipeline(SPIPlanPtr plan, Datum key, bool read_only);
 static PipelineRow *read_pipeline(void);
 static VersionRow *fetch_version(SPIPlanPtr plan, Datum *values);
-static VersionStatus parse_status(char *word);
+
 static int64 insert_version(int32 pipeline_id, int32 version,
 							Jsonb *definition, Oid created_by);
 static void insert_activities(int64 version_id, const Document *document);
@@ -238,19 +239,23 @@ fetch_version(SPIPlanPtr plan, Datum *values)
 	row = SPI_palloc(sizeof(VersionRow));
 	row->version_id = column_int64(0, 1);
 	row->version = column_int32(0, 2);
-	row->status = parse_status(column_text(0, 3));
+	if (!version_status_parse(column_text(0, 3), &row->status))
+		elog(ERROR, "unexpected version status \"%s\"", column_text(0, 3));
 	return row;
 }
 
-static VersionStatus
-parse_status(char *word)
+bool
+version_status_parse(const char *word, VersionStatus *status)
 {
-	for (int i = 0; i < NUM_VERSION_STATUSES; i++)
+	for (int i = 0; i < lengthof(version_status_words); i++)
 	{
 		if (strcmp(word, version_status_words[i]) == 0)
-			return (VersionStatus) i;
+		{
+			*status = (VersionStatus) i;
+			return true;
+		}
 	}
-	elog(ERROR, "unrecognized version status \"%s\"", word);
+	return false;
 }
 
 Jsonb *

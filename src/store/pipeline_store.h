@@ -54,22 +54,24 @@ extern PipelineRow *pipeline_by_id(int32 pipeline_id);
  */
 extern int32 pipeline_insert(const char *name, Oid owner);
 
+/* Writes all but the name. */
 extern void pipeline_update(const PipelineRow *pipeline);
 extern void pipeline_mark_dropped(int32 pipeline_id);
+
+/* How many there are. */
 extern int64 pipeline_unfinished_runs(int32 pipeline_id);
 
-/* NULL where there is none. */
+/* These are NULL where there is none. */
 extern VersionRow *version_find(int32 pipeline_id, int32 version);
 extern VersionRow *version_newest(int32 pipeline_id);
 extern Jsonb *version_definition(int64 version_id);
 
-/* version_set_status: false where there is no such version. */
+/* False where there is no such version. */
 extern bool version_set_status(int32 pipeline_id, int32 version,
 							   VersionStatus status);
 
-/* The words of VersionStatus, by its values. */
-extern const char *const version_status_words[];
-#define NUM_VERSION_STATUSES 3
+/* False where the word is none of those for a VersionStatus. */
+extern bool version_status_parse(const char *word, VersionStatus *status);
 
 /*
  * Stores a version with its activities and returns its version_id.
