@@ -63,6 +63,12 @@ draw_line(ActivityStatus status)
 	return "#606060";
 }
 
+char
+draw_char(char c)
+{
+	return ((unsigned char) c < ' ' || c == '\x7f') ? ' ' : c;
+}
+
 const char *
 draw_condition(int conditions)
 {

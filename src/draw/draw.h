@@ -36,4 +36,7 @@ extern const char *draw_line(ActivityStatus status);
 /* What an edge asks for, where that is not success; else NULL. */
 extern const char *draw_condition(int conditions);
 
+/* A byte of a text as it is shown: a space for a control character. */
+extern char draw_char(char c);
+
 #endif /* MLPIPE_DRAW_H */

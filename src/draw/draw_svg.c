@@ -357,6 +357,7 @@ put_text(StringInfo svg, double x, double y, const char *class,
 	appendStringInfoString(svg, "</text>\n");
 }
 
+/* XML has no way to write most control characters, not even escaped. */
 static void
 put_escaped(StringInfo svg, const char *text)
 {
@@ -377,7 +378,7 @@ put_escaped(StringInfo svg, const char *text)
 				appendStringInfoString(svg, "&quot;");
 				break;
 			default:
-				appendStringInfoChar(svg, *c);
+				appendStringInfoChar(svg, draw_char(*c));
 		}
 	}
 }

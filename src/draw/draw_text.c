@@ -142,7 +142,7 @@ mermaid_quote(StringInfo text, const char *value)
 		if (strchr("\"<>&#;", *c) != NULL)
 			appendStringInfo(text, "#%d;", (unsigned char) *c);
 		else
-			appendStringInfoChar(text, *c);
+			appendStringInfoChar(text, draw_char(*c));
 	}
 }
 
@@ -235,7 +235,7 @@ dot_quote(StringInfo text, const char *value)
 		else if (*c == '"' || *c == '\\')
 			appendStringInfo(text, "\\%c", *c);
 		else
-			appendStringInfoChar(text, *c);
+			appendStringInfoChar(text, draw_char(*c));
 	}
 	appendStringInfoChar(text, '"');
 }

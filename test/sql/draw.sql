@@ -27,6 +27,10 @@ WITH box AS (
 SELECT count(DISTINCT a.i) AS boxes, count(*) FILTER (WHERE NOT (a.x + a.w <= b.x OR b.x + b.w <= a.x OR a.y + a.h <= b.y OR b.y + b.h <= a.y
 	OR (a.x < b.x AND a.y < b.y AND a.x + a.w > b.x + b.w AND a.y + a.h > b.y + b.h))) AS overlaps
 FROM box a LEFT JOIN box b ON b.i > a.i;
+-- no control character of a name or a label gets into a picture
+SELECT mlpipe_create_pipeline(E'draw\x01p', '{"activities": [{"name": "s", "type": "switch", "on": "1", "cases": {"a\u0001\u001fb": [{"name": "x", "type": "sql", "sql": "SELECT 1"}]}}]}');
+SELECT format, mlpipe_graph(E'draw\x01p', format => format) ~ E'[\x01-\x09\x0b-\x1f\x7f]' AS control FROM unnest('{mermaid,dot,svg}'::text[]) format;
+SELECT mlpipe_drop_pipeline(E'draw\x01p');
 SELECT mlpipe_graph('draw_gone');
 SELECT mlpipe_graph('draw_p', 9);
 SELECT mlpipe_graph('draw_p', format => 'png');
