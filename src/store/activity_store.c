@@ -16,25 +16,26 @@
 
 #include "store/activity_store.h"
 #include "store/plan.h"
+#include "store/run_store.h"
 
 static ActivityRow *load_one(SPIPlanPtr *plan, const char *statement,
 							 int64 run_id, int32 no);
 static void read_row(uint64 row, ActivityRow *activity);
 
-#define CLAIMABLE                                                              \
-	"run_id = $1 AND no = $2 AND status = 'queued'"                            \
-	" AND (due_at IS NULL OR due_at <= clock_timestamp())"                     \
-	" AND EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = $1 AND NOT r.held" \
-	" AND r.stop_status IS NULL"                                               \
+#define CLAIMABLE                                                               \
+	"run_id = $1 AND no = $2 AND status = 'queued'"                             \
+	" AND (due_at IS NULL OR due_at <= clock_timestamp())"                      \
+	" AND EXISTS (SELECT FROM mlpipe.run r WHERE r.run_id = $1 AND r.home = $3" \
+	" AND NOT r.held AND r.stop_status IS NULL"                                 \
 	" AND (r.status = 'in_progress' OR r.status = 'queued' AND r.due_at IS NULL))"
 
 int32
 activity_claim(int64 run_id, int32 no, int pid)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID, INT4OID};
+	static const Oid types[] = {INT8OID, INT4OID, INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  Int32GetDatum(pid)};
+					  Int64GetDatum(run_home()), Int32GetDatum(pid)};
 	int32 attempt = 0;
 
 	store_begin();
@@ -48,7 +49,7 @@ activity_claim(int64 run_id, int32 no, int pid)
 		"UPDATE mlpipe.activity_run SET status = 'in_progress', parked = false, times_out = false,"
 		" attempt = CASE WHEN parked THEN attempt ELSE attempt + 1 END,"
 		" started_at = CASE WHEN parked THEN started_at ELSE clock_timestamp() END,"
-		" finished_at = NULL, executor_pid = $3, due_at = NULL"
+		" finished_at = NULL, executor_pid = $4, due_at = NULL"
 		" WHERE ctid = (SELECT ctid FROM mlpipe.activity_run WHERE " CLAIMABLE
 		" FOR NO KEY UPDATE SKIP LOCKED) RETURNING attempt",
 		lengthof(types), types);
@@ -62,8 +63,9 @@ bool
 activity_is_claimable(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID};
-	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
+	static const Oid types[] = {INT8OID, INT4OID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
+					  Int64GetDatum(run_home())};
 
 	return store_execute(&plan,
 						 "SELECT FROM mlpipe.activity_run WHERE " CLAIMABLE,

@@ -177,12 +177,12 @@ bool
 run_is_startable(int64 run_id)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID};
-	Datum values[] = {Int64GetDatum(run_id)};
+	static const Oid types[] = {INT8OID, INT8OID};
+	Datum values[] = {Int64GetDatum(run_id), Int64GetDatum(run_home())};
 
 	return store_execute(
 			   &plan,
-			   "SELECT FROM mlpipe.run WHERE run_id = $1"
+			   "SELECT FROM mlpipe.run WHERE run_id = $1 AND home = $2"
 			   " AND status IN ('queued', 'in_progress') AND stop_status IS NULL",
 			   lengthof(types), types, values, NULL) > 0;
 }

@@ -63,7 +63,7 @@ extern int32 run_take_numbers(int64 run_id, int64 count);
 /* NULL where there is no such run. */
 extern RunRow *run_load(int64 run_id, bool lock);
 
-/* May its activities start?  (It is neither suspended nor stopping.) */
+/* May its activities start?  (It is at home, not suspended, not stopping.) */
 extern bool run_is_startable(int64 run_id);
 
 /* From queued to in progress; timeout in microseconds, 0: none. */

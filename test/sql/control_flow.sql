@@ -260,6 +260,17 @@ SELECT mlpipe_approve(:run, 'inside.then.ask', false, 'not today');
 SELECT mlpipe_wait(:run, '10 s');
 SELECT * FROM rows;
 SELECT activity, output FROM mlpipe_activities WHERE run_id = :run AND activity = 'ok';
+-- a run that came with a dump can be answered, but goes on after mlpipe_resume()
+CALL submit('{"activities": [{"name": "ok", "type": "approval"}, {"name": "go", "type": "sql", "sql": "SELECT 1", "depends_on": ["ok"]}]}');
+SELECT run_id AS run FROM last \gset
+CALL wait_until(:run, 'ok', 'in_progress waits');
+UPDATE mlpipe.run SET home = home + 1 WHERE run_id = :run;
+SELECT mlpipe_approve(:run, 'ok');
+SELECT mlpipe_submit('{"activities": [{"name": "later", "type": "sql", "sql": "SELECT 1"}]}'::jsonb) AS later \gset
+SELECT mlpipe_wait(:later, '1 min');
+SELECT activity, status FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
+SELECT mlpipe_resume(:run);
+SELECT mlpipe_wait(:run, '1 min');
 DROP OWNED BY regress_mlpipe_boss;
 DROP ROLE regress_mlpipe_boss;
 
