@@ -119,7 +119,7 @@ split_input(ActivityCall *call)
 	else
 		parallel_make_unused_target(call, &split);
 
-	seconds = (GetCurrentTimestamp() - started_at) / 1000000.0;
+	seconds = (GetCurrentTimestamp() - started_at) / (double) USECS_PER_SEC;
 	if (split.row.batches == 0)
 	{
 		finish_empty(call, &split, seconds);

@@ -266,7 +266,7 @@ static Jsonb *
 summary_of(const Ending *ending, const char *verdict)
 {
 	double seconds = (GetCurrentTimestamp() - ending->activity.started_at) /
-		1000000.0;
+		(double) USECS_PER_SEC;
 
 	return parallel_summary(ending->split.batches, &ending->totals, seconds,
 							verdict);

@@ -137,7 +137,7 @@ take_sample(Sample *sample)
 static double
 seconds(const struct timeval *time)
 {
-	return time->tv_sec + time->tv_usec / 1000000.0;
+	return time->tv_sec + time->tv_usec / (double) USECS_PER_SEC;
 }
 
 /* Where only the most that there has been is known, that. */

@@ -142,6 +142,6 @@ parallel_count_ends(ParallelWorker *worker, const BatchResult *results, int n)
 										  result->items_out,
 										  list_length(result->failed_items)),
 						 (result->finished_at - result->started_at) /
-							 1000000.0);
+							 (double) USECS_PER_SEC);
 	}
 }

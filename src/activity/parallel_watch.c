@@ -139,8 +139,8 @@ timeout_failure(MemoryContext context, const ActivityDef *def,
 				WatchAlarm alarm, const char *what, int64 timeout)
 {
 	const ParallelConfig *config = def->config;
-	double progress = config->progress_timeout / 1000000.0;
-	double first = config->first_batch_timeout / 1000000.0;
+	double progress = config->progress_timeout / (double) USECS_PER_SEC;
+	double first = config->first_batch_timeout / (double) USECS_PER_SEC;
 	char *message = NULL;
 
 	switch (alarm)
@@ -149,11 +149,11 @@ timeout_failure(MemoryContext context, const ActivityDef *def,
 			break;
 		case WATCH_BATCH:
 			message = psprintf("timeout: %s took longer than %g s", what,
-							   timeout / 1000000.0);
+							   timeout / (double) USECS_PER_SEC);
 			break;
 		case WATCH_STEP:
 			message = psprintf("timeout: the attempt took longer than %g s",
-							   def->timeout / 1000000.0);
+							   def->timeout / (double) USECS_PER_SEC);
 			break;
 		case WATCH_STALLED:
 			message = psprintf(

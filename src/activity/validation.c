@@ -73,5 +73,5 @@ raise_timeout(const ActivityDef *def)
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 errmsg("timeout: the query was not true for %g s",
-					def->timeout / 1000000.0)));
+					def->timeout / (double) USECS_PER_SEC)));
 }

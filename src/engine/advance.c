@@ -35,7 +35,6 @@
 static bool detached_ended(const RunInfo *run, const ActivityRow *row);
 static void hand_out_roots(Level *level, TimestampTz due_at);
 static void end_inactive_roots(Level *level);
-static void insert_variables(const RunInfo *run, const Scope *scope);
 
 bool
 advance_after_end(const RunInfo *run, const ActivityRow *row, ActivityEnd end,
@@ -143,7 +142,7 @@ advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 {
 	Level level;
 
-	insert_variables(advance->run, scope);
+	advance_insert_variables(advance->run->run_id, scope);
 	if (rerun_scope(advance, scope, due_at))
 		return;
 	level_begin(&level, advance, scope);
@@ -191,15 +190,15 @@ end_inactive_roots(Level *level)
 	}
 }
 
-static void
-insert_variables(const RunInfo *run, const Scope *scope)
+void
+advance_insert_variables(int64 run_id, const Scope *scope)
 {
 	ListCell *cell;
 
 	foreach(cell, scope->list->variables)
 	{
 		const DeclaredValue *variable = lfirst(cell);
-		VariableKey key = {run->run_id, scope->parent_no, scope->iteration,
+		VariableKey key = {run_id, scope->parent_no, scope->iteration,
 						   variable->name};
 		JsonbValue null = {.type = jbvNull};
 

@@ -77,6 +77,9 @@ extern const RunInfo *advance_run(const Advance *advance);
 extern void advance_rerun_scope(Advance *advance, const struct Scope *scope,
 								const ActivityEnd *ends, TimestampTz due_at);
 
+/* A scope's variables, with the values that they begin with. */
+extern void advance_insert_variables(int64 run_id, const struct Scope *scope);
+
 /* For containers: one that has just been marked as ended. */
 extern void advance_activity(Advance *advance, const struct ActivityRow *row,
 							 ActivityEnd end);

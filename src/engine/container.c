@@ -248,7 +248,8 @@ container_time_out(const RunInfo *run, int32 no, int32 attempt)
 		def = &run->document->activities[row->activity_no];
 		failure = failure_create(CurrentMemoryContext, "57014",
 								 psprintf("timeout: it took longer than %g s",
-										  def->timeout / 1000000.0),
+										  def->timeout /
+											  (double) USECS_PER_SEC),
 								 NULL, NULL);
 		run_ended = def->bodies != NIL ?
 			stop_and_fail(run, row, failure) :

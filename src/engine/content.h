@@ -8,8 +8,6 @@
 #ifndef MLPIPE_CONTENT_H
 #define MLPIPE_CONTENT_H
 
-#include "postgres.h"
-
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 

@@ -23,10 +23,9 @@
 #include "store/ready_store.h"
 #include "store/scope_store.h"
 #include "store/submission_store.h"
-#include "store/variable_store.h"
 
 static int64 insert_run(const RunRequest *request, bool held);
-static void insert_variables(int64 run_id, const Document *document);
+
 static void end_inactive_roots(int64 run_id, const Document *document);
 static void push_roots(int64 run_id, const RunRequest *request);
 static Jsonb *json_constant(const char *text);
@@ -47,13 +46,13 @@ run_create(const RunRequest *request)
 								 request->idempotency_key);
 	else if (request->rerun_of != 0)
 	{
-		insert_variables(run_id, document);
+		advance_insert_variables(run_id, &scope);
 		if (!rerun_begin(run_info(run_id)) && held)
 			wakeup_scheduler(ERRAND_ADMIT);
 	}
 	else
 	{
-		insert_variables(run_id, document);
+		advance_insert_variables(run_id, &scope);
 		activities_insert(run_id, document, &scope, 0, -1, 0);
 		end_inactive_roots(run_id, document);
 		if (request->not_before != 0)
@@ -95,24 +94,6 @@ insert_run(const RunRequest *request, bool held)
 				  .trigger = request->trigger};
 
 	return run_insert(&run);
-}
-
-static void
-insert_variables(int64 run_id, const Document *document)
-{
-	ListCell *cell;
-
-	foreach(cell, document->variables)
-	{
-		const DeclaredValue *variable = lfirst(cell);
-
-		VariableKey key = {run_id, -1, 0, variable->name};
-
-		run_variable_insert(&key,
-							variable->default_value != NULL ?
-								variable->default_value :
-								json_constant("null"));
-	}
 }
 
 /* Inactive activities that wait for nothing end before anything has begun. */

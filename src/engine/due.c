@@ -43,6 +43,13 @@ typedef struct DueWork
 	List *rows;
 } DueWork;
 
+typedef struct Purge
+{
+	TimestampTz from;
+	TimestampTz finished_before;
+	int64 purged;
+} Purge;
+
 static void work_through(DueWork *work);
 static void list_due(void *arg);
 static void handle_row(const DueWork *work, DueRow *row);
@@ -161,7 +168,7 @@ run_is_due(void *arg)
 		(void)
 			run_stop(row->run_id, STOP_TIMEOUT,
 					 psprintf("the run took longer than its timeout of %g s",
-							  run->document->timeout / 1000000.0),
+							  run->document->timeout / (double) USECS_PER_SEC),
 					 NULL);
 		return;
 	}
@@ -250,7 +257,7 @@ static bool
 fail_waiting(const RunInfo *run, const DueRow *row)
 {
 	double timeout = run->document->activities[row->activity_no].timeout /
-		1000000.0;
+		(double) USECS_PER_SEC;
 	Failure *failure =
 		failure_create(CurrentMemoryContext, "57014",
 					   psprintf("timeout: the attempt took longer than %g s",
@@ -278,13 +285,6 @@ look_up(void *arg)
 	*(TimestampTz *) arg = run_next_due();
 	engine_mode_leave(&mode);
 }
-
-typedef struct Purge
-{
-	TimestampTz from;
-	TimestampTz finished_before;
-	int64 purged;
-} Purge;
 
 /*
  * A few at a time, each time in a transaction of its own: what else there is to

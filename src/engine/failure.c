@@ -134,7 +134,7 @@ interrupt_message(Interrupt interrupt)
 			return "the run took longer than its timeout";
 		case INTERRUPT_TIMEOUT:
 			return psprintf("timeout: the attempt took longer than %g s",
-							timeout_passed / 1000000.0);
+							timeout_passed / (double) USECS_PER_SEC);
 		case INTERRUPT_TRANSACTION:
 			return "canceling statement due to transaction timeout";
 		case INTERRUPT_STEP:

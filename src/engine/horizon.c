@@ -20,7 +20,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
+
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
@@ -43,6 +43,7 @@ static Hold *add_hold(Oid database, int64 run_id, int32 no,
 					  TransactionId xmin);
 static void wake_keeper(Oid oid);
 static bool wait_until_held(int64 run_id, int32 no);
+static void start_keeper(void);
 static void attach(Oid oid);
 static void detach(int code, Datum arg);
 static bool serve_holds(void);
@@ -107,7 +108,7 @@ find_hold(Oid database, int64 run_id, int32 no)
 	return NULL;
 }
 
-/* Or has the scheduler start one. */
+/* Or has the scheduler start one.  The control lock is held. */
 static void
 wake_keeper(Oid oid)
 {
@@ -228,23 +229,25 @@ horizon_start_keeper(void)
 			control->holds[i].database == MyDatabaseId;
 	control_unlock();
 	if (wanted)
-	{
-		BackgroundWorkerHandle
-			*handle = worker_start("mlpipe_keeper_main",
-								   psprintf("mlpipe keeper for database %u",
-											MyDatabaseId),
-								   "mlpipe keeper",
-								   ObjectIdGetDatum(MyDatabaseId), NULL, 0);
+		start_keeper();
+}
 
-		if (handle != NULL)
-			pfree(handle);
-	}
+static void
+start_keeper(void)
+{
+	char name[BGW_MAXLEN];
+	BackgroundWorkerHandle *handle;
+
+	snprintf(name, BGW_MAXLEN, "mlpipe keeper for database %u", MyDatabaseId);
+	handle = worker_start("mlpipe_keeper_main", name, "mlpipe keeper",
+						  ObjectIdGetDatum(MyDatabaseId), NULL, 0);
+	if (handle != NULL)
+		pfree(handle);
 }
 
 void
 mlpipe_keeper_main(Datum arg)
 {
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, SIG_IGN);
 	attach(DatumGetObjectId(arg));
@@ -257,7 +260,6 @@ mlpipe_keeper_main(Datum arg)
 		int events;
 
 		CHECK_FOR_INTERRUPTS();
-		ConfigReloadPending = false;
 		holding = serve_holds();
 		events = WaitLatch(MyLatch,
 						   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |

@@ -12,8 +12,6 @@
 #ifndef MLPIPE_JOURNAL_H
 #define MLPIPE_JOURNAL_H
 
-#include "postgres.h"
-
 /* Cheap, and never fails: what finds no room is counted. */
 extern void journal_log(int elevel, const char *message);
 

@@ -303,13 +303,12 @@ static bool
 start_scheduler(int index, Oid database)
 {
 	static bool warned = false;
+	char name[BGW_MAXLEN];
 	BackgroundWorkerHandle *handle;
 
-	handle = worker_start("mlpipe_scheduler_main",
-						  psprintf("mlpipe scheduler for database %u",
-								   database),
-						  "mlpipe scheduler", ObjectIdGetDatum(database), NULL,
-						  0);
+	snprintf(name, BGW_MAXLEN, "mlpipe scheduler for database %u", database);
+	handle = worker_start("mlpipe_scheduler_main", name, "mlpipe scheduler",
+						  ObjectIdGetDatum(database), NULL, 0);
 	if (handle == NULL)
 	{
 		if (!warned)

@@ -39,7 +39,7 @@ static const char *write_problem = NULL;
 
 static LineageEntry *find_entry(Oid relation, bool written);
 static MemoryContext enter_context(void);
-static bool has_new_file(Oid relation);
+
 static bool is_users_table(Form_pg_class class);
 static int compare_entries(const ListCell *a, const ListCell *b);
 
@@ -75,7 +75,7 @@ lineage_note(Oid relation, bool written, int64 rows)
 	entry->written = written;
 	entry->rows = rows;
 	entry->name = pstrdup(name);
-	entry->own = !written && has_new_file(relation);
+	entry->own = !written && lineage_has_new_file(relation);
 	entries = lappend(entries, entry);
 	MemoryContextSwitchTo(previous);
 	return entry;
@@ -91,9 +91,8 @@ enter_context(void)
 	return MemoryContextSwitchTo(LineageContext);
 }
 
-/* Made or emptied in this transaction: what is in it, is its own work. */
-static bool
-has_new_file(Oid relation)
+bool
+lineage_has_new_file(Oid relation)
 {
 	Relation table = RelationIdGetRelation(relation);
 	bool new_file = RelationIsValid(table) &&

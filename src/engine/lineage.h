@@ -12,8 +12,6 @@
 #ifndef MLPIPE_LINEAGE_H
 #define MLPIPE_LINEAGE_H
 
-#include "postgres.h"
-
 #include "nodes/pg_list.h"
 
 /* A table that was read or written. */
@@ -86,6 +84,9 @@ extern const char *lineage_problem(bool written);
 
 /* Its qualified name; NULL where it is none that is noted. */
 extern char *lineage_name(Oid relation);
+
+/* Made or emptied in this transaction: what is in it, is its own work. */
+extern bool lineage_has_new_file(Oid relation);
 
 /*
  * Writes all that was gathered, in the open transaction, added to what is there

@@ -8,8 +8,6 @@
 #ifndef MLPIPE_POSTPONE_H
 #define MLPIPE_POSTPONE_H
 
-#include "postgres.h"
-
 /* What was to be done for a run has failed; each time it waits for longer. */
 extern void run_postpone(int64 run_id);
 

@@ -19,6 +19,7 @@
 
 #include "engine/shmem.h"
 #include "engine/slot.h"
+#include "engine/step.h"
 
 static ExecutorSlot *idle_executor(Lane *lane);
 static ExecutorSlot *lingering_executor(const Lane *lane);
@@ -79,9 +80,7 @@ bool
 step_is_joinable(const StepState *step)
 {
 	return !step->stopping && !step->suspended && step->paused_until == 0 &&
-		step_room(step) > 0 &&
-		(step->next_batch <= step->batches || step->nretries > 0 ||
-		 step->rescan);
+		step_room(step) > 0 && step_has_work(step);
 }
 
 /* More than there are mini-batches would run init for nothing. */

@@ -38,12 +38,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-#include "compat.h"
 #include "engine/lineage.h"
 #include "engine/reuse.h"
 #include "engine/reuse_key.h"
@@ -61,7 +58,7 @@ static const char *const ignored_keys[] = {"active",      "depends_on",
 										   "compute"};
 
 /* A list of activities that this one stands in, or a container of it. */
-typedef struct Level
+typedef struct UpstreamWalk
 {
 	ActivityCall *call;
 	const ActivityDef *def;
@@ -69,7 +66,7 @@ typedef struct Level
 	const char *prefix;
 	bool *seen; /* by place */
 	JsonbParseState **state;
-} Level;
+} UpstreamWalk;
 
 /* What functions have asked for; names in the context of the attempt. */
 static List *asked_names = NIL;
@@ -78,8 +75,8 @@ static bool asked_context = false;
 static Jsonb *plain_definition(const ActivityDef *def);
 static void append_types(StringInfo text, List *declared);
 static Jsonb *upstream_ends(ActivityCall *call);
-static void walk_upstream(Level *level, int place, bool direct);
-static void push_end(Level *level, const ActivityDef *def, int32 no);
+static void walk_upstream(UpstreamWalk *walk, int place, bool direct);
+static void push_end(UpstreamWalk *walk, const ActivityDef *def, int32 no);
 static bool has_reuse_inside(const Document *document, const ActivityDef *def);
 static void push_text(JsonbParseState **state, JsonbIteratorToken token,
 					  const char *text);
@@ -157,14 +154,14 @@ upstream_ends(ActivityCall *call)
 	foreach(cell, rows)
 	{
 		const ActivityRow *row = lfirst(cell);
-		Level level = {.call = call,
-					   .def = def,
-					   .first_row = row->no - activity_place(def),
-					   .prefix = prefix,
-					   .seen = palloc0(def->list->count + 1),
-					   .state = &state};
+		UpstreamWalk walk = {.call = call,
+							 .def = def,
+							 .first_row = row->no - activity_place(def),
+							 .prefix = prefix,
+							 .seen = palloc0(def->list->count + 1),
+							 .state = &state};
 
-		walk_upstream(&level, activity_place(def), true);
+		walk_upstream(&walk, activity_place(def), true);
 		if (def->list->container < 0)
 			break;
 		def = &call->document->activities[def->list->container];
@@ -175,41 +172,40 @@ upstream_ends(ActivityCall *call)
 }
 
 static void
-walk_upstream(Level *level, int place, bool direct)
+walk_upstream(UpstreamWalk *walk, int place, bool direct)
 {
-	const Graph *graph = level->def->list->graph;
+	const Graph *graph = walk->def->list->graph;
 	int i;
 
 	check_stack_depth();
 	for (i = graph->first_in[place]; i < graph->first_in[place + 1]; i++)
 	{
 		int from = graph->edges[graph->in_edges[i]].from;
-		const ActivityDef *def = list_activity(level->call->document,
-											   level->def->list, from);
+		const ActivityDef *def = list_activity(walk->call->document,
+											   walk->def->list, from);
 
-		if (level->seen[from])
+		if (walk->seen[from])
 			continue;
-		level->seen[from] = true;
+		walk->seen[from] = true;
 		if (direct || def->reuse ||
-			has_reuse_inside(level->call->document, def))
-			push_end(level, def, level->first_row + from);
+			has_reuse_inside(walk->call->document, def))
+			push_end(walk, def, walk->first_row + from);
 		if (!def->reuse)
-			walk_upstream(level, from, false);
+			walk_upstream(walk, from, false);
 	}
 }
 
 static void
-push_end(Level *level, const ActivityDef *def, int32 no)
+push_end(UpstreamWalk *walk, const ActivityDef *def, int32 no)
 {
-	const ActivityCall *call = level->call;
+	const ActivityCall *call = walk->call;
 	char *end = reuse_end_of(call->run_id, no, def->reuse);
 
 	if (end != NULL && has_reuse_inside(call->document, def))
 		end = psprintf("%s, inside %s", end,
 					   reuse_ends_inside(call->run_id, no, call->document));
-	push_text(level->state, WJB_KEY,
-			  psprintf("%s%s", level->prefix, def->name));
-	push_text(level->state, WJB_VALUE, end == NULL ? "" : end);
+	push_text(walk->state, WJB_KEY, psprintf("%s%s", walk->prefix, def->name));
+	push_text(walk->state, WJB_VALUE, end == NULL ? "" : end);
 }
 
 static bool
@@ -456,15 +452,7 @@ reuse_has_new_file(Oid relation)
 	ListCell *cell;
 
 	foreach(cell, find_all_inheritors(relation, AccessShareLock, NULL))
-	{
-		Relation table = RelationIdGetRelation(lfirst_oid(cell));
-
-		if (!RelationIsValid(table))
-			continue;
-		found = found || table->rd_createSubid != InvalidSubTransactionId ||
-			relation_new_file_subid(table) != InvalidSubTransactionId;
-		RelationClose(table);
-	}
+		found = found || lineage_has_new_file(lfirst_oid(cell));
 	return found;
 }
 

@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/failure.h"
 #include "engine/horizon.h"
 #include "engine/postpone.h"
 #include "engine/run_cache.h"
@@ -52,8 +53,7 @@
  */
 #define LOCK_TIMEOUT_MS      100
 #define NEXT_LOCK_TIMEOUT_MS 1
-/* Code that caught a cancel is interrupted again after so long. */
-#define INTERRUPT_AGAIN_MS   1000
+
 #define PURGE_AT_MOST_EVERY  (10 * USECS_PER_SEC)
 #define PURGE_AT_LEAST_EVERY (1 * USECS_PER_HOUR)
 /* Of writers that commit one after the other, each would have us look. */

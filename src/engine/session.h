@@ -9,8 +9,6 @@
 #ifndef MLPIPE_SESSION_H
 #define MLPIPE_SESSION_H
 
-#include "postgres.h"
-
 /*
  * Starts a transaction with a snapshot pushed, commits it, or rolls it back
  * and everything that an error may have left.  The current memory context

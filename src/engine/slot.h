@@ -80,13 +80,13 @@ extern void slot_forget_database(Oid database);
  */
 extern void slot_interrupt_run(Oid database, int64 run_id, int32 no,
 							   Interrupt why);
+extern void slot_interrupt_run_locked(Oid database, int64 run_id, int32 no,
+									  Interrupt why);
+
 /*
  * Scheduler: signals those again that were interrupted and have not stopped;
  * false where there is none.
  */
 extern bool slot_interrupt_again(Oid database);
-
-extern void slot_interrupt_run_locked(Oid database, int64 run_id, int32 no,
-									  Interrupt why);
 
 #endif /* MLPIPE_SLOT_H */

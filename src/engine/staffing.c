@@ -63,6 +63,13 @@ typedef struct Start
 	uint32 generation;
 } Start;
 
+/* A lane's role, and whether an executor could connect as it. */
+typedef struct LaneCheck
+{
+	const Need *need;
+	bool fine;
+} LaneCheck;
+
 static Start *starts = NULL;
 static long look_again_ms = STALLED_AFTER_MS;
 
@@ -245,6 +252,7 @@ static bool
 start_executor(Oid role)
 {
 	static bool warned = false;
+	char name[BGW_MAXLEN];
 	uint32 generation;
 	int index = slot_reserve(MyDatabaseId, role, &generation);
 	BackgroundWorkerHandle *handle;
@@ -254,9 +262,9 @@ start_executor(Oid role)
 		ask_somebody_to_go(role);
 		return false;
 	}
-	handle = worker_start("mlpipe_executor_main",
-						  psprintf("mlpipe executor %d", index),
-						  "mlpipe executor", Int32GetDatum(index), &generation,
+	snprintf(name, BGW_MAXLEN, "mlpipe executor %d", index);
+	handle = worker_start("mlpipe_executor_main", name, "mlpipe executor",
+						  Int32GetDatum(index), &generation,
 						  sizeof(generation));
 	if (handle == NULL)
 	{
@@ -320,13 +328,6 @@ dispensable_slot(Oid role)
 	}
 	return mine == NULL || mine->nexecutors == 0 ? busy : NULL;
 }
-
-/* A lane's role, and whether an executor could connect as it. */
-typedef struct LaneCheck
-{
-	const Need *need;
-	bool fine;
-} LaneCheck;
 
 static bool
 can_start_as(const Need *need)

@@ -175,9 +175,7 @@ find_idle_step(int index, WorkOrder *order)
 	control_lock_shared();
 	found = step->lane != NULL && step->lane->database == MyDatabaseId &&
 		step->order.run_id != 0 && step->nworkers == 0 &&
-		(step->stopping ||
-		 (step->next_batch > step->batches && step->nretries == 0 &&
-		  !step->rescan));
+		(step->stopping || !step_has_work(step));
 	if (found)
 		*order = step->order;
 	control_unlock();
