@@ -370,6 +370,7 @@ take_over(const Hold *hold, int index)
 
 	control_lock();
 	if (control->holds[index].state == HOLD_WANTED &&
+		control->holds[index].database == hold->database &&
 		control->holds[index].run_id == hold->run_id &&
 		control->holds[index].no == hold->no)
 		control->holds[index].state = HOLD_HELD;
