@@ -3,17 +3,16 @@
  * parallel.h
  *	  What the parts of the parallel activity share.
  *
- * parallel_check.c reads its keys; parallel.c splits its input with the help of
- * parallel_split.c and parallel_stage.c; parallel_restore.c publishes the step;
- * parallel_keys.c, parallel_scatter.c, parallel_place.c, parallel_group_table.c,
- * parallel_partition.c, parallel_key_table.c, page_scan.c and stage_pages.c stage
- * partitions, and
- * parallel_restage.c does it again after a crash;
- * parallel_work.c is a worker's way through it (parallel_worker.h);
- * parallel_locate.c,
- * parallel_rewrite.c, parallel_plan.c and parallel_sampler.c run one statement
- * over one part of a table, and parallel_target.c sees to where its rows go;
- * parallel_judge.c and parallel_end.c end it.
+ * parallel_check.c reads its keys; parallel.c splits its input with the help
+ * of parallel_split.c and parallel_stage.c; parallel_restore.c publishes the
+ * step; parallel_keys.c, parallel_scatter.c, parallel_place.c,
+ * parallel_group_table.c, parallel_partition.c, parallel_key_table.c,
+ * page_scan.c and stage_pages.c stage partitions, and parallel_restage.c does
+ * it again after a crash; parallel_work.c is a worker's way through it
+ * (parallel_worker.h); parallel_locate.c, parallel_rewrite.c, parallel_plan.c
+ * and parallel_sampler.c run one statement over one part of a table, and
+ * parallel_target.c sees to where its rows go; parallel_judge.c and
+ * parallel_end.c end it.
  *
  *-------------------------------------------------------------------------
  */
@@ -249,9 +248,9 @@ extern StepEnd parallel_end(int64 run_id, int32 no, const Failure *failure,
  */
 
 /*
- * Lets a stopped step go on from what its tables say, when the pause before its
- * attempt is over; in a transaction after the one that wrote them.  What another
- * process has let go on already is left alone.
+ * Lets a stopped step go on from what its tables say, when the pause before
+ * its attempt is over; in a transaction after the one that wrote them.  What
+ * another process has let go on already is left alone.
  */
 extern void parallel_restart(int64 run_id, int32 no);
 

@@ -4,8 +4,8 @@
  *	  The activity "sql": runs statements.
  *
  * Its config is the list of its texts, as Template *.  A text may hold several
- * statements.  What they name may not be there yet when the pipeline is created,
- * so only their syntax is looked at.
+ * statements.  What they name may not be there yet when the pipeline is
+ * created, so only their syntax is looked at.
  *
  *-------------------------------------------------------------------------
  */

@@ -26,9 +26,9 @@ extern void pipeline_require_use(const PipelineRow *pipeline);
 extern void pipeline_require_owner(const PipelineRow *pipeline);
 
 /*
- * May its runs still execute as its run_as?  Whoever set that could become that
- * role then, but memberships are revoked.  Raises 42501, or 42704 where the role
- * was dropped.
+ * May its runs still execute as its run_as?  Whoever set that could become
+ * that role then, but memberships are revoked.  Raises 42501, or 42704 where
+ * the role was dropped.
  */
 extern void pipeline_require_lent_role(const PipelineRow *pipeline);
 

@@ -89,9 +89,9 @@ extern Jsonb *template_render_value(const Template *tmpl, Jsonb *context);
 
 /*
  * The raw parse trees of its statements, which run-time values do not change;
- * of an expression, which is no statement by itself, with what is put around it.
- * NIL where the grammar refuses them, and then *fault says why, or where there
- * are none, or where that depends on the values: then it is NULL.
+ * of an expression, which is no statement by itself, with what is put around
+ * it.  NIL where the grammar refuses them, and then *fault says why, or where
+ * there are none, or where that depends on the values: then it is NULL.
  */
 extern List *template_statements(const Template *tmpl, const char *before,
 								 const char *after, char **fault);

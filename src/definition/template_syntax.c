@@ -3,10 +3,10 @@
  * template_syntax.c
  *	  Statements with placeholders, as the server's grammar sees them.
  *
- * What will stand in place of a placeholder is one literal, but there are places
- * where the grammar takes a text alone, or a number alone, and which it will be
- * is not known yet.  So several stand-ins are tried, and a text is only found
- * fault with where the grammar stumbles over something else.
+ * What will stand in place of a placeholder is one literal, but there are
+ * places where the grammar takes a text alone, or a number alone, and which it
+ * will be is not known yet.  So several stand-ins are tried, and a text is
+ * only found fault with where the grammar stumbles over something else.
  *
  *-------------------------------------------------------------------------
  */

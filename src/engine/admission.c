@@ -73,7 +73,7 @@ admit_to_pipeline(void *arg)
 	engine_mode_leave(&mode);
 }
 
-/* False where nothing more can be done for the pipeline now. */
+/* False if nothing more can be done for the pipeline now. */
 static bool
 admit_next(int32 pipeline_id, int64 run_id)
 {

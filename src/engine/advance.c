@@ -7,7 +7,7 @@
  * Rows of one scope are locked in ascending order of their numbers, then the
  * scope's row, then the container's and what follows from its end, and so on
  * out to the run's row.  Two branches that end at once, or an end and a cancel,
- * so wait for each other at most, and never deadlock.
+ * wait for each other at most, and never deadlock.
  *
  * Nothing recurses from scope to scope: those that have ended wait in a list.
  *
@@ -118,7 +118,7 @@ advance_activity(Advance *advance, const ActivityRow *row, ActivityEnd end)
 	level_finish(&level);
 }
 
-/* The container that has stopped fails when the last of its activities ended. */
+/* A container that was stopped fails when the last of its activities ends. */
 static bool
 detached_ended(const RunInfo *run, const ActivityRow *row)
 {
@@ -260,9 +260,9 @@ run_activity(const RunInfo *run, int32 no)
 }
 
 /*
- * With fail_fast: does no activity depend on it by failed or completed?  A
- * loop's look at its condition, which comes after all others, is no handler;
- * and where it fails, so does the loop, which may have one.
+ * With fail_fast: does no activity handle the failure, by depending on failed
+ * or completed?  A loop's look at its condition, which comes after all others,
+ * is no handler; if it fails, so does the loop, which may have one.
  */
 bool
 failure_stops_run(const RunInfo *run, const ActivityDef *def)

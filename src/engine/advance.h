@@ -13,7 +13,7 @@
 #include "definition/document.h"
 #include "engine/shmem.h"
 
-/* A run as far as its activities' ends need it. */
+/* What the ends of activities need to know of their run. */
 typedef struct RunInfo
 {
 	int64 run_id;
@@ -40,13 +40,13 @@ struct ActivityRow;
 struct Scope;
 
 /*
- * The activity has just been marked as ended, in this transaction; makes its
- * dependents ready or skips them, goes on with its container where it was the
- * last of a scope, and ends the run where this was the last of all.
- * detached: its run, or a container around it, has stopped, so only the end of
- * that follows.  With next, the caller is an executor that can go on with an
- * activity that becomes ready: one is claimed for it right away.  True where
- * the run ended: the caller commits synchronously.
+ * The activity has just been marked as ended, in this transaction.  Makes its
+ * dependents ready or skips them, goes on with its container if it was the
+ * last of a scope, and ends the run if it was the last of all.  detached: its
+ * run, or a container around it, has stopped; only the end of that may follow.
+ * With next, the caller is an executor that can go on with an activity that
+ * becomes ready: one is claimed for it right away.  True if the run has ended:
+ * the caller commits synchronously.
  */
 extern bool advance_after_end(const RunInfo *run,
 							  const struct ActivityRow *row, ActivityEnd end,
@@ -59,7 +59,7 @@ extern bool advance_after_end(const RunInfo *run,
 extern bool failure_stops_run(const RunInfo *run, const ActivityDef *def);
 
 /*
- * Scopes that a container begins with: any number of them, one after the other.
+ * Begins any number of scopes of a container, one after the other.
  * due_at: when their activities may start; 0: at once.
  */
 typedef struct Advance Advance;
@@ -71,8 +71,8 @@ extern bool advance_finish(Advance *advance);
 extern const RunInfo *advance_run(const Advance *advance);
 
 /*
- * The same for a scope whose rows a rerun has made, some of them ended already:
- * ends by place, END_NONE of the others.
+ * The same for a scope whose rows a rerun has made.  ends, by place: how those
+ * ended that have ended already, END_NONE for the others.
  */
 extern void advance_rerun_scope(Advance *advance, const struct Scope *scope,
 								const ActivityEnd *ends, TimestampTz due_at);
@@ -80,11 +80,11 @@ extern void advance_rerun_scope(Advance *advance, const struct Scope *scope,
 /* A scope's variables, with the values that they begin with. */
 extern void advance_insert_variables(int64 run_id, const struct Scope *scope);
 
-/* For containers: one that has just been marked as ended. */
+/* A container has just been marked as ended: draws the consequences. */
 extern void advance_activity(Advance *advance, const struct ActivityRow *row,
 							 ActivityEnd end);
 
-/* Of a run: where an activity's work stands in the order of work. */
+/* Where an activity of the run stands in the order of work. */
 extern WorkOrder work_order(const RunInfo *run, int32 no, int32 activity_no);
 
 /* The definition of an activity, by the number of its row. */

@@ -157,7 +157,7 @@ start_run_if_first(const RunInfo *run, int32 activity_no)
 		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
 }
 
-/* It waits for nothing, or perhaps for what has ended from the beginning. */
+/* It waits for nothing, or only for what may have ended at the beginning. */
 static bool
 may_be_first(const RunInfo *run, int32 activity_no)
 {
@@ -301,7 +301,7 @@ run_watched(ActivityCall *call)
 	return activity_type(call->def)->run(call);
 }
 
-/* What waits has so long in all; this may be one look of many. */
+/* An activity that waits has so long in all; this may be one look of many. */
 static int64
 time_limit(ActivityCall *call)
 {
@@ -310,7 +310,7 @@ time_limit(ActivityCall *call)
 	return Max(call_deadline(call) - GetCurrentTimestamp(), MIN_TIME_LIMIT);
 }
 
-/* True where the run has ended. */
+/* True if the run has ended. */
 static bool
 finish_outcome(ActivityCall *call, ActivityOutcome outcome, NextActivity *next)
 {
@@ -403,8 +403,8 @@ park(ActivityCall *call, NextActivity *next)
 }
 
 /*
- * What is first in the queue is claimed along with the end of what we did: a
- * commit less.  It does not put that end at risk, for a claim waits for no lock.
+ * The first activity in the queue is claimed along with the end of ours, which
+ * saves a commit.  It cannot endanger that end: a claim waits for no lock.
  */
 static void
 claim_from_queue(NextActivity *next)
@@ -418,8 +418,8 @@ claim_from_queue(NextActivity *next)
 }
 
 /*
- * Where shared memory has no room, the scheduler publishes it when there is:
- * it looks for steps that are in progress and that nobody knows of.
+ * If shared memory has no room, the scheduler publishes it when there is: it
+ * looks for steps in progress that are not in shared memory.
  */
 static void
 publish_step(int64 run_id, int32 no)

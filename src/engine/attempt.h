@@ -11,14 +11,14 @@
 #include "engine/advance.h"
 
 /*
- * Claims a ready activity in a transaction of its own; the number of the
- * attempt, or 0 where it is not to be had.
+ * Claims a ready activity in a transaction of its own.  Returns the number of
+ * the attempt, or 0 if the activity cannot be had.
  */
 extern int32 attempt_claim(const WorkOrder *order);
 
 /*
- * Runs a claimed activity and records what came of it.  next tells what the
- * caller goes on with, claimed along with that end.
+ * Runs a claimed activity and records what came of it.  next says which
+ * activity was claimed along with that end, for the caller to go on with.
  */
 extern void attempt_run(const WorkOrder *order, int32 attempt,
 						NextActivity *next);

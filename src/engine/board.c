@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * board.c
- *	  What the board in shared memory says, copied for those who look at it.
+ *	  Copies of what the board in shared memory says.
  *
- * Room for the copies is had before the lock is taken, for the most that there
- * can be or was a moment ago; memory is never allocated under the lock.
+ * Room for the copies is allocated before the lock is taken, never under it:
+ * for as many as there can be, or were a moment ago.
  *
  *-------------------------------------------------------------------------
  */

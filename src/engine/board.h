@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * board.h
- *	  What the board in shared memory says, copied for those who look at it.
+ *	  Copies of what the board in shared memory says.
  *
  * Each function takes the control lock for as long as it copies, and returns
  * nothing where there is no shared memory.  Results are palloc'd.
@@ -31,7 +31,7 @@ typedef struct BoardStep
 	int64 items_done;
 } BoardStep;
 
-/* Of one run, or with run_id 0 of all. */
+/* The steps of one run, or with run_id 0 of all. */
 extern BoardStep *board_steps(Oid database, int64 run_id, int *count);
 
 typedef struct BoardQueueEntry

@@ -107,7 +107,7 @@ call_parameter(ActivityCall *call, const char *name)
 										strlen(name), NULL);
 }
 
-/* All of its list is upstream of a loop's look at its condition. */
+/* A loop's look at its condition has all others of its list upstream. */
 static int
 place_of(const ActivityCall *call)
 {

@@ -72,8 +72,8 @@ turn_into_run(void *arg)
 }
 
 /*
- * Changes for a pipeline that was dropped or disabled since go nowhere, nor do
- * those for one that may not execute as its role any more.
+ * Changes for a pipeline that has been dropped or disabled since lead to
+ * nothing, nor do those for one that may no longer execute as its role.
  */
 static bool
 needs_run(const ChangeGroup *group)

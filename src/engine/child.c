@@ -75,9 +75,9 @@ child_ended(const RunRow *run, RunStatus status, Jsonb *output,
 }
 
 /*
- * Who is cancelling the parent has its row.  What comes of that has to be known
- * before the end is marked: finding the activity ended then would undo the end
- * of the child, and the work of its last activity.
+ * Whoever is cancelling the parent has locked its row.  What comes of that has
+ * to be known before the end is marked: to find the activity ended only then
+ * would undo the end of the child, and the work of its last activity.
  */
 static ActivityRow *
 lock_parent(const RunInfo *parent, int32 no)

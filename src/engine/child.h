@@ -11,8 +11,8 @@
 #include "store/run_store.h"
 
 /*
- * A run has ended that an activity of another one waits for: that ends too, in
- * the same transaction.  run is as it was before.
+ * A run has ended for which an activity of another run waits: that activity
+ * ends too, in the same transaction.  run is as it was before its end.
  */
 extern void child_ended(const RunRow *run, RunStatus status, Jsonb *output,
 						const char *error);

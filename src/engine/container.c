@@ -261,7 +261,7 @@ container_time_out(const RunInfo *run, int32 no, int32 attempt)
 	return run_ended;
 }
 
-/* What executors are at is interrupted, and the end of that waited for. */
+/* Interrupts what executors are at, and waits for the end of that. */
 static bool
 stop_and_fail(const RunInfo *run, const ActivityRow *row,
 			  const Failure *failure)

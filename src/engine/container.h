@@ -6,8 +6,8 @@
  * A container is an activity whose definition has bodies.  Its attempt finds
  * out, in an executor, what to run; that becomes rows, and it is parked.  From
  * then on it has no process of its own: whoever ends the last activity of one
- * of its scopes asks its type what follows.  No code of the user's runs there;
- * what has to (the condition of a loop) is an internal activity of the scope.
+ * of its scopes asks its type what follows.  No code of a user runs there; what
+ * has to (the condition of a loop) is an internal activity of the scope.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,20 +32,20 @@ typedef struct BodyEnd
 extern void container_body_ended(BodyEnd *body);
 
 /*
- * For body_ended() of the types; each does one of these.  output may be NULL.
- * failure NULL: an activity inside has failed, whose error is told.
+ * What a type's body_ended() does is one of these.  output may be NULL.
+ * failure NULL: an activity inside has failed, and its error is told.
  */
 extern void container_succeed(BodyEnd *body, Jsonb *output);
 extern void container_fail(BodyEnd *body, const Failure *failure,
 						   Jsonb *output);
 
-/* The same, since the outputs of what is inside are too large together. */
+/* Fails it because the outputs of what is inside are too large together. */
 extern void container_fail_output(BodyEnd *body);
 
 /* Once more, not before due_at (0: at once). */
 extern void container_repeat(BodyEnd *body, TimestampTz due_at);
 
-/* The next item of a loop, if there is one; else one scope at a time less. */
+/* Begins a loop's next item; if there is none, one scope fewer is open. */
 typedef enum LoopState
 {
 	LOOP_GOES_ON,
@@ -56,11 +56,11 @@ extern LoopState container_next_item(BodyEnd *body, int32 max_failures);
 
 /*
  * The attempt at a container has found call->body (and call->items): begins
- * that and parks it.  True where the run has ended.
+ * it and parks the container.  True if the run has ended.
  */
 extern bool container_start(ActivityCall *call, NextActivity *next);
 
-/* The time of one that is parked is over; by the scheduler. */
+/* The scheduler: the time of a parked container is over. */
 extern bool container_time_out(const RunInfo *run, int32 no, int32 attempt);
 
 #endif /* MLPIPE_CONTAINER_H */

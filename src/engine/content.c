@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * content.c
- *	  What is in a table: its rows as a hash, without reading them where
- *	  nothing was written since they were read last.
+ *	  What is in a table: its rows as a hash, without reading them if nothing
+ *	  was written since they were last read.
  *
  * The hash is an ordinary query, with the rights of the current user (and in
  * parallel where the planner thinks so).  What it found is remembered with a
@@ -11,16 +11,16 @@
  * any page had before, also after a crash, since what is remembered is in the
  * same WAL.  So with the same stamp the pages are the same.
  *
- * The same pages may yet show other rows when a transaction ends that had
- * written them before.  So only that is remembered which was read while nobody
- * else was at work on the table: first the stamp is taken, then all locks that
- * a writer holds until its end are looked for, then the rows are read, with a
- * snapshot that was taken last.
+ * Yet the same pages may show other rows once a transaction ends that had
+ * written them before.  So a hash is only remembered if nobody else was at work
+ * on the table while it was read: first the stamp is taken, then the locks that
+ * writers hold until their end are looked for, then the rows are read, with a
+ * snapshot taken after that.
  *
- * Only ordinary tables can be told, and what is made of them by inheritance
- * and partitioning; tables that are not logged have no LSNs and are read each
- * time.  Of foreign tables, views, and tables of which row-level security hides
- * a part, nobody could tell that they have not changed.
+ * This works for ordinary tables, and for trees of them by inheritance and
+ * partitioning; unlogged tables have no LSNs and are read each time.  Of
+ * foreign tables, views, and tables of which row-level security hides a part,
+ * nobody could tell that they have not changed.
  *
  *-------------------------------------------------------------------------
  */
@@ -62,7 +62,7 @@ typedef struct Reading
 	Snapshot snapshot;
 } Reading;
 
-/* In CurrentMemoryContext of the attempt, until it has ended. */
+/* In TopTransactionContext: set anew by each attempt before it is used. */
 static List *fresh = NIL; /* of Content * */
 
 static void open_content(Content *content);
@@ -93,9 +93,9 @@ content_create(Oid relation, TransactionId xid)
 }
 
 /*
- * What is remembered stands as of the time of its stamp, what has to be read as
- * of the snapshot.  Where there is both, the stamps are looked at once more, so
- * that all of it stands as of the snapshot.
+ * What is remembered is as of the time of its stamp, what has to be read as of
+ * the snapshot.  If there are both, the stamps are looked at once more, so that
+ * all of it is as of the snapshot.
  */
 void
 contents_now(List *contents)
@@ -158,8 +158,8 @@ content_require_settled(Content *content, Snapshot snapshot)
 }
 
 /*
- * Pages that nobody has written since have lost no tuple since, and what was
- * under way at that time shows in their tuples.
+ * Pages that nobody has written since have lost no tuple, and transactions that
+ * were under way at that time show in their tuples.
  */
 void
 content_require_unchanged(Content *content, XLogRecPtr lsn, Snapshot snapshot)
@@ -328,7 +328,7 @@ read_stamp(Content *content)
 	}
 }
 
-/* Whoever writes holds such a lock until his transaction ends. */
+/* Whoever writes holds such a lock until the transaction ends. */
 static bool
 is_quiet(const Content *content)
 {
@@ -394,7 +394,7 @@ try_to_read(void *arg)
 	PopActiveSnapshot();
 }
 
-/* What its columns are called, is a part of what is in a table. */
+/* The names of its columns are a part of what is in a table. */
 static void
 add_column_names(Content *content)
 {
@@ -436,7 +436,7 @@ hash_query(const Content *content)
 	return sql.data;
 }
 
-/* More than fit are put together into rows. */
+/* If there are too many for arguments, they are grouped into rows. */
 static void
 add_columns(StringInfo sql, Relation table)
 {
@@ -481,8 +481,8 @@ tree_is_settled(const Content *content, Snapshot snapshot)
 
 /*
  * Is there no tuple that another transaction has made or deleted later than the
- * snapshot?  As long as that is registered none that it would show is removed,
- * and none that came and went since.
+ * snapshot?  While that is registered, no tuple is removed that it shows, nor
+ * one that came and went since.
  */
 static bool
 table_is_settled(Relation table, Snapshot snapshot)
@@ -492,7 +492,7 @@ table_is_settled(Relation table, Snapshot snapshot)
 	return table_count_added(table, snapshot, &added) && added == 0;
 }
 
-/* In one order, for others may remember the same tables. */
+/* In a fixed order, as others may remember the same tables. */
 void
 contents_remember(void)
 {

@@ -21,7 +21,7 @@ typedef struct Content
 	ContentHash hash;
 	int64 rows;
 
-	/* of content.c */
+	/* content.c's own */
 	List *tree; /* of Oid: the relation and what inherits from it */
 	bool has_stamp;
 	ContentStamp stamp;
@@ -32,33 +32,34 @@ typedef struct Content
 extern Content *content_create(Oid relation, TransactionId xid);
 
 /*
- * Fills a list of Content *, all as of one moment: as the current user sees
- * it, with what the transaction itself has done.  Where that cannot be told a
- * problem is set, and nothing raised.  The tables are locked for reading.
+ * Fills a list of Content *, all as of one moment: what the current user sees,
+ * including what this transaction has done.  Where that cannot be told, sets
+ * problem and raises nothing.  The tables are locked for reading.
  */
 extern void contents_now(List *contents);
 
 /*
- * The same as of a snapshot, which is registered since and was taken before
- * the transaction wrote anything.  A problem where another transaction has
- * changed the table since; written: our own has, and may.
+ * The same as of a snapshot, which has been registered since it was taken, and
+ * was taken before the transaction wrote anything.  It is a problem if another
+ * transaction has changed the table since; written: ours has, and may.
  */
 extern void content_as_of(Content *content, Snapshot snapshot, bool written);
 
 /*
- * Has no other transaction changed it since the snapshot?  It has a problem
- * otherwise.
+ * Checks that no other transaction has changed it since the snapshot; sets
+ * problem if one has.
  */
 extern void content_require_settled(Content *content, Snapshot snapshot);
 
 /*
- * The same of one that has been read now, by the time of an earlier snapshot
- * that nobody has kept, when WAL had come to lsn: not even our own role has.
+ * The same for a table that has been read just now, and an earlier snapshot
+ * that nobody has kept, taken when WAL had come to lsn.  Here a change by our
+ * own role counts, too.
  */
 extern void content_require_unchanged(Content *content, XLogRecPtr lsn,
 									  Snapshot snapshot);
 
-/* Has nothing been done to it since but so many rows added? */
+/* Has nothing happened to it since, except that so many rows were added? */
 extern void content_require_added(Content *content, Snapshot snapshot,
 								  int64 rows);
 

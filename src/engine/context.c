@@ -3,10 +3,9 @@
  * context.c
  *	  The object that ${{ }} looks into.
  *
- * A document of thousands of activities whose texts have placeholders would
- * cost the square of that if each of them loaded what all others have left.
- * So it is known from the definition which ones a text names, and those alone
- * are loaded.
+ * In a document of thousands of activities whose texts have placeholders, the
+ * cost would be quadratic if each loaded what all others have left.  So the
+ * definition tells which activities a text names, and only those are loaded.
  *
  *-------------------------------------------------------------------------
  */
@@ -83,7 +82,7 @@ show_all(List *shown, const Document *document, const Scope *scope)
 	return shown;
 }
 
-/* A look at a condition is nobody's business. */
+/* A loop's look at its condition is not to be seen by anybody. */
 static List *
 show(List *shown, const Document *document, const Scope *scope, int place)
 {

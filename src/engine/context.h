@@ -11,9 +11,9 @@
 #include "store/scope_store.h"
 
 /*
- * For the paths that needs was noted of.  scopes: where they look from, and
- * what is around that, from the inside out; a list of Scope *.  place: of the
- * activity in the innermost, or -1 where it looks at all of that.
+ * Holds what the paths noted in needs look for.  scopes: a list of Scope *,
+ * from the scope they look from outwards.  place: that of the activity in the
+ * innermost scope, or -1 if all of that scope is looked at.
  */
 extern Jsonb *context_load(int64 run_id, const Document *document,
 						   List *scopes, int place, const ContextNeeds *needs);

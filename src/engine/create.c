@@ -3,9 +3,9 @@
  * create.c
  *	  Making a run.
  *
- * A run of a pipeline with a concurrency is made held: the scheduler, being
- * one for the database, admits runs, so that submitting transactions need not
- * wait for each other.
+ * A run of a pipeline with a concurrency is held at first.  The scheduler, of
+ * which a database has one, admits such runs, so that submitting transactions
+ * need not wait for each other.
  *
  *-------------------------------------------------------------------------
  */
@@ -116,7 +116,7 @@ end_inactive_roots(int64 run_id, const Document *document)
 	}
 }
 
-/* What run_push_ready() would find, without looking at the table. */
+/* Pushes what run_push_ready() would find, without looking at the table. */
 static void
 push_roots(int64 run_id, const RunRequest *request)
 {

@@ -36,12 +36,12 @@ typedef struct RunRequest
 } RunRequest;
 
 /*
- * The new run's id; or that of the run which there is already with that
- * idempotency key.  It starts when the transaction commits.
+ * Returns the new run's id, or that of the run that has this idempotency key
+ * already.  The run starts when the transaction commits.
  */
 extern int64 run_create(const RunRequest *request);
 
-/* Puts what is ready of a run into the queue, at commit. */
+/* Puts the ready activities of a run into the queue, at commit. */
 extern void run_push_ready(int64 run_id);
 
 #endif /* MLPIPE_CREATE_H */

@@ -5,7 +5,7 @@
  *
  * Shared memory does not outlive a crash, but the postmaster does, and it runs
  * its own exit callbacks before it lets go of the memory.  Nobody else is alive
- * then, so nothing is locked: a lock may be held by the dead.
+ * then, and the dead may hold a lock: so none is taken.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +20,7 @@
 #include "engine/shmem.h"
 #include "engine/slot.h"
 
-/* Of the last crash, between two lives of shared memory. */
+/* What is known of the last crash, between two lives of shared memory. */
 static Culprit remembered[MAX_CULPRITS];
 static int nremembered = 0;
 

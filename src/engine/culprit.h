@@ -4,8 +4,8 @@
  *	  Whose fault a crash of the server was.
  *
  * When one process crashes, the postmaster has all others quit.  An executor
- * that was at work and has not been told to was the one that crashed, or was
- * killed; all the others lost their attempts through no fault of their own.
+ * that was at work and was not told to quit is the one that crashed, or was
+ * killed; all others lost their attempts through no fault of their own.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,8 +32,9 @@ extern void culprits_publish(void);
 extern void culprit_watch_quit(void);
 
 /*
- * After a crash: is it certain that another activity than this one, of this
- * database, caused it?  False where that is not known, as after a stop of all processes at once.
+ * After a crash: is it certain that an activity of this database other than
+ * this one caused it?  False if that is not known, as after a stop of all
+ * processes at once.
  */
 extern bool culprit_is_another(int64 run_id, int32 no);
 

@@ -34,7 +34,7 @@
 #define DUE_PASS_MS   1000
 #define PURGE_AT_ONCE 200
 
-/* All runs, or all activities, whose time has come. */
+/* The runs, or the activities, whose time has come. */
 typedef struct DueWork
 {
 	List *(*list)(const DueRow *after, int limit);
@@ -86,9 +86,9 @@ handle_due(void)
 }
 
 /*
- * Each in a transaction of its own: one that fails does not hold up others.
- * Nor do very many of them: where that takes long there is other work first,
- * and then this goes on where it has stopped.
+ * Each has a transaction of its own, so one that fails does not hold up others.
+ * Nor do very many of them hold up other work: after some time that has its
+ * turn, and then this goes on where it stopped.
  */
 static void
 work_through(DueWork *work)
@@ -135,8 +135,8 @@ handle_row(const DueWork *work, DueRow *row)
 }
 
 /*
- * To work out the output of a run takes what time its author likes.  Where that
- * comes of the end of a wait, an executor of the run's role can do both.
+ * Working out a run's output takes as long as its author likes.  If the end of
+ * a wait leads to that, an executor of the run's role can do both.
  */
 static bool
 try_to_handle(const DueWork *work, DueRow *row)
@@ -240,7 +240,7 @@ start_again(const RunInfo *run, const DueRow *row)
 	wakeup_ready(run->run_as, &order);
 }
 
-/* Code of the user's is not run here: an executor takes it up again. */
+/* No code of a user runs here: an executor takes the activity up again. */
 static void
 look_again(const RunInfo *run, const DueRow *row)
 {
@@ -287,8 +287,8 @@ look_up(void *arg)
 }
 
 /*
- * A few at a time, each time in a transaction of its own: what else there is to
- * do does not wait for a million of them.
+ * A few at a time, each time in a transaction of its own: nothing else waits
+ * for a million of them.
  */
 bool
 purge_old_runs(void)

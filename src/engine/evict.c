@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * evict.c
- *	  Has the workers of a database make way for a statement.
+ *	  Making the workers of a database give way to a statement.
  *
  * They are terminated, and what they had in hand is tried again when they come
- * back: that is nobody's fault, and no attempt that counts.  The launcher
+ * back; such an attempt does not count, being nobody's fault.  The launcher
  * starts nothing in the database until the statement's transaction has ended,
- * well or not.
+ * successfully or not.
  *
  *-------------------------------------------------------------------------
  */
@@ -145,7 +145,7 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
-/* Nobody would tell us how it ends, and who prepared it may be gone by then. */
+/* Nobody would tell us how it ends: who prepared it may be gone by then. */
 static void
 refuse_prepare(void)
 {
@@ -159,8 +159,8 @@ refuse_prepare(void)
 
 /*
  * A database that is gone, or has lost its extension, has nothing to schedule
- * any more.  Another one has again, and what died there is in the tables and in
- * its slots.
+ * any more.  Any other needs a scheduler again; what died there is in its
+ * tables and slots.
  */
 static void
 let_back(bool committed)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * evict.h
- *	  Has the workers of a database make way for a statement.
+ *	  Making the workers of a database give way to a statement.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,9 +9,9 @@
 #define MLPIPE_EVICT_H
 
 /*
- * Stops the workers of a database, and has none started before the end of the
+ * Stops the workers of a database, and lets none start before the end of the
  * transaction.  Waits for them, but no longer than the server's own statements
- * wait for those who are connected.
+ * wait for other sessions.
  */
 extern void evict_workers(Oid database);
 

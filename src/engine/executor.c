@@ -2,7 +2,7 @@
  *
  * executor.c
  *	  A worker of one role in one database: takes ready work, runs it, takes
- *	  the next; ends when there has been none for a while.
+ *	  the next, and ends when there has been none for a while.
  *
  * It is connected as that role for its whole life, so that nothing that one
  * role's code leaves in a session can ever reach another's.  An error of the
@@ -134,7 +134,7 @@ reload_config_if_asked(void)
 	ProcessConfigFile(PGC_SIGHUP);
 }
 
-/* One activity, and all that is claimed along with the end of one. */
+/* One activity, and those that are claimed along with the end of another. */
 static void
 do_activity(const WorkOrder *order)
 {
@@ -244,7 +244,7 @@ best_step(Lane *lane)
 	return best;
 }
 
-/* Within a run, starting something new goes before more hands for a step. */
+/* Within a run, starting an activity goes before more workers for a step. */
 static bool
 activity_goes_first(const WorkOrder *activity, const StepState *step)
 {
@@ -287,7 +287,7 @@ become_idle(Lane *lane)
 	lane->looked_at = 0;
 }
 
-/* What the last activity locked, or made temporary, is not for an idle process. */
+/* An idle process keeps no locks or temporary tables of the last activity. */
 static void
 leave_nothing_behind(void)
 {
@@ -297,7 +297,7 @@ leave_nothing_behind(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* False when it has been idle for long enough to end. */
+/* False when it has been idle long enough to end. */
 static bool
 wait_for_work(void)
 {
@@ -313,8 +313,8 @@ wait_for_work(void)
 }
 
 /*
- * Whoever woke us has made the slot busy already.  Otherwise the wake-up was
- * for something else, and we look for work again, or time is up.
+ * Whoever woke us with work has made the slot busy already.  Otherwise we were
+ * woken for something else and look for work again, or time is up.
  */
 static bool
 leave_idleness(bool timed_out)

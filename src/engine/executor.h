@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * executor.h
- *	  What the parts that run inside an executor ask of its main loop.
+ *	  What the code that runs inside an executor asks of its main loop.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,22 +16,22 @@ extern PGDLLEXPORT void mlpipe_executor_main(Datum arg);
 
 /*
  * Takes the activity that this executor should do next from the queue; false
- * where there is none, or something else goes first.  Who does not claim it
- * puts it back, and looks for work again.
+ * if there is none, or something else goes first.  A caller that does not claim
+ * it puts it back and looks for work again.
  */
 extern bool executor_take_activity(WorkOrder *order);
 extern void executor_put_back(const WorkOrder *order);
 
 /*
- * Should a worker of this step look for other work now?  True where something
- * of a better order is ready, where another step of equal order has markedly
- * fewer workers, or where this executor was asked to retire.
+ * Should a worker of this step look for other work now?  True if something
+ * earlier in the order of work is ready, if another step of equal order has
+ * markedly fewer workers, or if this executor was asked to retire.
  */
 extern bool executor_should_yield(StepState *step);
 
 /*
- * Is there anything that this executor could do, or go for?  For one that works
- * on a step which has nothing to hand out; the caller holds the control lock.
+ * Is there anything that this executor could do, or should retire for?  Asked
+ * while its step has nothing to hand out; the caller holds the control lock.
  */
 extern bool executor_has_other_work(void);
 
@@ -56,7 +56,7 @@ extern bool parallel_publish(int64 run_id, int32 no);
  */
 extern void parallel_end_idle(int64 run_id, int32 no);
 
-/* Fails one for which time is over and that has no worker; the same way. */
+/* Likewise fails a step that has no worker and whose time is over. */
 extern void parallel_time_out(int64 run_id, int32 no, StepOverdue why);
 
 /* Sets MyCall up for an attempt, in WorkContext; and clears it. */

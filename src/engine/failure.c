@@ -97,7 +97,7 @@ failure_create(MemoryContext context, const char *sqlstate,
 	return failure;
 }
 
-/* No more than one can read: it is kept, and sent about, several times. */
+/* No more than one can read: it is stored and sent several times. */
 static char *
 copy_or_null(const char *text)
 {

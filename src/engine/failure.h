@@ -10,14 +10,14 @@
 
 #include "engine/shmem.h"
 
-/* How often who catches an interrupt gets it again. */
+/* Code that caught an interrupt is interrupted again after so long. */
 #define INTERRUPT_AGAIN_MS 1000
 
 typedef struct Failure
 {
 	char sqlstate[6];
 	char *message;
-	char *detail; /* NULL where there is none, like the next two */
+	char *detail; /* NULL if there is none, like the next two */
 	char *hint;
 	char *context;
 	Interrupt interrupt; /* why we were interrupted, if we were */
@@ -41,7 +41,7 @@ extern Failure *failure_create(MemoryContext context, const char *sqlstate,
 /* The time limit of what runs next, in microseconds; 0: none. */
 extern void attempt_timeout_start(int64 timeout);
 
-/* The same of what is left of a longer time, which messages name. */
+/* The same with the rest of a longer limit, which is what messages name. */
 extern void attempt_timeout_start_rest(int64 timeout, int64 rest);
 extern void attempt_timeout_stop(void);
 

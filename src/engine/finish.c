@@ -137,8 +137,8 @@ activity_try_again(const RunInfo *run, int32 no, int32 attempt,
 }
 
 /*
- * Losing a worker is not the activity's fault as a rule, so it is tried again
- * also without a retry policy; but not for ever, for it might be.
+ * Losing a worker is usually not the activity's fault, so it is tried again
+ * even without a retry policy; but not for ever, as it might be.
  */
 bool
 activity_lose(const RunInfo *run, int32 no, int32 attempt,
@@ -234,7 +234,7 @@ is_worth_retry(const ActivityDef *def, int32 attempt, int32 lost,
 		sqlstate_matches(def->retry.on, failure->sqlstate);
 }
 
-/* By whole states or their classes: "40001" or "40". */
+/* By whole SQLSTATEs or their classes: "40001" or "40". */
 static bool
 sqlstate_matches(const List *states, const char *sqlstate)
 {

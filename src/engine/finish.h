@@ -16,9 +16,9 @@
 
 /*
  * Marks the attempt as succeeded and does what follows from it.  Raises 55000
- * where the activity is not this attempt's any more, so that its work is
- * rolled back.  True where the run has ended: the caller commits
- * synchronously.  output may be NULL; items -1 where not known.
+ * if the activity is no longer this attempt's, so that its work is rolled back.
+ * True if the run has ended: the caller commits synchronously.  output may be
+ * NULL; items are -1 if not known.
  */
 extern bool activity_succeed(const RunInfo *run, int32 no, int32 attempt,
 							 Jsonb *output, int64 items_in, int64 items_out,
@@ -39,15 +39,15 @@ extern bool activity_fail_with(const RunInfo *run, int32 no, int32 attempt,
 							   int64 items_in, int64 items_out);
 
 /*
- * Where the policy has another attempt, records the failure and makes the next
- * one begin, without the activity leaving its state in progress.  Its start
- * lies in the future where there is a pause before it, which the caller has to
- * keep.  False where this was the last one.
+ * If the policy allows another attempt, records the failure and begins that
+ * attempt; the activity stays in progress.  Its start lies in the future if
+ * there is a pause before it, which the caller has to keep.  False if this was
+ * the last attempt.
  */
 extern bool activity_try_again(const RunInfo *run, int32 no, int32 attempt,
 							   const Failure *failure);
 
-/* Of a failure that is nobody's fault: the worker was asked to make way. */
+/* The SQLSTATE of a failure that is nobody's fault: the worker made way. */
 #define SQLSTATE_MADE_WAY "57000"
 
 /*

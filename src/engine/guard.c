@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  Keeps the stopping of a run, or of a container, and what makes new rows in
- *	  it apart.
+ *	  Keeps apart what stops a run, or a container, and what makes new rows in
+ *	  it.
  *
- * Who stops a run locks its rows.  Rows that another transaction is about to
- * add it could neither see nor lock, and they would go on.  So where rows are
- * added, which only containers do, there is a lock on the run as such: the ends
- * of activities share it, and whoever stops them waits for those under way and
+ * Whoever stops a run locks its rows, but could neither see nor lock those that
+ * another transaction is about to add; they would go on.  So where rows are
+ * added, which only containers do, there is a lock on the run as such: ends of
+ * activities share it, and whoever stops the run waits for those under way and
  * holds up further ones.
  *
  *-------------------------------------------------------------------------

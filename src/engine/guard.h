@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * guard.h
- *	  Keeps the stopping of a run, or of a container, and what makes new rows in
- *	  it apart.
+ *	  Keeps apart what stops a run, or a container, and what makes new rows in
+ *	  it.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,9 +12,9 @@
 #include "engine/advance.h"
 
 /*
- * Until the end of the transaction.  Taken before the run's rows are locked:
- * shared by whoever ends an activity or begins a container, exclusively by
- * whoever stops things.  Of a run without containers they do nothing.
+ * Locks until the end of the transaction, taken before the run's rows are
+ * locked: shared by whoever ends an activity or begins a container, exclusively
+ * by whoever stops things.  For a run without containers they do nothing.
  */
 extern void guard_share(const RunInfo *run);
 extern void guard_alone(const RunInfo *run);

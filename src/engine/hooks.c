@@ -3,17 +3,19 @@
  * hooks.c
  *	  Statements that our workers would be in the way of.
  *
- * Connected as they are, they would make fail what wants nobody in a database:
- * DROP DATABASE, ALTER DATABASE ... RENAME and SET TABLESPACE, CREATE DATABASE
- * ... TEMPLATE; and DROP EXTENSION and ALTER EXTENSION UPDATE would pull the
- * tables from under them.  So they are stopped first, for those who have the
- * rights to the statement alone.  If it fails later on, they come back.
+ * Being connected, they would make statements fail that want nobody in a
+ * database: DROP DATABASE, ALTER DATABASE ... RENAME and SET TABLESPACE,
+ * CREATE DATABASE ... TEMPLATE; and DROP EXTENSION and ALTER EXTENSION UPDATE
+ * would pull the tables from under them.  So they are stopped first, but only
+ * for those who have the right to the statement.  If it fails later, they come
+ * back.
  *
- * Of a drop the server tells after it has checked the rights to it and before
- * it counts who is connected, or drops anything.  But of an extension's drop
- * it does so when it has locked all that belongs to it, which it would wait for
- * as long as an activity that has looked at our tables or views; and of the
- * others it does not tell.  So these statements themselves are watched for.
+ * The server calls a hook for a drop after it has checked the right to it and
+ * before it counts who is connected, or drops anything.  But for an extension
+ * it does so only when it has locked all that belongs to it, and for that it
+ * would wait as long as an activity that has looked at our tables or views;
+ * and for the other statements there is no such hook.  So those are watched
+ * for.
  *
  *-------------------------------------------------------------------------
  */
@@ -100,7 +102,7 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 		have_sessions_look_again();
 }
 
-/* InvalidOid where our workers are in nobody's way, or he has no right to it. */
+/* InvalidOid if our workers are in nobody's way, or the user has no right. */
 static Oid
 database_to_clear(Node *statement)
 {
@@ -223,7 +225,7 @@ is_template(Oid database)
 	return template;
 }
 
-/* NULL where it is not given, or as DEFAULT. */
+/* NULL if it is not given, or given as DEFAULT. */
 static char *
 option_value(List *options, const char *name)
 {

@@ -108,7 +108,7 @@ find_hold(Oid database, int64 run_id, int32 no)
 	return NULL;
 }
 
-/* Or has the scheduler start one.  The control lock is held. */
+/* If there is none, the scheduler starts one.  The control lock is held. */
 static void
 wake_keeper(Oid oid)
 {
@@ -200,8 +200,8 @@ horizon_release_slot(ExecutorSlot *slot)
 }
 
 /*
- * Rows are looked at with the step's own snapshot, which asks the server about
- * transactions that may be older than those of ours; it wants to know that.
+ * Reading with the step's snapshot asks the server about transactions that may
+ * be older than this session's xmin, which has to admit that.
  */
 void
 horizon_share(TransactionId xmin)
@@ -294,7 +294,7 @@ attach(Oid oid)
 	on_shmem_exit(detach, ObjectIdGetDatum(oid));
 }
 
-/* Where it was made to end, another one has to take its place. */
+/* If it was made to end, another one has to take its place. */
 static void
 detach(int code, Datum arg)
 {
@@ -319,7 +319,7 @@ detach(int code, Datum arg)
 	control_unlock();
 }
 
-/* False where there is nothing to hold. */
+/* False if there is nothing to hold. */
 static bool
 serve_holds(void)
 {

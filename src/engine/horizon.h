@@ -22,15 +22,15 @@
 extern PGDLLEXPORT void mlpipe_keeper_main(Datum arg);
 
 /*
- * Executor, in the transaction that has the snapshot: from now on it is held,
- * until the step ends or this executor is through with its work without having
- * published one.  False where no keeper could be had in time.
+ * Executor, in the transaction that has the snapshot: holds it from now on,
+ * until the step ends, or until this executor has finished its work without
+ * publishing a step.  False if no keeper came in time.
  */
 extern bool horizon_hold(int64 run_id, int32 no, Snapshot snapshot);
 
 /*
- * Executor, in a transaction that is going to read with such a snapshot:
- * takes over its xmin from the keeper.
+ * Executor, in a transaction that is going to read with such a snapshot: takes
+ * its xmin over from the keeper.
  */
 extern void horizon_share(TransactionId xmin);
 
@@ -39,11 +39,11 @@ extern void horizon_start_keeper(void);
 
 /* The following want the control lock held. */
 
-/* The step has been published: the hold is its own, made if need be. */
+/* The step has been published: the hold is now its own, made if need be. */
 extern void horizon_bind_step(const StepState *step);
 extern void horizon_release(Oid database, int64 run_id, int32 no);
 
-/* What a slot held for a step that never was. */
+/* Releases what a slot held for a step that was never published. */
 extern void horizon_release_slot(ExecutorSlot *slot);
 
 #endif /* MLPIPE_HORIZON_H */

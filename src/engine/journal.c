@@ -6,8 +6,8 @@
  * Two things fill the journal: mlpipe_log() and its like, and the messages
  * that the user's statements raise.  The latter come through emit_log_hook,
  * which the server calls for what goes to its own log; so log_min_messages is
- * lowered as far as mlpipe.log_min_level wants to see, and the hook keeps out
- * of the server's log what its own setting would not have let in.
+ * lowered as far as mlpipe.log_min_level asks for, and the hook keeps out of
+ * the server's log what its own setting would not have let in.
  *
  * The lowered setting may stay after journal_capture_stop(), or come back when
  * a transaction is rolled back; the hook therefore goes by the setting that it

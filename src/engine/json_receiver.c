@@ -17,7 +17,7 @@
 
 #include "activity/activity.h"
 
-/* A JsonReceiver with what only this file needs. */
+/* A JsonReceiver, and what only this file needs. */
 typedef struct RowReceiver
 {
 	JsonReceiver json; /* first */
@@ -70,9 +70,9 @@ json_receiver_value(JsonReceiver *receiver)
 }
 
 /*
- * The rows may come in slots of a table's own row type, whose columns have
+ * The rows may come in slots of a table's own row type, whose columns may have
  * other names than the statement gave them; so they are formed anew, as records
- * with the names that are told here.
+ * with the names given here.
  */
 static void
 start_rows(DestReceiver *self, int operation, TupleDesc typeinfo)

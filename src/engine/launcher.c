@@ -4,10 +4,10 @@
  *	  Keeps one scheduler in each database that has the extension.
  *
  * The one static worker.  Whether a database has the extension can only be
- * seen from inside, so at start each one gets a scheduler, which goes again
- * where there is nothing to schedule; one after the other, so that a server
- * with many databases is not short of workers for that.  Later on CREATE
- * EXTENSION and the first submit ask for theirs.
+ * seen from inside, so at start each gets a scheduler, which ends again if
+ * there is nothing to schedule.  They start one after the other, so that a
+ * server with many databases does not run out of workers.  Later CREATE
+ * EXTENSION and the first submit ask for a scheduler.
  *
  *-------------------------------------------------------------------------
  */
@@ -41,7 +41,7 @@
 
 #define FIRST_PAUSE_MS   1000
 #define LONGEST_PAUSE_MS 60000
-/* One that lived so long has failed for another reason than the last one. */
+/* A scheduler that lived so long failed for another reason than the last. */
 #define LONG_LIFE_MS 60000
 
 /* A scheduler that was started, by place in control->databases. */
@@ -123,7 +123,7 @@ detach(int code, Datum arg)
 	control_unlock();
 }
 
-/* All that one can connect to, in TopMemoryContext. */
+/* All databases that one can connect to, in TopMemoryContext. */
 static List *
 list_databases(void)
 {
@@ -155,7 +155,7 @@ list_databases(void)
 	return databases;
 }
 
-/* True where one has not decided yet whether its database concerns it. */
+/* Is there one that does not know yet whether its database concerns it? */
 static bool
 reap_children(void)
 {
@@ -199,8 +199,8 @@ is_settled(Oid oid)
 }
 
 /*
- * One that ends although it is wanted is started again after a pause, which
- * doubles each time it does not live long enough to forget its failures.
+ * A scheduler that ends although it is wanted is started again after a pause,
+ * which doubles each time it has not lived long enough to forget its failures.
  */
 static void
 child_ended(Child *child)

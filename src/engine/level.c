@@ -4,8 +4,8 @@
  *	  What ends mean within one scope.
  *
  * Numbers are topological, so what follows from a skipped dependent has a
- * greater number than that; a heap of dependencies that have ended keeps rows
- * locked in ascending order over all of it.
+ * greater number than that; a heap of dependencies that have ended has all rows
+ * locked in ascending order.
  *
  *-------------------------------------------------------------------------
  */
@@ -180,7 +180,7 @@ decide_dependent(Level *level, int place)
 	level_apply_status(level, place, status);
 }
 
-/* The first that is met starts a join "any", and counting ends with that. */
+/* The first that is met starts a join "any", and ends the counting. */
 static Tally *
 dependent_tally(Level *level, int place)
 {
@@ -194,8 +194,8 @@ dependent_tally(Level *level, int place)
 }
 
 /*
- * Most wait for nothing else that could have ended before, or otherwise, and
- * are not taken over by a rerun.
+ * Most wait for nothing else that could have ended before or in another way,
+ * and are not taken over by a rerun.
  */
 static ActivityStatus
 dependencies_ended(Level *level, int place, int ended, int unmet)

@@ -4,8 +4,8 @@
  *	  What ends mean within one scope: whose turn it is, who is skipped, and
  *	  whether the scope has ended with it.
  *
- * The parts of advance.c that know of one scope only.  Called in a transaction,
- * in ascending order of the rows' numbers: see there.
+ * The part of advance.c that knows one scope only.  Called in a transaction, in
+ * ascending order of the rows' numbers: see there.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,9 +23,9 @@ struct Advance
 {
 	const RunInfo *run;
 	NextActivity *next; /* NULL: the caller takes nothing on */
-	bool may_claim;     /* an activity for it */
-	int awaited;        /* of the run's own scope: how many ended */
-	ActivityEnd *ends;  /* of all of that, where they ended here; or NULL */
+	bool may_claim;     /* may an activity be claimed for it? */
+	int awaited;        /* how many of the run's own scope ended */
+	ActivityEnd *ends;  /* how these ended, by place; NULL: not known */
 	List *ended;        /* of BodyEnd *: scopes */
 	bool failed_fast;
 };
@@ -56,7 +56,7 @@ extern void level_follow(Level *level, int place, ActivityEnd end);
 /* An inactive activity whose turn it was. */
 extern void level_count_inactive(Level *level, int place);
 
-/* Its row has this status now: tells who has to know. */
+/* Its row has this status now: tells those who have to know. */
 extern void level_apply_status(Level *level, int place, ActivityStatus status);
 
 extern const ActivityDef *level_activity(const Level *level, int place);

@@ -3,8 +3,8 @@
  * lineage.c
  *	  Gathers which tables the work of an attempt reads and writes.
  *
- * lineage_watch.c sees the statements.  Names are kept as they are when a table
- * is first seen, for it may be dropped by the time somebody looks.
+ * lineage_watch.c sees the statements.  A table's name is noted when the table
+ * is first seen: it may have been dropped by the time somebody looks.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,7 +28,7 @@
 #include "store/engine_mode.h"
 #include "store/lineage_store.h"
 
-/* What one attempt can leave; who touches more tables loses the rest. */
+/* What one attempt can leave; if it touches more tables, the rest is lost. */
 #define MAX_ENTRIES 10000
 
 static MemoryContext LineageContext = NULL;

@@ -23,12 +23,12 @@ typedef struct LineageEntry
 	char *name; /* schema-qualified, as it was when first seen */
 
 	/* for reuse */
-	bool own; /* first read when this transaction had given it its file */
+	bool own; /* this transaction had made its file when it was first read */
 	bool by_others; /* read with the rights of another role */
 	bool replaces;  /* not only added to */
 } LineageEntry;
 
-/* Of views and functions, what they are defined as is a part of what is read. */
+/* A view or a function: its definition is a part of what was read. */
 typedef struct LineageSource
 {
 	Oid class_id; /* pg_class or pg_proc */
@@ -50,16 +50,16 @@ extern bool lineage_is_watching(void);
 extern void lineage_reset(void);
 
 /*
- * Notes that a table is read or written, and so many rows of it.  What is not
- * a user's table is left out: catalogs, temporary tables, views, our own.  NULL
- * then.
+ * Notes that so many rows of a table were read or written.  NULL, and nothing
+ * noted, if it is not a user's table but a catalog, a temporary table, a view
+ * or our own.
  */
 extern LineageEntry *lineage_note(Oid relation, bool written, int64 rows);
 
-/* The same of a view or a function that takes part. */
+/* Notes a view or a function that takes part. */
 extern void lineage_note_source(Oid class_id, Oid object_id);
 
-/* Notes that something was read, or written, that cannot be told. */
+/* Notes why what was read, or written, cannot be told. */
 extern void lineage_note_problem(bool written, const char *problem);
 
 /* More rows of what has been noted; nothing where it has not. */
@@ -82,10 +82,10 @@ extern List *lineage_sources(void); /* of LineageSource * */
 /* The first that was noted; NULL: none. */
 extern const char *lineage_problem(bool written);
 
-/* Its qualified name; NULL where it is none that is noted. */
+/* The qualified name of a user's table; else NULL. */
 extern char *lineage_name(Oid relation);
 
-/* Made or emptied in this transaction: what is in it, is its own work. */
+/* Was it made or emptied in this transaction, so that all in it is its work? */
 extern bool lineage_has_new_file(Oid relation);
 
 /*

@@ -3,14 +3,13 @@
  * lineage_watch.c
  *	  Sees what the statements of an attempt read and write.
  *
- * Every statement goes through the executor or through ProcessUtility, those
- * inside of functions in any language too.  Which tables a plan touches is
- * told by its range table, from the moment that it starts: what an error stops
- * has been looked at all the same.  How many rows, the scans have counted when
- * it ends.
+ * Every statement goes through the executor or through ProcessUtility, also
+ * inside functions in any language.  The range table of a plan tells which
+ * tables it touches as soon as it starts: what an error stops has been looked
+ * at all the same.  When it ends, its scans have counted the rows.
  *
- * A table is noted where the statement needs a right on it.  So it is the table
- * that was named, and not its partitions, and what stands below a view, not the
+ * A table is noted if the statement needs a right on it.  So it is the table
+ * that was named and not its partitions, and what is below a view and not the
  * view.  Outside of an attempt all of this is a look at one variable.
  *
  * Code in C that reads tables past the executor is not seen.
@@ -133,7 +132,7 @@ lineage_is_watching(void)
 }
 
 /*
- * What workers of a parallel query have counted comes back only where the whole
+ * What workers of a parallel query have counted comes back only if the whole
  * plan is instrumented.
  */
 static void
@@ -165,7 +164,7 @@ executor_end(QueryDesc *query)
 		standard_ExecutorEnd(query);
 }
 
-/* Foreign keys are checked by queries, too, which read nothing for the user. */
+/* Foreign keys are checked by queries that read nothing for the user. */
 static void
 note_tables(const PlannedStmt *plan)
 {
@@ -180,7 +179,7 @@ note_tables(const PlannedStmt *plan)
 		note_target(plan, lfirst(cell));
 }
 
-/* Of a user's; what one reads in another process is not seen here. */
+/* A user's function; what it reads in another process is not seen here. */
 static bool
 calls_functions(const PlannedStmt *plan)
 {
@@ -219,8 +218,8 @@ note_table(const PlannedStmt *plan, const RangeTblEntry *table)
 }
 
 /*
- * What INSERT looks at in its own target, to find conflicts or to return it, is
- * not what it makes its rows from.
+ * What INSERT looks at in its own target, to find conflicts or to return rows,
+ * is not what it makes its rows from.
  */
 static bool
 is_insert_target(const PlannedStmt *plan, const RangeTblEntry *table)
@@ -290,7 +289,7 @@ walk_node(PlanState *node, void *arg)
 	return planstate_tree_walker(node, walk_node, arg);
 }
 
-/* Its place in the range table; 0 where the node scans none. */
+/* The place of its table in the range table; 0 if the node scans none. */
 static Index
 scanned_table(const PlanState *node)
 {
@@ -312,9 +311,9 @@ scanned_table(const PlanState *node)
 }
 
 /*
- * Nothing but what is wanted is counted, since a counter costs a little for
- * each row.  Of a statement that modifies a table by the way, in WITH, the
- * server does not count the rows: these are what it is given.
+ * Only what is wanted is counted, as a counter costs a little for each row.  If
+ * a statement modifies a table in WITH, the server does not count those rows:
+ * they are as many as it is given.
  */
 static void
 set_up_counter(PlanState *node, QueryDesc *query)
@@ -429,7 +428,7 @@ run_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 								parameters, environment, receiver, completion);
 }
 
-/* CREATE TABLE IF NOT EXISTS ... AS, where it does. */
+/* CREATE TABLE IF NOT EXISTS ... AS, if it does exist. */
 static bool
 is_skipped(const Node *statement)
 {

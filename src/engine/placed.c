@@ -3,14 +3,14 @@
  * placed.c
  *	  Values in the texts of statements, and the same texts without them.
  *
- * A parameter or the output of an activity may be nobody else's business, and
- * as a literal it stands in the text of a statement: in pg_stat_activity for
- * all members of the role that runs it, in the server's log, in what other
- * extensions gather.  So they are shown the text with the places instead, as
- * the document has it.
+ * A parameter or the output of an activity may be nobody else's business, but
+ * as a literal it is in the text of a statement: in pg_stat_activity for all
+ * members of the role that runs it, in the server's log, in what other
+ * extensions gather.  So these are shown the text with ${{ }} instead, as it is
+ * in the document.
  *
- * What a text is made of is not known where it is run: queries are put into
- * larger statements.  So the literals are remembered, and looked for.
+ * Where a text is run, it is not known what it was made of: queries are put
+ * into larger statements.  So the literals are remembered and looked for.
  *
  *-------------------------------------------------------------------------
  */

@@ -10,15 +10,15 @@
 
 #include "definition/template.h"
 
-/* Forgets all of them, and keeps those to come in this context. */
+/* Forgets all values, and keeps those to come in this context. */
 extern void placed_begin(MemoryContext context);
 
-/* A TemplateNote: a text is being made in which the value stands. */
+/* A TemplateNote: this value has been put into a text. */
 extern void placed_note(const char *path, const char *literal, int length);
 
 /*
  * The text as others may see it: with ${{ path }} in the place of each value.
- * The same pointer where there is none in it, else palloc'd.
+ * The same pointer if there is no value in it, else palloc'd.
  */
 extern const char *placed_hide(const char *text);
 

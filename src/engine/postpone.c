@@ -3,10 +3,10 @@
  * postpone.c
  *	  Runs that the scheduler leaves alone for a while.
  *
- * What it does for a run may fail each time: mostly because a user's open
- * transaction has locked it, for as long as the user likes.  Thousands of such
- * runs, each tried again whenever there is something to do, would leave no time
- * for those of others.
+ * What it does for a run may fail each time, mostly because a user's open
+ * transaction has locked the run for as long as the user likes.  Thousands of
+ * such runs, each tried again whenever there is something to do, would leave no
+ * time for other runs.
  *
  *-------------------------------------------------------------------------
  */

@@ -8,13 +8,13 @@
 #ifndef MLPIPE_POSTPONE_H
 #define MLPIPE_POSTPONE_H
 
-/* What was to be done for a run has failed; each time it waits for longer. */
+/* What was to be done for the run has failed; it waits longer each time. */
 extern void run_postpone(int64 run_id);
 
-/* If so, the scheduler looks again after its pause. */
+/* If it is, this has the scheduler look again after its pause. */
 extern bool run_is_postponed(int64 run_id);
 
-/* It has not failed. */
+/* What was to be done for the run has not failed. */
 extern void run_postpone_end(int64 run_id);
 
 /* After a round; forgets what nobody has asked for in a while. */

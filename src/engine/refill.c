@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * refill.c
- *	  The scheduler makes what shared memory should hold from the tables.
+ *	  The scheduler fills shared memory from the tables.
  *
  * After a start of the server, what was in progress has lost its worker: no
  * executor can have started before the first scheduler of the database has
- * seen to that.  Later on a dead executor's slot tells what it had in hand.
+ * seen to that.  Later a dead executor's slot tells what it had in hand.
  *
  *-------------------------------------------------------------------------
  */

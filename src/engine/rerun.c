@@ -3,16 +3,16 @@
  * rerun.c
  *	  Taking over what an earlier run has done.
  *
- * A rerun makes its rows scope by scope, as any run does, at the time when a
- * scope begins.  Of each activity rerun_plan() says whether its result is taken
- * over.  What was taken over has ended, for all that depends on it, as if it
- * had ended in this run: advance_rerun_scope().
+ * A rerun makes its rows as any run does, scope by scope as each begins.
+ * rerun_plan() says for each activity whether its result is taken over.  For
+ * all that depends on it, what was taken over has ended as if it had done so in
+ * this run: advance_rerun_scope().
  *
  * A container that has not succeeded, or in which something has to be done
- * again, is ready work like any other.  When its turn comes it does not find out
- * anew what to do; a branch is the one that was taken, a loop has the items that
- * it had.  Iterations that succeeded are taken over all at once, the others
- * begin one after the other.
+ * again, is ready work like any other.  When its turn comes it does not find
+ * out anew what to do: it takes the branch that was taken, or has the items
+ * that the loop had.  Iterations that succeeded are taken over all at once,
+ * the others begin one after the other.
  *
  *-------------------------------------------------------------------------
  */
@@ -118,8 +118,8 @@ demand_in(const RunInfo *run, const Scope *scope)
 }
 
 /*
- * The activity that was named to be done again, or the container of it, in that
- * scope; any iteration: -1.
+ * The activity of that scope that was named to be done again, or that contains
+ * it; any iteration: -1.
  */
 static const ActivityRow *
 named_in(const RunInfo *run, int32 parent_no, int32 iteration, bool *inside)
@@ -164,7 +164,7 @@ rerun_call(ActivityCall *call, ActivityOutcome *outcome)
 	return true;
 }
 
-/* Of an if or a switch the branch that was taken. */
+/* The branch that an if or a switch has taken. */
 static const ActivityList *
 earlier_body(const ActivityCall *call)
 {
@@ -177,7 +177,7 @@ earlier_body(const ActivityCall *call)
 	return call->document->activities[first->activity_no].list;
 }
 
-/* No run of a group is purged as long as a rerun of that is unfinished. */
+/* No run of a group is purged while a rerun in it is unfinished. */
 static void
 require_earlier_run(int64 run_id)
 {
@@ -190,8 +190,8 @@ require_earlier_run(int64 run_id)
 }
 
 /*
- * What was named may stand in a container that begins anew, with other numbers
- * of rows; but in the same place.
+ * What was named may be in a container that begins anew: its row has another
+ * number then, but the same place.
  */
 bool
 rerun_demands(const ActivityCall *call)

@@ -11,12 +11,12 @@
 #include "activity/activity.h"
 #include "engine/container.h"
 
-/* The rows of a new rerun's own scope.  True where that was all of the run. */
+/* Makes the rows of a new rerun's own scope.  True if the run has ended. */
 extern bool rerun_begin(const RunInfo *run);
 
 /*
  * The same for a scope of a container that goes on with what it had done; false
- * where there is nothing to go on with: it begins as in any run.
+ * if there is nothing to go on with: it begins as in any run.
  */
 extern bool rerun_scope(Advance *advance, const Scope *scope,
 						TimestampTz due_at);
@@ -24,17 +24,17 @@ extern bool rerun_scope(Advance *advance, const Scope *scope,
 /*
  * Is the activity a container that goes on with what it had done, so that it
  * need not find out what to do?  Then that is put into the call, as run() would
- * do it.  Of a step that goes on the call is told.
+ * do.  For a step that goes on, the call says so.
  */
 extern bool rerun_call(ActivityCall *call, ActivityOutcome *outcome);
 
 /*
- * Was it asked for that the activity is done again, by itself or as one that
- * follows from what was named?  In engine mode.
+ * Was the activity to be done again, as it was named or depends on one that
+ * was?  In engine mode.
  */
 extern bool rerun_demands(const ActivityCall *call);
 
-/* Makes the iterations of such a loop; so many of them have to begin yet. */
+/* Makes the iterations of such a loop.  Returns how many have yet to begin. */
 extern int32 rerun_iterations(const RunInfo *run, ActivityCall *call,
 							  Scope *scope);
 

@@ -6,16 +6,16 @@
  * A success is recognized by its key, that is the role, the activity's name,
  * its definition, the values of its placeholders and the ends of what it
  * depends on; and by the contents of its inputs and outputs.  Both are kept
- * with the end of the activity.  Where there is an earlier success with the
- * same key whose inputs are what they were, and whose outputs what it left,
- * the activity ends at once, with the earlier output.
+ * with the end of the activity.  If there is an earlier success with the same
+ * key, whose inputs are what they were and whose outputs are what it left, the
+ * activity ends at once, with the earlier output.
  *
- * What an activity has read is told as of a snapshot that is taken before it
+ * The contents of inputs are taken as of a snapshot from before the activity
  * begins.  If another transaction has changed an input since, nobody knows what
  * the statements saw: then the success is no use to later runs, and its record
- * says so.  The same goes for all that cannot be told: files, foreign tables,
- * sequences, what runs under the rights of others and is not to be seen whole.
- * So every doubt leads to doing the work again.
+ * says so.  The same goes for all whose content cannot be told: files, foreign
+ * tables, sequences, what is read with the rights of others and cannot be seen
+ * whole.  So every doubt leads to doing the work again.
  *
  * reuse_key.c makes the key.
  *
@@ -48,10 +48,10 @@
 #include "store/engine_mode.h"
 #include "store/reuse_store.h"
 
-/* Successes with the same key that are looked at, latest first. */
+/* So many successes with the same key are looked at, latest first. */
 #define MAX_CANDIDATES 4
 
-/* What is known of the attempt that this process makes; in its context. */
+/* What is known of this process's attempt; in that one's context. */
 typedef struct ReuseAttempt
 {
 	ReuseRow row;
@@ -137,7 +137,7 @@ is_usable(ActivityCall *call, const ReuseRow *candidate)
 	return stands;
 }
 
-/* All of them, so that what was found can be told. */
+/* Looks at all of them, so that what was found can be told. */
 static bool
 tables_stand(const ReuseRow *candidate)
 {
@@ -181,8 +181,9 @@ tables_stand(const ReuseRow *candidate)
 }
 
 /*
- * Of an input the content counts, also where it is made anew each time.  An
- * output is no longer as it was left, without the indexes that it had, say.
+ * What counts for an input is its content, even if it is made anew each time.
+ * An output that was made anew is not as it was left: it lacks its indexes,
+ * say.
  */
 static Oid
 table_now(const ReuseTable *table)
@@ -201,7 +202,7 @@ has_content(const ReuseTable *table)
 	return table->use == TABLE_INPUT || table->use == TABLE_OUTPUT;
 }
 
-/* A name that has come to stand for another table is a change as well. */
+/* It is also a change if a name has come to mean another table. */
 static void
 look_again(ReuseTable *table, const Content *content)
 {
@@ -281,9 +282,9 @@ reuse_look(ActivityCall *call, ActivityOutcome outcome)
 }
 
 /*
- * Its mini-batches commit by themselves, until long after this.  Until now the
- * snapshot has kept what others have deleted since, so pages may have been
- * written: it may have been us, whose reading removes dead versions.
+ * Its mini-batches commit by themselves, until long after this.  Up to now the
+ * snapshot has kept what others have deleted since.  Pages may have been
+ * written all the same, by our own reading, say, which removes dead versions.
  */
 static void
 look_at_split(void)
@@ -362,7 +363,7 @@ add_declared(ActivityCall *call, List *names, TableUse use)
 }
 
 /*
- * Row-level security that another role is free of hides from us what that one
+ * Row-level security may hide from us what another role, which is free of it,
  * has read for the activity.
  */
 static void
@@ -429,8 +430,8 @@ look_at_outputs(ActivityCall *call)
 }
 
 /*
- * Of a table that the activity has only added to, its output are its own rows:
- * others may add theirs.  They are known by the transaction; where they are not
+ * If the activity has only added to a table, its output is its own rows:
+ * others may add theirs.  They are known by the transaction; if they are not
  * (a part of it was a subtransaction), the table as a whole counts.
  */
 static void
@@ -508,7 +509,7 @@ find_entry(Oid relation, bool written)
 	return NULL;
 }
 
-/* The first table that cannot be told is why the success is of no further use. */
+/* The first table that cannot be told makes the success useless to others. */
 void
 reuse_write(ActivityCall *call)
 {

@@ -7,10 +7,10 @@
  * when and how often it is tried, and with the types that were declared for
  * parameters and variables.  The values are those that its placeholders find.
  *
- * Of an activity that this one depends on the key has where its work was done,
- * if that may be reused too: so when it is done again, this one is.  Of others
- * it has how they ended and what they returned, and what they in turn depend
- * on, up to the next that may be reused.
+ * For each activity that this one depends on, if that may be reused too, the
+ * key has where its work was done: when it is done again, this one is.  For the
+ * others it has how they ended and what they returned, and the same for what
+ * they in turn depend on, up to the next that may be reused.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,7 +48,7 @@
 #include "store/activity_store.h"
 #include "store/engine_mode.h"
 
-/* Keys that change nothing of what an activity does. */
+/* Keys that do not change what an activity does. */
 static const char *const ignored_keys[] = {"active",      "depends_on",
 										   "description", "join",
 										   "on_inactive", "on_rerun",
@@ -57,7 +57,7 @@ static const char *const ignored_keys[] = {"active",      "depends_on",
 										   "timeout",     "secure_output",
 										   "compute"};
 
-/* A list of activities that this one stands in, or a container of it. */
+/* The activities around this one, or around a container of it. */
 typedef struct UpstreamWalk
 {
 	ActivityCall *call;
@@ -124,7 +124,7 @@ plain_definition(const ActivityDef *def)
 												-1, false, TYPALIGN_INT))));
 }
 
-/* A literal's type is that of what it stands for. */
+/* A literal has the type that its value was declared with. */
 static void
 append_types(StringInfo text, List *declared)
 {
@@ -464,7 +464,7 @@ reuse_find_table(const char *name)
 	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
 }
 
-/* Whether it may be read is asked when it is. */
+/* Whether it may be read is checked when it is read. */
 Oid
 reuse_table_named(const char *qualified)
 {

@@ -7,10 +7,10 @@
  * worker has seen is added to the record of the split when it leaves, and the
  * one that ends the step looks at the tables.
  *
- * By then nobody has kept the snapshot from before the split.  So of an input
- * no page may have been written since.  Outputs may only have been added to,
- * by as many rows as the workers have counted; what mini-batches change or
- * delete, nobody could tell from what others do.
+ * By then nobody has kept the snapshot from before the split.  So no page of an
+ * input may have been written since.  Outputs may only have been added to, by
+ * as many rows as the workers have counted; what mini-batches change or delete
+ * could not be told from what others do.
  *
  *-------------------------------------------------------------------------
  */
@@ -124,7 +124,7 @@ add_sources(ActivityCall *call)
 	}
 }
 
-/* As an input that has no name. */
+/* Adds it as an input that has no name. */
 static void
 add_problems(ActivityCall *call)
 {
@@ -223,8 +223,8 @@ look_at_tables(ActivityCall *call, const ReuseRow *row, List *tables)
 }
 
 /*
- * Rows of an output are, so far, those that were counted; of one that the
- * document names, nobody has counted them.
+ * An output's rows are, so far, those that were counted; for one that only the
+ * document names, nobody has counted any.
  */
 static void
 look_at_table(const ReuseRow *row, ReuseTable *table, Snapshot start,

@@ -3,8 +3,8 @@
  * role.c
  *	  Whether a role may connect to this database, and so run anything in it.
  *
- * The server looks at that when a process connects.  Executors live longer
- * than rights do.
+ * The server checks that when a process connects.  Executors may outlive the
+ * right.
  *
  *-------------------------------------------------------------------------
  */

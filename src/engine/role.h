@@ -8,7 +8,7 @@
 #ifndef MLPIPE_ROLE_H
 #define MLPIPE_ROLE_H
 
-/* What the server would refuse; NULL where nothing.  In a transaction. */
+/* Why the server would refuse it; NULL: it would not.  In a transaction. */
 extern char *role_problem(Oid role);
 
 /*

@@ -115,8 +115,8 @@ version_document(int64 version_id)
 }
 
 /*
- * Always gives one, whatever has become of what it refers to: its runs have to
- * be ended all the same.
+ * There always is one, whatever has become of what it refers to: its runs have
+ * to be ended all the same.
  */
 static const Document *
 parse_version(int64 version_id)

@@ -11,23 +11,23 @@
 #include "engine/advance.h"
 
 /*
- * The run, with its document; in an open transaction.  Raises 42704 where
- * there is none.  Valid until run_cache_trim().
+ * The run, with its document; in an open transaction.  Raises 42704 if there is
+ * none.  Valid until run_cache_trim().
  */
 extern const RunInfo *run_info(int64 run_id);
 
-/* From now on known to have left the queue, which it never enters again. */
+/* Remembers that the run has left the queue, which it never enters again. */
 extern void run_note_started(const RunInfo *run);
 
 /*
- * The document of a version, from the cache or parsed; valid as long.  Look at
- * its problem before anything but its graph is used.
+ * The document of a version, from the cache or parsed; valid just as long.
+ * Before anything but its graph is used, look whether it has a problem.
  */
 extern const Document *version_document(int64 version_id);
 
 /*
- * Forgets what is too much to keep; called where nobody holds a pointer into
- * the cache.  Does nothing inside an activity, whose document comes from it.
+ * Shrinks a cache that has become too large; called where nobody holds a
+ * pointer into it.  Does nothing inside an activity, whose document is in it.
  */
 extern void run_cache_trim(void);
 

@@ -59,8 +59,9 @@ static bool stop_limit(void);
 static void announce_end(int64 run_id, const char *status);
 
 /*
- * Who finds none left to count knows that it stays so: a run that is stopped
- * waits for more again, but stopping it wants the rows that we have locked.
+ * Whoever finds none left to count knows that it stays so: a run that is
+ * stopped waits for more again, but to stop it takes the rows that we have
+ * locked.
  */
 bool
 run_activities_ended(const RunInfo *run, int32 ended, const ActivityEnd *ends)
@@ -72,7 +73,7 @@ run_activities_ended(const RunInfo *run, int32 ended, const ActivityEnd *ends)
 		run_finish(run->run_id, ended);
 }
 
-/* The usual end, in one statement; false where it is another. */
+/* The usual end, in one statement; false if it is another. */
 static bool
 succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends)
 {
@@ -162,7 +163,7 @@ run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
 		child_ended(run, status, output, error);
 }
 
-/* Containers are not counted: what failed in them is. */
+/* Not containers are counted, but what failed in them. */
 static int
 count_failures(const RunInfo *run, const ActivityEnd *ends)
 {
@@ -185,8 +186,8 @@ count_failures(const RunInfo *run, const ActivityEnd *ends)
 }
 
 /*
- * A path that finds nothing fails the run, and not whoever ends it.  Nor does
- * one that looks for ever: that may be the scheduler, which others wait for.
+ * A path that finds nothing fails the run, but not whoever ends it.  Nor may
+ * one that looks for ever hold that process up: it may be the scheduler.
  */
 static Jsonb *
 work_out_output(const RunInfo *run, char **error)
@@ -276,7 +277,7 @@ limit_passed(void)
 	SetLatch(MyLatch);
 }
 
-/* Has it passed?  Then what is pending was meant for the output alone. */
+/* Has the time passed?  Then a pending cancel was meant for the output alone. */
 static bool
 stop_limit(void)
 {

@@ -12,28 +12,27 @@
 
 #include "engine/advance.h"
 
-/* Of the error that run_output_refuse() is about. */
+/* The SQLSTATE of the error that run_output_refuse() asks for. */
 #define ERRCODE_OUTPUT_REFUSED MAKE_SQLSTATE('M', 'L', 'P', '0', '1')
 
 /*
  * So many activities that the run's end waits for have ended in this
- * transaction.  Where nothing is left to wait for the run ends, and the result
- * is true.  ends: of all activities of the run's own list, where the caller
- * knows them; else NULL.
+ * transaction.  If it now waits for nothing, the run ends, and the result is
+ * true.  ends: how all activities of the run's own list ended, if the caller
+ * knows; else NULL.
  */
 extern bool run_activities_ended(const RunInfo *run, int32 ended,
 								 const ActivityEnd *ends);
 
 /*
- * Ends a run whose end waits for nothing but so many activities that ended in
- * this transaction; false where that is not so.
+ * Ends a run if its end waits for nothing but so many activities, which ended
+ * in this transaction; false if it waits for more.
  */
 extern bool run_finish(int64 run_id, int32 ended);
 
 /*
- * The scheduler's: what it does now is an error where it would mean working out
- * the output of a run.  Where it cannot be left to others, there is little time
- * for it.
+ * For the scheduler: from now on, raise an error rather than work out the
+ * output of a run.  If that cannot be left to others, it gets little time.
  */
 extern void run_output_refuse(bool refuse);
 

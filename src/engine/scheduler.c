@@ -9,7 +9,7 @@
  * died, and it starts executors for work that waits.  It sleeps until its
  * latch is set or something is due.
  *
- * It never runs code of users, so it may hold rights that executors must not
+ * It never runs code of users, so it may have rights that executors must not
  * have.
  *
  *-------------------------------------------------------------------------
@@ -49,7 +49,7 @@
 #define PAUSE_AFTER_ERROR_MS 500
 /*
  * A user's open transaction may lock a run; the others must not wait for it.
- * Where one has been waited for in vain, there may be a thousand of them.
+ * After waiting for one in vain: there may be a thousand of them.
  */
 #define LOCK_TIMEOUT_MS      100
 #define NEXT_LOCK_TIMEOUT_MS 1
@@ -137,7 +137,7 @@ handle_terminate(SIGNAL_ARGS)
 	die(postgres_signal_arg);
 }
 
-/* A lock_timeout comes by this signal; who else sends it is not heard. */
+/* A lock_timeout comes by this signal; from others it is ignored. */
 static void
 handle_interrupt(SIGNAL_ARGS)
 {
@@ -309,7 +309,7 @@ sleep_until_asked(long timeout)
 	ResetLatch(MyLatch);
 }
 
-/* Long enough for few to be looked for in vain, short beside the retention. */
+/* Long enough that few looks are in vain, short compared to the retention. */
 static int64
 purge_pause(void)
 {

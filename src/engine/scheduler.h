@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scheduler.h
- *	  The scheduler of one database, in its parts.
+ *	  The parts of the scheduler of a database.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,7 @@
 extern PGDLLEXPORT void mlpipe_scheduler_main(Datum arg);
 extern PGDLLEXPORT void mlpipe_launcher_main(Datum arg);
 
-/* Registers a dynamic worker of this library; NULL where no slot is free. */
+/* Registers a dynamic worker of this library; NULL if no slot is free. */
 struct BackgroundWorkerHandle;
 extern struct BackgroundWorkerHandle *worker_start(const char *function,
 												   const char *name,
@@ -35,7 +35,7 @@ extern bool refill_ready(void);
 extern void handle_due(void);
 extern TimestampTz look_up_next_due(void);
 
-/* Some of the runs that are past mlpipe.retention; true where there are more. */
+/* Purges some runs that are past mlpipe.retention; true if there are more. */
 extern bool purge_old_runs(void);
 
 /* admission.c: the concurrency of pipelines. */
@@ -44,13 +44,13 @@ extern bool admit_runs(void);
 /* child.c: runs that were asked to stop, or that nobody waits for any more. */
 extern bool stop_runs(void);
 
-/* sweep.c: dead executors, steps that nobody works on, or not in time. */
+/* sweep.c: dead executors, and steps that are idle or overdue. */
 extern void sweep(void);
 extern void end_overdue_steps(void);
 
 /*
- * staffing.c: starts executors for lanes whose work waits.  Milliseconds after
- * which to look again; -1: not before somebody asks.
+ * staffing.c: starts executors for lanes whose work waits.  Returns the
+ * milliseconds after which to look again; -1: not before somebody asks.
  */
 extern long staff_lanes(void);
 
@@ -60,10 +60,10 @@ extern bool changes_to_runs(void);
 /* The shorter of two pauses; -1 is for ever. */
 extern long sooner(long a, long b);
 
-/* Runs fn(arg) in a transaction; an error is logged, and false returned. */
+/* Calls function(arg) in a transaction; logs an error, and returns false. */
 extern bool try_in_transaction(void (*function)(void *), void *arg);
 
-/* Something could not be done now: as after an error. */
+/* Something could not be done now: looks again later, as after an error. */
 extern void look_again_after_pause(void);
 
 #endif /* MLPIPE_SCHEDULER_H */

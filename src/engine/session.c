@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * session.c
- *	  Transactions of an executor, and what is left of a session between two
- *	  activities: nothing.
+ *	  Transactions of an executor, and the clean session that each activity
+ *	  finds.
  *
  * Every transaction is READ COMMITTED, whatever the role's default says: it
  * ends with updates of rows that other executors update too, and would fail
@@ -30,7 +30,7 @@
 
 MemoryContext WorkContext = NULL;
 
-/* The session's synchronous_commit, before any statement of the user's. */
+/* The session's synchronous_commit, as it was before the user's statements. */
 static int default_synchronous_commit;
 static Oid session_role;
 
@@ -86,9 +86,9 @@ work_abort(void)
 }
 
 /*
- * Runs in a transaction, the next activity's.  What cannot be removed, say
- * because there are more temporary tables than locks, must not reach that one:
- * it is taken from us, and done by a process that has nothing of this kind.
+ * Runs in the transaction of the next activity.  What cannot be removed, say
+ * because there are more temporary tables than locks, must not reach that
+ * activity: it is taken from us, and done by a process that has no such things.
  */
 void
 session_reset(void)

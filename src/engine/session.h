@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * session.h
- *	  Transactions of an executor, and what is left of a session between two
- *	  activities: nothing.
+ *	  Transactions of an executor, and the clean session that each activity
+ *	  finds.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +23,7 @@ extern void work_abort(void);
 /* Reset when an executor takes its next piece of work. */
 extern MemoryContext WorkContext;
 
-/* What DISCARD ALL does, without throwing away our own plans. */
+/* Does what DISCARD ALL does, but keeps our own plans. */
 extern void session_reset(void);
 
 /* Called once, when the executor has connected. */

@@ -265,8 +265,8 @@ step_find(Oid database, int64 run_id, int32 no)
 }
 
 /*
- * Less than 0 where a goes before b: priority, then age of the run; within a
- * run the activity's priority, then its number.
+ * Less than 0 if a goes before b: by priority, then age of the run; within a
+ * run by the activity's priority, then its number.
  */
 int
 work_compare(const WorkOrder *a, const WorkOrder *b)

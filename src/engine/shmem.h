@@ -9,7 +9,7 @@
  *
  * One LWLock guards everything here, held for a few loads and stores at a time,
  * never across SQL, memory allocation or ereport(ERROR).  A pointer to a PGPROC
- * is set and cleared by its owner under the lock, so who holds the lock may
+ * is set and cleared by its owner under the lock, so whoever holds the lock may
  * signal it and be sure whom that hits.
  *
  *-------------------------------------------------------------------------
@@ -176,7 +176,7 @@ typedef enum HoldState
 	HOLD_HELD
 } HoldState;
 
-/* What a snapshot sees has to stay there, for a step (horizon.h). */
+/* A snapshot of a step, whose rows must not be vacuumed away (horizon.h). */
 typedef struct Hold
 {
 	HoldState state;
@@ -238,12 +238,12 @@ typedef struct Control
 	ReadyEntry *ready;
 } Control;
 
-/* NULL where the library was not in shared_preload_libraries. */
+/* NULL if the library was not in shared_preload_libraries. */
 extern Control *control;
 
 extern void shmem_install_hooks(void);
 
-/* Raises 55000 with a hint where there is no shared memory. */
+/* Raises 55000 with a hint if there is no shared memory. */
 extern void shmem_require(void);
 
 /*
@@ -255,8 +255,8 @@ extern void shmem_require(void);
 #define control_unlock()      LWLockRelease(control->lock)
 
 /*
- * Has the server crashed, and not long ago, or after that time?  Said once, at
- * its start, so these need no lock.
+ * Has the server crashed lately; has it after that time?  Known since the
+ * server's start, so these need no lock.
  */
 extern bool crash_was_lately(void);
 extern bool crash_was_after(TimestampTz time);
@@ -283,8 +283,8 @@ extern bool step_is_joinable(const StepState *step);
 extern int step_room(const StepState *step);
 
 /*
- * Work came into the lane: wakes an executor that is idle, or has nothing to do
- * in its step, or asks for one.
+ * Work came into the lane: wakes an executor that is idle or has nothing to do
+ * in its step, or asks for a new one.
  */
 extern void lane_wake(Lane *lane);
 

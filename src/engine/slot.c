@@ -25,7 +25,7 @@
 #include "engine/slot.h"
 #include "mlpipe.h"
 
-/* A process that was asked for has come after so long, or never will. */
+/* A process that was asked for has come within this time, or never will. */
 #define ABANDONED_AFTER_MS 10000
 
 ExecutorSlot *MySlot = NULL;
@@ -68,7 +68,7 @@ slot_reserve(Oid database, Oid role, uint32 *generation)
 	return found;
 }
 
-/* Undoes slot_reserve() where no process came to attach. */
+/* Undoes slot_reserve() if no process came to attach. */
 void
 slot_release(int index, uint32 generation)
 {
@@ -255,7 +255,7 @@ slot_work_on_locked(const WorkOrder *order, int32 attempt, StepState *step)
 		MySlot->lane->failed_starts = 0;
 }
 
-/* Who has been woken counts as busy, so that the next piece wakes another. */
+/* Counts as busy from now on, so that the next piece wakes another. */
 void
 slot_wake_lingering(ExecutorSlot *slot)
 {

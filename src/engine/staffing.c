@@ -3,12 +3,12 @@
  * staffing.c
  *	  The scheduler starts executors for work that waits.
  *
- * As many as there are processors are started at once; more than that only
- * where work waits although nobody has taken any for a while, or those that
- * there are take long for each activity: then they sleep, wait for locks or
- * compute, and starting another does not cost more than it brings.  Of what is
- * over at once, a process for each processor does most.  Where all slots are
- * taken, idle executors of other roles, and then busy ones, are asked to go.
+ * As many as there are processors are started at once.  More are started only
+ * if work waits although nobody has taken any for a while, or if activities
+ * take the executors long: then these sleep, wait for locks or compute, and
+ * another brings more than it costs.  Very short activities are done fastest
+ * by one process for each processor.  If all slots are taken, idle executors of
+ * other roles, and then busy ones, are asked to go.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +37,7 @@
 
 /* Work that waits so long with nobody taking any gets another executor. */
 #define STALLED_AFTER_MS 10
-/* So does work that waits where an activity takes an executor so long. */
+/* So does work that waits while an activity takes an executor so long. */
 #define SLOW_ACTIVITY_MS      2
 #define SHORTEST_LOOK_MS      5
 #define LOOK_AGAIN_AT_MOST_MS 160
@@ -165,8 +165,8 @@ read_need(Lane *lane, Need *need)
 }
 
 /*
- * On the average, since the last look.  Where none has begun it may be that the
- * executors have only just been started.
+ * On average, since the last look.  If none has begun, the executors may only
+ * just have been started.
  */
 static bool
 activities_take_long(Lane *lane, TimestampTz now)
@@ -217,8 +217,8 @@ starts_for(const Need *need)
 }
 
 /*
- * An executor that could not be forked never attaches to its slot.  Nor may one
- * that a scheduler before us asked for.
+ * An executor that could not be forked never attaches to its slot.  Nor perhaps
+ * does one that a scheduler before us asked for.
  */
 static void
 forget_failed_starts(void)
@@ -302,8 +302,8 @@ ask_somebody_to_go(Oid role)
 }
 
 /*
- * An executor of another lane that has nothing to do; or, where this role has
- * none at all, a busy one that has had its time, of a lane that has more.
+ * An executor of another lane that has nothing to do; or, if this role has none
+ * at all, a busy one that has had its time, of a lane with more of them.
  */
 static ExecutorSlot *
 dispensable_slot(Oid role)
@@ -339,8 +339,8 @@ can_start_as(const Need *need)
 }
 
 /*
- * Where no executor can connect as a lane's role, its work fails with that
- * reason rather than waiting for ever.
+ * If no executor can connect as a lane's role, its work fails for that reason
+ * rather than waiting for ever.
  */
 static void
 check_lane(void *arg)
@@ -398,7 +398,7 @@ next_in_lane(Oid role, WorkOrder *order, bool *is_step)
 	return found || *is_step;
 }
 
-/* NULL where nothing keeps an executor from working as the lane's role. */
+/* NULL if nothing keeps an executor from working as the lane's role. */
 static char *
 lane_problem(const Need *need)
 {

@@ -13,8 +13,8 @@
  * All texts are parsed before the first statement runs.  Transaction commands
  * would run without complaint here, and take the executor's transaction away
  * from under it; COPY with a client would succeed and copy nothing.  Neither
- * can hide: where the grammar lets statements stand inside of others (EXPLAIN,
- * PREPARE, rules, function bodies), it does not let these, and the procedural
+ * can hide: where statements may be inside others (EXPLAIN, PREPARE, rules,
+ * function bodies), the grammar does not allow these, and the procedural
  * languages refuse them or, in a procedure, handle them properly.
  *
  *-------------------------------------------------------------------------
@@ -380,7 +380,7 @@ plan_statement(const Statement *statement)
 	return plans;
 }
 
-/* They are places of the text with its values. */
+/* Statements are parts of the text with its values. */
 static void
 forget_places(List *plans)
 {
@@ -442,7 +442,7 @@ hint_at_choice(const Statement *statement)
 			"Set \"transaction\": \"none\" on the activity, to make each of its statements its own transaction.");
 }
 
-/* From 1; 0 where the error has no place in the text. */
+/* From 1; 0 if the error has no place in the text. */
 static int
 error_line(const Statement *statement)
 {

@@ -30,7 +30,7 @@
 #include "engine/slot.h"
 #include "engine/step.h"
 
-/* How much a new mini-batch weighs in the average of their durations. */
+/* The weight of a new mini-batch in the average of their durations. */
 #define AVERAGE_WEIGHT 0.2
 
 static StepState *free_step(void);
@@ -141,7 +141,7 @@ step_take(StepState *step, int max)
 	return taken;
 }
 
-/* The worker has prepared, and done what was under suspicion. */
+/* The worker has run init, and done what was under suspicion. */
 static void
 let_others_join(StepState *step)
 {
@@ -150,7 +150,7 @@ let_others_join(StepState *step)
 		lane_wake(step->lane);
 }
 
-/* One alone: what failed once may fail again, and take a group with it. */
+/* Alone: what failed once may fail again, and take a group with it. */
 static int
 take_retry(StepState *step)
 {
@@ -166,7 +166,7 @@ take_retry(StepState *step)
 	return 1;
 }
 
-/* Towards the end fewer at once, so that all workers end together. */
+/* Fewer at once towards the end, so that all workers end together. */
 static int
 take_new(StepState *step, int max)
 {

@@ -5,8 +5,8 @@
  *
  * A step's mini-batches are numbers from 1 to n, given out by a counter in
  * shared memory; numbers whose attempt failed come back through a short list.
- * What is done stands in mlpipe.mini_batch, from which a step's shared state
- * can be made again.
+ * What has been done is in mlpipe.mini_batch, from which a step's shared state
+ * can be rebuilt.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,36 +15,36 @@
 
 #include "engine/shmem.h"
 
-/* All of these take the control lock themselves, where nothing else is said. */
+/* All of these take the control lock themselves, unless they say otherwise. */
 
 /*
  * Publishes a split step as ready work of MyDatabaseId and role, and wakes
- * executors.  The state is copied from *initial but for its list node and
- * lane.  A step that is there already is left as it is.  False where there is
- * no room: the caller leaves the activity queued.
+ * executors.  The state is copied from *initial except for its list node and
+ * lane.  A step that is there already is left as it is.  False if there is no
+ * room: the caller leaves the activity queued.
  */
 extern bool step_publish(Oid role, const StepState *initial);
 
 /*
- * Joins as a worker, and says so in MySlot; false where the step wants no more
- * or has ended.
+ * Joins as a worker, and says so in MySlot; false if the step wants no more
+ * workers or has ended.
  */
 extern bool step_join(StepState *step, const WorkOrder *expected);
 
 /*
- * Takes up to max mini-batches into MySlot (batches, batch_attempts), whose
- * number is returned; 0 where there is nothing to take now.
+ * Takes up to max mini-batches into MySlot (batches, batch_attempts), and
+ * returns how many; 0 if there is nothing to take now.
  */
 extern int step_take(StepState *step, int max);
 
 /*
- * Sleeps while nothing can be taken, but others have mini-batches in hand that
- * may come back, and while there is no other work for this executor.  True
- * where there is something to take again.
+ * Sleeps while nothing can be taken but others have mini-batches in hand that
+ * may come back, and while there is no other work for this executor.  True if
+ * there is something to take again.
  */
 extern bool step_linger(StepState *step);
 
-/* Has them look again; the lock is held. */
+/* Has the executors that linger look again; the lock is held. */
 extern void step_wake_lingering(const StepState *step);
 
 /*
@@ -55,8 +55,8 @@ extern bool step_is_mine(const StepState *step);
 extern bool step_has_work(const StepState *step);
 
 /*
- * Has what it does to be written down first?  And does nobody else work on it
- * until it takes something more?
+ * Must its workers write down what they take before they do it?  Does nobody
+ * else work on it until this worker takes something more?
  */
 extern bool step_needs_care(const StepState *step);
 extern bool step_is_mine_alone(const StepState *step);
@@ -80,30 +80,30 @@ extern void step_batch_ended(StepState *step, int32 batch, int32 attempt,
 /* Gives all mini-batches in MySlot's hands back, untried. */
 extern void step_put_back(StepState *step);
 
-/* Forgets one, of which the table may know more: it is looked for later. */
+/* Forgets a mini-batch whose end may be in the table: it is looked for later. */
 extern void step_let_go(StepState *step, int32 batch);
 
 /*
- * The same for an executor that died, which leaves the step thereby.  What it
- * had in hand counts as tried once more.  The lock is held.
+ * Gives back what an executor had in hand that died, counted as tried once
+ * more; the executor has left the step.  The lock is held.
  */
 extern void step_give_back(ExecutorSlot *slot);
 
 /*
- * Hand out nothing more: the step has failed.  Interrupts its other workers.
- * False where it was stopping already: then somebody else sees to its end.
+ * Hands out nothing more: the step has failed.  Interrupts its other workers.
+ * False if it was stopping already: then somebody else sees to its end.
  */
 extern bool step_stop(StepState *step);
 
 /*
- * Lets a stopping step go on from the given state; nothing where it is not
- * stopping any more, or gone.
+ * Lets a stopping step go on from the given state.  Does nothing if it is no
+ * longer stopping, or gone.
  */
 extern void step_restart(const StepState *fresh);
 
 /*
- * Hand out again: nobody knows why the step was stopping, or mini-batches are
- * missing from the table that nobody has in hand.
+ * Hands out again: nobody knows why the step was stopping, or the table lacks
+ * mini-batches that nobody has in hand.
  */
 extern void step_reopen(StepState *step);
 
@@ -117,23 +117,23 @@ typedef enum StepOverdue
 	STEP_TIMED_OUT,
 	STEP_STALLED,
 	STEP_NOT_STARTED,
-	STEP_PAUSED /* not to end: its pause is over */
+	STEP_PAUSED /* it need not end: its pause is over */
 } StepOverdue;
 
 /*
- * Has the scheduler look when the step will be overdue; when any one of a
- * database will be, 0 being never.  The lock is held.
+ * Has the scheduler look when the step will be overdue.  When the first step of
+ * a database will be; 0: never.  The lock is held.
  */
 extern void step_note_due(const StepState *step);
 extern TimestampTz steps_next_due(Oid database);
 
 /*
- * Scheduler: an overdue step of its database, which is stopping from now on.
- * Those whose pause is over go on.
+ * Scheduler: finds an overdue step of its database, and has it stop from now
+ * on.  Those whose pause is over go on.
  */
 extern bool step_take_overdue(WorkOrder *order, StepOverdue *why);
 
-/* The counters, as they are at one moment. */
+/* The counters at one moment. */
 typedef struct StepCounts
 {
 	int32 batches;
@@ -156,13 +156,13 @@ extern void step_counts(StepState *step, StepCounts *counts);
  */
 extern bool step_rescan_begin(StepState *step, int32 **taken, int *ntaken);
 
-/* Adds a missing one; false where the list is full: rescan later. */
+/* Adds a missing one; false if the list is full: rescan later. */
 extern bool step_rescan_add(StepState *step, int32 batch, int32 attempt);
 
 /*
- * Leaves the step.  True where the caller is its last worker and nothing is
- * left to hand out or the step is stopping: then the caller ends the activity,
- * and calls step_remove() once that is committed.
+ * Leaves the step.  True if the caller was its last worker and nothing is left
+ * to hand out, or the step is stopping: then the caller ends the activity, and
+ * calls step_remove() once that is committed.
  */
 extern bool step_leave(StepState *step);
 extern void step_remove(int64 run_id, int32 no);

@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * step_due.c
- *	  When time is over for a parallel step that nobody works on.
+ *	  Time limits of parallel steps that nobody works on.
  *
- * A worker sees to the time limits of its step.  While there is none, since
+ * A worker sees to the time limits of its step.  While there is none, because
  * all executors have something better to do or none can be had, the scheduler
- * does: it is woken when a step loses its last worker, or is published, for the
- * time when that step will be overdue.
+ * does: when a step loses its last worker, or is published, the scheduler is
+ * told when that step will be overdue.
  *
- * It also lets a step go on when the pause before another attempt is over.  How
- * long that is stands in the activity's row, which begins that much later; so
- * the pause is kept by whoever makes the step's state from its tables.
+ * It also lets a step go on when the pause before another attempt is over.  The
+ * start in the activity's row is that much later, so that whoever rebuilds the
+ * step's state from its tables keeps the pause.
  *
  * A step that may not be worked on, because its run is suspended or mlpipe is
  * off, does not have to make progress.

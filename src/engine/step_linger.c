@@ -3,9 +3,9 @@
  * step_linger.c
  *	  Workers that wait in a step for mini-batches that may come back.
  *
- * One that has run init stays while others have some in hand, for to come back
- * would take another process and another init.  But it is there for all other
- * work: lane_wake() treats it like an idle executor.
+ * One that has run init stays while others have some in hand: coming back would
+ * take another process and another init.  But it is there for all other work:
+ * lane_wake() treats it like an idle executor.
  *
  *-------------------------------------------------------------------------
  */

@@ -19,16 +19,16 @@ typedef enum StopCause
 
 /*
  * In the caller's transaction: what waits or is parked is cancelled, what runs
- * is detached and interrupted at commit, and the run ends when the last of it
- * has.  False where the run had ended or was stopping already.  ended, if not
- * NULL, tells whether it has ended at once.
+ * is detached and interrupted at commit, and the run ends when the last of that
+ * has.  False if the run had ended or was stopping already.  ended, if not
+ * NULL, says whether it has ended at once.
  */
 extern bool run_stop(int64 run_id, StopCause cause, const char *reason,
 					 bool *ended);
 
 /*
  * Takes in a run that a dump or a copied database brought along: nobody works
- * on what it has in progress.  False where it belongs to this database already.
+ * on what it has in progress.  False if it belongs to this database already.
  */
 extern bool run_adopt(int64 run_id);
 

@@ -50,8 +50,8 @@ add_to_stamp(ContentStamp *stamp, uint64 value)
 }
 
 /*
- * A column can be added, with a value for all rows, or dropped without any
- * change of a page.
+ * A column can be added, with a value for all rows, or dropped without changing
+ * any page.
  */
 static void
 stamp_columns(Relation table, ContentStamp *stamp)

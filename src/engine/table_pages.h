@@ -15,7 +15,7 @@
 
 /*
  * Adds a table to a stamp: its files, their sizes, its columns, and the
- * greatest LSN on any of its pages.  False where these have none to go by.
+ * greatest LSN on any of its pages.  False if its pages have no LSN to go by.
  */
 extern bool table_stamp(Relation table, ContentStamp *stamp);
 
@@ -25,7 +25,7 @@ extern void stamp_add_column(ContentStamp *stamp, TupleDesc columns,
 
 /*
  * Counts tuples that other transactions have made later than the snapshot.
- * False where one of them has deleted or changed any.
+ * False if one of them has deleted or changed any.
  */
 extern bool table_count_added(Relation table, Snapshot snapshot, int64 *added);
 

@@ -4,10 +4,10 @@
  *	  Counting the ends that a join of very many activities, or a list with very
  *	  many leaves, waits for.
  *
- * A row that two thousand ends count down is written two thousand times; as
- * long as anybody holds an old snapshot, and whoever waits for the run does,
- * none of its versions goes away, and every look at it passes them all.  And
- * each end waits for the commit of the one before.
+ * A row that two thousand ends count down is written two thousand times.  While
+ * anybody holds an old snapshot, as whoever waits for the run does, none of its
+ * versions goes away, and every look at it passes them all.  And each end waits
+ * for the commit of the one before.
  *
  * So such a count is split into parts with a row each.  Ends of activities that
  * are neighbours, which come at about the same time, fall into different parts.
@@ -91,7 +91,7 @@ tally_finish(Tally *tally, int *unmet)
 	return ended;
 }
 
-/* The first ones have one more where it does not come out even. */
+/* The first parts have one more if it does not come out even. */
 static int
 part_size(const Tally *tally, int part)
 {

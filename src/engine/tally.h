@@ -12,18 +12,19 @@
 typedef struct Tally Tally;
 
 /*
- * size: how many ends are waited for.  NULL where they are few enough to be
- * taken off the row that waits one by one.  no, iteration: of an activity that
- * waits its row and 0; of a scope those of the scope.
+ * size: how many ends are waited for.  NULL if they are few enough to be taken
+ * off the waiting row one by one.  no, iteration: the waiting activity's row
+ * and 0, or those of the scope that waits.
  */
 extern Tally *tally_begin(int64 run_id, int32 no, int32 iteration, int size);
 
-/* One of them has ended; place: from 0 to size - 1. */
+/* One of the ends has come; place: from 0 to size - 1. */
 extern void tally_note(Tally *tally, int place, bool met);
 
 /*
- * Writes down what was noted.  How many ends are to be taken off the row that
- * waits now, and how many of these were unmet; the caller locks it next.
+ * Writes down what was noted.  Says how many ends are to be taken off the
+ * waiting row now, and how many of these were unmet; the caller locks that row
+ * next.
  */
 extern int tally_finish(Tally *tally, int *unmet);
 

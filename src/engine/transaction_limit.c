@@ -3,14 +3,14 @@
  * transaction_limit.c
  *	  transaction_timeout, for the user's part of a transaction.
  *
- * The server's own timer ends the process, whatever that is at: an attempt
- * would be lost rather than have failed, and executors of a role with a small
- * limit would die before they have claimed anything, one after the other.  So
- * that timer is stopped wherever a transaction of ours begins, and while the
- * user's statements run there is one that interrupts them.
+ * The server's own timer ends the process, whatever it is at: an attempt would
+ * be lost rather than fail, and executors of a role with a small limit would
+ * die one after the other before they have claimed anything.  So that timer is
+ * stopped wherever a transaction of ours begins, and while the user's
+ * statements run there is one that interrupts them.
  *
- * A procedure that commits begins transactions of its own: there it is the
- * server's, and the attempt is lost.
+ * A procedure that commits begins transactions of its own: there the server's
+ * timer runs, and the attempt is lost.
  *
  *-------------------------------------------------------------------------
  */

@@ -9,15 +9,15 @@
 #define MLPIPE_TRANSACTION_LIMIT_H
 
 /*
- * The user's part of a transaction begins.  From here on what the setting says
- * interrupts it, as the attempt's own timeout does, until it is stopped.
+ * The user's part of a transaction begins.  From here on the setting's time
+ * limit interrupts it, as the attempt's own timeout does, until it is stopped.
  */
 extern void transaction_limit_start(void);
 
-/* After a statement of the user's, which may have set it. */
+/* After a statement of the user's, which may have changed the setting. */
 extern void transaction_limit_look(void);
 
-/* The engine's own part begins, or nothing does.  May be repeated. */
+/* The user's part is over.  May be repeated. */
 extern void transaction_limit_stop(void);
 
 #endif /* MLPIPE_TRANSACTION_LIMIT_H */

@@ -8,9 +8,9 @@
  * would be a PANIC.  So the notes are an array that has been allocated before,
  * and all that is done with them is loads, stores and latches.
  *
- * What a subtransaction has noted goes when it is rolled back, or else a cancel
- * that was taken back would interrupt a run all the same.  Events, errands and
- * times stay: they lead to a look for nothing.
+ * What a subtransaction has noted goes when it is rolled back; otherwise a
+ * cancel that was taken back would interrupt a run all the same.  Events,
+ * errands and times stay: they only lead to a look for nothing.
  *
  *-------------------------------------------------------------------------
  */
@@ -285,7 +285,7 @@ deliver_note(const Note *note)
 	}
 }
 
-/* What finds no room stays in the tables, for the scheduler's next refill. */
+/* What finds no room is in the tables, for the scheduler's next refill. */
 static void
 deliver_ready(const Note *note)
 {

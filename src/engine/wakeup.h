@@ -14,13 +14,13 @@
 
 #include "engine/shmem.h"
 
-/* An activity is ready: into its role's queue, and wake an executor. */
+/* An activity is ready: put it into its role's queue, and wake an executor. */
 extern void wakeup_ready(Oid role, const WorkOrder *order);
 
-/* Something of the run changed: whoever watches it looks. */
+/* Something about the run changed: wake whoever watches it. */
 extern void wakeup_run_event(int64 run_id);
 
-/* The run has ended: whoever watches it, or waits for that, looks. */
+/* The run has ended: wake whoever watches it or waits for its end. */
 extern void wakeup_run_end(int64 run_id);
 
 /* Interrupt what executors do for the run (no < 0: all its activities). */

@@ -60,9 +60,9 @@ extern EndResult activity_end(int64 run_id, int32 no, int32 attempt,
 							  int64 items_out, ActivityRow *row);
 
 /*
- * From in progress to parked: it waits without an executor, until due_at unless
- * that is 0.  times_out: when that time comes it has waited in vain.  lanes: how
- * many scopes a container that begins works on at a time.
+ * From in progress to parked: it waits without an executor, until due_at
+ * unless that is 0.  times_out: when that time comes it has waited in vain.
+ * lanes: how many scopes a container that begins works on at a time.
  */
 extern bool activity_park(int64 run_id, int32 no, int32 attempt,
 						  TimestampTz due_at, bool times_out, int32 lanes,

@@ -3,8 +3,8 @@
  * failure_store.c
  *	  Statements on mlpipe.failure, and those that ask what has failed.
  *
- * Each attempt that failed leaves a row of failure.  The activity itself has the
- * message only if that was its last attempt.
+ * Each attempt that failed leaves a row of failure.  The activity itself has
+ * the message only if that was its last attempt.
  *
  *-------------------------------------------------------------------------
  */

@@ -21,10 +21,10 @@ extern bool activity_release_to(int64 run_id, int32 no, int pid);
 
 /*
  * Counts that so many dependencies of a waiting activity have ended, unmet of
- * them otherwise than it asks.  Once none is left it is skipped, or becomes what
- * ready says; in_progress claims it for pid.  One that a rerun takes over has
- * succeeded then.  Returns what it is now; ACTIVITY_CANCELLED where it was not
- * waiting any more.
+ * them otherwise than it asks.  Once none is left it is skipped, or becomes
+ * what ready says; in_progress claims it for pid.  One that a rerun takes over
+ * has succeeded then.  Returns what it is now; ACTIVITY_CANCELLED where it was
+ * not waiting any more.
  */
 extern ActivityStatus activity_dependencies_ended(int64 run_id, int32 no,
 												  int32 ended, int32 unmet,

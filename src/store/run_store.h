@@ -116,8 +116,8 @@ extern bool run_resume(int64 run_id);
 extern bool run_take_home(int64 run_id);
 
 /*
- * What is due by now, earliest first, after one that has been looked at; and the
- * next time after that, or 0.
+ * What is due by now, earliest first, after one that has been looked at; and
+ * the next time after that, or 0.
  */
 extern List *runs_due(const DueRow *after, int limit); /* of DueRow * */
 extern void run_clear_due(int64 run_id);

@@ -71,8 +71,8 @@ extern int32 scope_begin_next(int64 run_id, int32 no, int32 after,
 							  int32 max_failures);
 
 /*
- * Takes off so many activities that the scope's end waits for.  Where these were
- * the last, it has ended as verdict says, unless that is not known yet
+ * Takes off so many activities that the scope's end waits for.  Where these
+ * were the last, it has ended as verdict says, unless that is not known yet
  * (END_NONE).  Returns how many are left.
  */
 extern int32 scope_count_down(int64 run_id, const Scope *scope, int32 ended,
