@@ -62,7 +62,7 @@ typedef struct VariableChange
 	Jsonb *value;
 } VariableChange;
 
-/* What happens at the due_at of one that is parked. */
+/* What happens at the due_at of a parked activity. */
 typedef enum WhenDue
 {
 	DUE_SUCCEEDS,
@@ -126,13 +126,13 @@ extern JsonbValue *call_parameter(ActivityCall *call, const char *name);
 /* The path that views show. */
 extern const char *call_name(ActivityCall *call);
 
-/* When the attempt started, not this look where it is one of many. */
+/* When the attempt started, even if this is but one look of many. */
 extern TimestampTz call_started_at(ActivityCall *call);
 
-/* When its timeout, which it must have, is over: that of the whole wait. */
+/* When its timeout, which it must have, ends the whole wait. */
 extern TimestampTz call_deadline(ActivityCall *call);
 
-/* The variable of that name that it sees, and whose that is; NULL: none. */
+/* The nearest variable of that name, and whose it is; NULL: there is none. */
 extern const DeclaredValue *call_variable(ActivityCall *call, const char *name,
 										  VariableKey *key);
 
@@ -178,8 +178,8 @@ typedef struct StatementResult
  * is open; with own_transactions each in one of its own instead.  Before the
  * first one runs, transaction commands and COPY from stdin or to stdout are
  * refused.  The last statement's rows go to dest, the others' nowhere; dest
- * may be NULL.  The caller's dest must have been created in a context that
- * outlives the transaction where own_transactions is set.
+ * may be NULL.  With own_transactions, the caller's dest must have been created
+ * in a context that outlives the transaction.
  */
 extern void statements_run(List *texts, bool own_transactions,
 						   DestReceiver *dest, StatementResult *result);
@@ -188,13 +188,13 @@ extern void statements_run(List *texts, bool own_transactions,
 extern void statement_run(const char *text, DestReceiver *dest,
 						  StatementResult *result);
 
-/* The same of a text that is refused where it is not one query. */
+/* The same, but raises an error if the text is not one query. */
 extern void query_run(const char *text, DestReceiver *dest);
 
 /*
  * A receiver that turns rows into the text of a JSON array of objects, kept in
- * the given context.  Past max_rows or max_bytes it raises 54000 where strict,
- * else keeps no more of them and sets truncated.
+ * the given context.  Past max_rows or max_bytes it raises 54000 if strict;
+ * otherwise it keeps no more rows and sets truncated.
  */
 typedef struct JsonReceiver
 {

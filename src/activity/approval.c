@@ -39,7 +39,7 @@ check_approval(JsonReader *reader, ActivityDef *def,
 	return config;
 }
 
-/* What it asks can be seen while it waits. */
+/* Its message can be seen while it waits. */
 static ActivityOutcome
 run_approval(ActivityCall *call)
 {

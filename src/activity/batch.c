@@ -39,7 +39,7 @@ batch_context(void)
 	if (MyBatch->keys == NULL)
 		return batch;
 
-	/* A key that is called "number" or "items" itself is what was asked for. */
+	/* A partition key called "number" or "items" wins: it was asked for. */
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
 											  JsonbPGetDatum(batch),
 											  JsonbPGetDatum(MyBatch->keys)));

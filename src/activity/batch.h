@@ -13,8 +13,9 @@
 #include "utils/jsonb.h"
 
 /*
- * A range of tuples of one table: from begin to before end, in physical order.
- * Where a table was split by size both stand at the first tuple of a block.
+ * A range of tuples of one table, in physical order: from begin up to, but not
+ * including, end.  If the table was split by size, both are the first tuple of
+ * a block.
  */
 typedef struct CurrentBatch
 {
@@ -29,7 +30,7 @@ typedef struct CurrentBatch
 	Jsonb *keys;              /* of its partition, an object; NULL: none */
 	int64 items_read;         /* by the scan that read most of them */
 	bool read_whole;          /* did that come to the end? */
-	bool rows_gone;           /* less is left than the split had counted */
+	bool rows_gone;           /* fewer are left than the split counted */
 	List *failed_items;       /* of FailedItem *, in context; NULL: not kept */
 	struct varlena **columns; /* of mlpipe_column(); NULL: not made yet */
 	MemoryContext columns_context; /* that they live in */

@@ -3,7 +3,7 @@
  * branch.c
  *	  The activities "if" and "switch": one of several lists of activities.
  *
- * A branch that is missing or empty has no list; taking it is to succeed.
+ * A branch that is missing or empty has no list: to take it is to succeed.
  *
  *-------------------------------------------------------------------------
  */

@@ -16,7 +16,7 @@
 
 struct ActivityCall;
 
-/* NULL where the key is absent. */
+/* NULL if the key is absent. */
 extern Template *config_template(JsonReader *reader, const char *key,
 								 TemplateUse use, const TemplateScope *scope,
 								 bool required);
@@ -35,21 +35,21 @@ extern Template *config_value_template(JsonReader *reader,
 /* Their texts, a list of char * in the current context. */
 extern List *config_render(struct ActivityCall *call, List *templates);
 
-/* The elements of an array; a problem, and NIL, where it is none. */
+/* The elements of an array; a problem, and NIL, if it is no array. */
 extern List *config_elements(JsonReader *reader, const char *key,
 							 const char *expected);
 
 /*
- * Reports where not exactly one of the keys is there.  The index of the first
- * that is, or -1.
+ * Reports a problem unless exactly one of the keys is there.  Returns the index
+ * of the first that is, or -1.
  */
 extern int config_one_of(JsonReader *reader, const char *const *keys,
 						 int nkeys);
 
 /*
- * Warns where statements cannot be parsed: their activity would fail.  What
- * they name may not be there yet, so that is not looked at.  A list of RawStmt;
- * NIL where they are not known.
+ * Warns if statements cannot be parsed: their activity would fail.  What they
+ * name may not exist yet, so that is not checked.  Returns a list of RawStmt;
+ * NIL if they are not known.
  */
 extern List *config_check_statements(const Template *tmpl,
 									 const TemplateScope *scope,

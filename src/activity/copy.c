@@ -190,8 +190,8 @@ render_source(ActivityCall *call, const CopyConfig *config, SinkTarget *target,
 }
 
 /*
- * All columns of a table, but for those that the table of the sink generates.
- * Where rows go in by position, each still goes where it would without these.
+ * All columns of a table, except for those that the sink's table generates.  If
+ * rows go in by position, each value still goes where it would without these.
  */
 static const char *
 matching_columns(const char *source, SinkTarget *target)
@@ -222,7 +222,7 @@ matching_columns(const char *source, SinkTarget *target)
 	return columns != NIL ? column_list(columns, NULL) : "*";
 }
 
-/* A place that there is not where no column has the name. */
+/* A place that does not exist if no column has the name. */
 static int
 place_of(const char *name, List *columns)
 {
@@ -235,8 +235,8 @@ place_of(const char *name, List *columns)
 }
 
 /*
- * What a query returned is not counted apart from what was written, and the
- * two differ where rows that are there already are left as they are.
+ * The rows that a query returned are not counted apart from those that were
+ * written; the two differ if rows that are there already are left as they are.
  */
 static void
 query_to_table(ActivityCall *call, const CopyConfig *config,
@@ -279,7 +279,7 @@ file_to_table(ActivityCall *call, const CopyConfig *config, CopyCounts *counts)
 
 /*
  * The temporary table has the columns that the file has, and none of the
- * target's constraints: those are for the rows that come to be in the target.
+ * target's constraints: those are for the rows that end up in the target.
  */
 static void
 upsert_file(ActivityCall *call, const CopyFile *file, SinkTarget *target,

@@ -220,8 +220,8 @@ append_columns(StringInfo sql, JsonbValue *value)
 }
 
 /*
- * Of a file that the current user has just read or written, so that this tells
- * nothing that they could not know.  -1 where it is gone by now.
+ * The current user has just read or written the file, so this tells nothing
+ * that they could not know.  -1 if it is gone by now.
  */
 static int64
 file_size(const char *path)

@@ -3,9 +3,9 @@
  * expression.c
  *	  SQL expressions of a document: conditions, and what variables are set to.
  *
- * An expression is put in parentheses behind SELECT, and what that makes must
- * be a SELECT of one column and of nothing else: so the text is one expression
- * and does not reach beyond its parentheses.
+ * An expression is put in parentheses after SELECT, and the result must be a
+ * SELECT of one column and nothing else: then the text is one expression and
+ * does not reach beyond its parentheses.
  *
  *-------------------------------------------------------------------------
  */
@@ -68,7 +68,7 @@ expression_check(JsonReader *reader, const char *key,
 	return template;
 }
 
-/* What it will be is seen only when it runs, and fails then. */
+/* What it will be is only seen when it runs; then it fails. */
 static void
 warn_of_syntax(const Template *template, ProblemList *problems,
 			   const char *path)

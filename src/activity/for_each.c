@@ -3,8 +3,8 @@
  * for_each.c
  *	  The activity "for_each": its activities once for each item.
  *
- * So many iterations as batch_count says are in progress at a time; the end of
- * one begins the next, whichever that is.
+ * As many iterations as batch_count says are in progress at a time; the end of
+ * any of them begins the next.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,8 +3,8 @@
  * lookup.c
  *	  The activity "lookup": a query whose rows other activities use.
  *
- * The query runs to its end also where only its first row is asked for, so
- * that functions it calls are called as often as in any other place.
+ * The query runs to its end even if only its first row is asked for, so that
+ * functions are called as often as anywhere else.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,15 +3,15 @@
  * page_scan.c
  *	  The rows of a table a page at a time, as a query reads them.
  *
- * The executor hands each row through its nodes by itself, which costs more
- * than bringing the row to its place.  A scan of a table has found out which
- * tuples of a page are visible before it returns the first one.  So where a
- * query is nothing else, whoever receives its rows can take the others on the
- * page from the scan, which goes on with the next page then.
+ * The executor hands rows through its nodes one by one, which costs more than
+ * bringing a row to its place.  A scan of a table has found out which tuples of
+ * a page are visible before it returns the first one.  So if a query is nothing
+ * but such a scan, whoever receives its rows can take the others on the page
+ * from the scan, which then goes on with the next page.
  *
- * It stays a query like any other: rights, snapshot, locks and what others have
- * hooked into the executor are as always, and rows are counted wherever they
- * would have been.
+ * It stays a query like any other: rights, snapshot, locks and the hooks of
+ * other extensions are as always, and rows are counted wherever they would have
+ * been.
  *
  *-------------------------------------------------------------------------
  */
@@ -82,7 +82,7 @@ page_scan_next(PageScan *scan, const TupleTableSlot *received, HeapTuple tuple)
 	return true;
 }
 
-/* Into the slot of the node's results, as the node itself does it. */
+/* Projects into the slot of the node's results, as the node itself does. */
 static bool
 project_next(SeqScanState *node)
 {

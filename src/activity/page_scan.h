@@ -24,11 +24,11 @@ typedef struct PageScan
 extern void page_scan_begin(PageScan *scan, const DestReceiver *receiver);
 
 /*
- * Takes the next row of the page that the row just received is on, which the
- * receiver is not given then.  False: there is none, or it has to be waited for
- * as always.  Where the query returns its table's rows as they are, it is the
- * tuple, valid until the receiver returns.  Elsewhere the tuple has no data,
- * and the row is in the slot that was received.
+ * Takes the next row on the page of the row just received; the receiver is not
+ * given that row.  False: there is none, or the receiver has to wait for it as
+ * always.  If the query returns its table's rows as they are, *tuple is the
+ * row, valid until the receiver returns.  Otherwise the tuple has no data, and
+ * the row is in the slot that was received.
  */
 extern bool page_scan_next(PageScan *scan, const TupleTableSlot *received,
 						   HeapTuple tuple);
@@ -37,8 +37,8 @@ extern bool page_scan_next(PageScan *scan, const TupleTableSlot *received,
 extern bool scan_is_by_page(TableScanDesc scan);
 
 /*
- * The next tuple of the page that a forward scan of a table has arrived at;
- * the scan goes on behind it.
+ * The next tuple of the page that a forward scan of a table has arrived at; the
+ * scan goes on after it.
  */
 extern bool scan_page_next(TableScanDesc scan, HeapTuple tuple);
 

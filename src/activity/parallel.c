@@ -9,8 +9,8 @@
  * done in a transaction of its own, and the activity is in progress until the
  * last worker ends it.  parallel.h says which file does what.
  *
- * The mini-batches of a table read it as it was at the split (horizon.h); where
- * that cannot be had, it is copied like the rows of a query.
+ * The mini-batches of a table read it as it was at the split (horizon.h); if
+ * that is not possible, it is copied like the rows of a query.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,9 +48,9 @@ static void finish_empty(ActivityCall *call, const Split *split,
 						 double seconds);
 
 /*
- * Its own retry, when the step has failed, repeats the mini-batches that have
- * not succeeded (parallel_end.c); until the input is split it is any
- * activity's.
+ * The activity's retry, when the step has failed, repeats the mini-batches that
+ * have not succeeded (parallel_end.c); until the input is split it is a retry
+ * like any other.
  */
 const ActivityType parallel_activity = {.kind = {.name = "parallel",
 												 .takes = TAKES_RETRY |
@@ -156,12 +156,12 @@ all_of_input(ActivityCall *call)
 			"SELECT path, bytes, modified FROM mlpipe.list_files(%s)",
 			quote_literal_cstr(call_render(call, config->files)));
 
-	/* One query, or the rows of the last one alone would be kept. */
+	/* It must be one query: of several, only the last one's rows are kept. */
 	select_parse(call_render(call, config->query), &query);
 	return query.text;
 }
 
-/* Of rows, or of bytes. */
+/* A number of rows, or of bytes. */
 static void
 split_by_number(ActivityCall *call, Split *split)
 {
@@ -179,7 +179,7 @@ split_by_number(ActivityCall *call, Split *split)
 					split);
 }
 
-/* False where its rows have to be copied. */
+/* False if its rows have to be copied. */
 static bool
 split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 {
@@ -191,7 +191,7 @@ split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 		!split_table(relation, size, split))
 		return false;
 
-	/* One alone cannot read a row that another has moved. */
+	/* A single mini-batch cannot read a row that another has moved. */
 	if (split->row.batches <= 1)
 		return true;
 	split->snapshot = parallel_keep_snapshot(call->run_id, call->no);

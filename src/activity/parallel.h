@@ -48,19 +48,19 @@ typedef struct Split
 } Split;
 
 /*
- * Splits a table where it stands.  False where its kind has to be staged
- * instead.  Raises where the current user may not read it.
+ * Splits a table where it is.  False if its kind has to be staged instead.
+ * Raises if the current user may not read it.
  */
 extern bool split_table(Oid relation, const BatchSize *size, Split *split);
 
 /*
  * Runs the query as the current user and keeps its rows in a table of ours,
- * which that user may read; that is split.
+ * which that user may read; that table is split.
  */
 extern void split_query(const char *query, int64 run_id, int32 no,
 						const BatchSize *size, Split *split);
 
-/* The same for the partitions by these columns, a list of char *. */
+/* The same with partitions by these columns, a list of char *. */
 extern void split_partitions(const char *query, List *keys, int64 run_id,
 							 int32 no, Split *split);
 
@@ -68,8 +68,8 @@ extern void split_partitions(const char *query, List *keys, int64 run_id,
 extern bool split_can_stand(Relation relation);
 
 /*
- * Rows that come in the order of their mini-batches, of which each has its
- * number already; at least so many there are in the end, some without rows.
+ * The rows come in the order of their mini-batches, whose numbers are known; in
+ * the end there are at least so many, some without rows.
  */
 typedef struct GroupStage GroupStage;
 
@@ -87,7 +87,7 @@ typedef struct LostStage
 	List *missing;            /* of BatchAttempt *: not done */
 } LostStage;
 
-/* Again, for the partitions that there were the first time. */
+/* Stages the same partitions once more. */
 extern void split_partitions_again(const char *query, List *keys,
 								   const LostStage *lost, Split *split);
 
@@ -100,7 +100,7 @@ extern void split_add_boundary(Split *split, ItemPointer tid);
 /* Drops a step's staging table, if it has one. */
 extern void parallel_drop_stage(int64 run_id, int32 no);
 
-/* Drops those that no unfinished activity needs; in engine mode or not. */
+/* Drops staging tables that no unfinished activity needs. */
 extern void parallel_drop_orphaned_stages(void);
 
 /*
@@ -115,8 +115,8 @@ extern char *parallel_input_query(ActivityCall *call);
  */
 
 /*
- * Where a crash has taken the staged rows of partitions, stages them again, if
- * no other worker has done it yet; in a transaction.  Changes *row.
+ * If a crash has taken the staged rows of partitions, stages them again, unless
+ * another worker has done so; in a transaction.  Changes *row.
  */
 extern void parallel_restage(ActivityCall *call, StepRow *row);
 
@@ -125,36 +125,36 @@ extern void parallel_restage(ActivityCall *call, StepRow *row);
  */
 
 /*
- * Keeps the snapshot of the open transaction for the step that it splits;
- * NULL where that cannot be had.
+ * Keeps the snapshot of the open transaction for the step that it splits; NULL
+ * if that is not possible.
  */
 extern bytea *parallel_keep_snapshot(int64 run_id, int32 no);
 
-/* The snapshot of a step, in the current context; NULL where it has none. */
+/* The snapshot of a step, in the current context; NULL if it has none. */
 extern struct SnapshotData *parallel_load_snapshot(int64 run_id, int32 no);
 
 /*
  * parallel_rewrite.c
  */
 
-/* The one statement of the text; raises where it is none that can be run. */
+/* The one statement of the text; raises if it cannot be run on mini-batches. */
 extern RawStmt *batch_statement_parse(const char *text);
 
 /*
- * Has it read the mini-batch, wherever it names the relation mini_batch, from
- * the table.  In place.
+ * Makes it read the mini-batch from the table wherever it names the relation
+ * mini_batch.  In place.
  */
 extern void batch_statement_read_from(RawStmt *raw, const char *schema,
 									  const char *table);
 
-/* Has it insert what it returns into a table. */
+/* Makes it insert what it returns into a table. */
 extern void batch_statement_append_to(RawStmt *raw, RangeVar *target);
 
 /*
  * parallel_plan.c
  */
 
-/* What mini_batch is read from; invalid where there is no such relation. */
+/* What mini_batch is read from; InvalidOid if there is no such relation. */
 extern Oid parallel_batch_relation(const ParallelConfig *config,
 								   const StepRow *split);
 
@@ -165,7 +165,7 @@ extern Oid parallel_batch_relation(const ParallelConfig *config,
 extern CachedPlanSource *batch_plan_create(const char *text, Oid relation,
 										   const char *append_to, bool save);
 
-/* What a plan calls the relation that it reads. */
+/* The name by which a plan reads its relation. */
 typedef struct InputName
 {
 	NameData schema;
@@ -173,13 +173,14 @@ typedef struct InputName
 } InputName;
 
 /*
- * What it is called now, and until the end of the transaction: it is locked.
- * Empty where there is none.
+ * The relation's name now and, as it is locked, until the end of the
+ * transaction.  Empty if there is no relation.
  */
 extern void batch_input_name(Oid relation, InputName *name);
 
 /*
- * Up to its deferred constraints.  The rows that it returned, or else affected.
+ * Runs it, up to its deferred constraints.  Returns the number of rows that it
+ * returned or, if it returns none, affected.
  */
 extern int64 batch_plan_run(CachedPlanSource *source);
 
@@ -188,18 +189,18 @@ extern int64 batch_plan_run(CachedPlanSource *source);
  */
 
 /*
- * Says what is wrong with run and with the table of append_row_to, and makes
- * that where it is missing; as far as that can be done without an init.
+ * Raises what is wrong with run and with the table of append_row_to, and makes
+ * that table if it is missing; as far as that can be done without init.
  */
 extern void parallel_check_target(ActivityCall *call, const Split *split);
 
-/* The same for an input that has no mini-batch, so that the table is there. */
+/* The same for an input without a mini-batch, so that the table is there. */
 extern void parallel_make_unused_target(ActivityCall *call,
 										const Split *split);
 
 /*
- * Creates the table of append_row_to where it is missing, as the current user;
- * raises where the user may not insert into it.
+ * Creates the table of append_row_to if it is missing, as the current user;
+ * raises if the user may not insert into it.
  */
 extern void append_target_prepare(const char *text, Oid relation,
 								  const char *append_to);
@@ -218,7 +219,7 @@ extern char *parallel_run_text(ActivityCall *call);
 /* Is the input still there, in the file that was split? */
 extern bool batch_input_is_intact(const StepRow *split);
 
-/* The items of the current mini-batch, counted; for when no scan has. */
+/* Counts the items of the current mini-batch; for when no scan has. */
 extern int64 batch_count_items(const CurrentBatch *batch);
 
 /* What came of the attempt to end a step. */
@@ -236,8 +237,8 @@ typedef enum StepEnd
  */
 
 /*
- * Ends the activity in the open transaction, as its tables say, or as failed
- * where a failure is given.  may_retry: a failure may lead to another attempt
+ * Ends the activity in the open transaction, as its tables say or, if a failure
+ * is given, as failed.  may_retry: a failure may lead to another attempt
  * (STEP_TRIED_AGAIN).
  */
 extern StepEnd parallel_end(int64 run_id, int32 no, const Failure *failure,

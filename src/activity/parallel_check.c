@@ -32,7 +32,7 @@
 #define DEFAULT_OVERHEAD_TIMEOUT 600 /* seconds */
 #define DEFAULT_MONITOR_INTERVAL 600 /* seconds */
 
-/* Where a text is read: what its keys report to, and what its values see. */
+/* Where texts are read: who is told of problems, and what the texts may name. */
 typedef struct Place
 {
 	JsonReader *reader;
@@ -190,12 +190,11 @@ read_columns(JsonReader *reader, const char *key)
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 					NULL, "must name a column");
 	foreach(cell, names)
-		for_each_cell(other, names,
-					  lnext(names, cell)) if (strcmp(lfirst(cell),
-													 lfirst(other)) == 0)
-			problem_add(reader->problems, PROBLEM_ERROR,
-						reader_path(reader, key), NULL,
-						"\"%s\" is there twice", (char *) lfirst(cell));
+		for_each_cell(other, names, lnext(names, cell))
+			if (strcmp(lfirst(cell), lfirst(other)) == 0)
+				problem_add(reader->problems, PROBLEM_ERROR,
+							reader_path(reader, key), NULL,
+							"\"%s\" is there twice", (char *) lfirst(cell));
 	return names;
 }
 
@@ -221,7 +220,7 @@ read_statements(ParallelConfig *config, const Place *place)
 		check_run(config, place);
 }
 
-/* With placeholders in it a statement can only be parsed when it runs. */
+/* A statement with placeholders can only be parsed when it runs. */
 static void
 check_run(const ParallelConfig *config, const Place *place)
 {
@@ -386,7 +385,7 @@ batch_size_parse(const char *text, bool of_files, BatchSize *size,
 	return false;
 }
 
-/* A number and its unit, or units; 0, and false, where it is something else. */
+/* A number and its unit, or units; 0, and false, if it is something else. */
 static bool
 parse_count(const char *text, const char *unit, int64 *count)
 {

@@ -3,10 +3,11 @@
  * parallel_columns.c
  *	  Numeric columns of a partition as buffers, instead of its rows.
  *
- * The rows that are brought together (parallel_scatter.c) are narrow ones, so
- * that it costs as little as can be; the first mlpipe_column() in a mini-batch
- * reads the partition's range of them once and packs all columns.  Values have
- * the same place in the buffer of each column.
+ * The rows that are brought together (parallel_scatter.c) have no other
+ * columns, so that this costs as little as possible.  The first
+ * mlpipe_column() in a mini-batch reads the partition's rows once and packs
+ * all columns.  The values of a row have the same place in each column's
+ * buffer.
  *
  *-------------------------------------------------------------------------
  */
@@ -175,7 +176,7 @@ pack_columns(CurrentBatch *batch, int nkeys, int ncolumns)
 	batch->columns = packing.buffers;
 }
 
-/* The rest of each page at once, without a slot for each row. */
+/* Takes the rest of each page at once, without a slot for each row. */
 static void
 pack_range(Packing *packing, const CurrentBatch *batch)
 {

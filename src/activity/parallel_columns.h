@@ -3,7 +3,7 @@
  * parallel_columns.h
  *	  Numeric columns of a partition as buffers, instead of its rows.
  *
- * What is staged then is the keys and these columns, as float8, no more.
+ * Only the keys and these columns, as float8, are staged then.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,12 +13,12 @@
 #include "activity/parallel.h"
 
 /*
- * The query for the keys and the columns of a query's rows; raises where there
- * is no such column, or it has no numbers.
+ * The query for the keys and the columns of a query's rows; raises if there is
+ * no such column, or it has no numbers.
  */
 extern char *columns_query(const char *query, List *keys, List *columns);
 
-/* What mlpipe_column() has made for a mini-batch is of no more use. */
+/* Frees what mlpipe_column() has made for a mini-batch. */
 extern void columns_forget(CurrentBatch *batch);
 
 #endif /* MLPIPE_PARALLEL_COLUMNS_H */

@@ -10,7 +10,7 @@
 
 #include "definition/document.h"
 
-/* Of a role's name. */
+/* Its argument is the name of a role. */
 #define LIST_FILES_HINT \
 	"Grant \"pg_read_server_files\" to role \"%s\", or let the pipeline run as a role that has it."
 
@@ -59,13 +59,13 @@ extern void *parallel_check(JsonReader *reader, ActivityDef *def,
 							const TemplateScope *scope);
 
 /*
- * Reads "1000 rows" or "10 MB", or where the input is files "10 files"; false,
- * and what is wrong with it, where it is neither.
+ * Reads "1000 rows" or "10 MB" or, if the input is files, "10 files"; else
+ * false and what is wrong with it.
  */
 extern bool batch_size_parse(const char *text, bool of_files, BatchSize *size,
 							 char **message);
 
-/* Of config->size, when a step is split.  Raises 22023. */
+/* Reads config->size, when a step is split.  Raises 22023. */
 extern void batch_size_of(const char *text, bool of_files, BatchSize *size);
 
 #endif /* MLPIPE_PARALLEL_CONFIG_H */

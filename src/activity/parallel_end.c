@@ -7,8 +7,8 @@
  * lock of its activity's row, by whoever comes to end it: the step's last
  * worker, or the scheduler.  So it does not matter what the process that
  * decided to stop the step knew, or whether it still lives.  Only a failure
- * that is none of a mini-batch (of init, say) is handed over by the worker that
- * met it.
+ * that is not a mini-batch's (but init's, say) is handed over by the worker
+ * that met it.
  *
  *-------------------------------------------------------------------------
  */
@@ -114,7 +114,7 @@ end_unreadable(const RunInfo *run, int32 no)
 		STEP_ENDED;
 }
 
-/* A failure may be about to stop the run: in the order of the numbers. */
+/* A failure may stop the run, so rows are locked in the order of numbers. */
 static void
 lock_all(int64 run_id)
 {
@@ -125,7 +125,7 @@ lock_all(int64 run_id)
 	engine_mode_leave(&mode);
 }
 
-/* False where the activity has ended already. */
+/* False if the activity has ended already. */
 static bool
 load_ending(Ending *ending)
 {
@@ -144,7 +144,7 @@ load_ending(Ending *ending)
 	return found;
 }
 
-/* NULL where the failures are within the thresholds. */
+/* NULL if the failures are within the thresholds. */
 static Failure *
 failed_verdict(const Ending *ending)
 {
@@ -180,7 +180,7 @@ end_cancelled(Ending *ending)
 		STEP_ENDED;
 }
 
-/* What is staged, and where mini-batches are, stays for the next attempt. */
+/* Staged rows and boundaries stay for the next attempt. */
 static bool
 try_again(Ending *ending)
 {
@@ -229,7 +229,7 @@ end_succeeded(Ending *ending)
 		STEP_ENDED;
 }
 
-/* Where mini-batches of a table are is needed where a rerun goes on with it. */
+/* A rerun that goes on with a table needs the boundaries of its mini-batches. */
 static void
 clean_up(const Ending *ending, bool cancel_rest)
 {
@@ -246,7 +246,7 @@ clean_up(const Ending *ending, bool cancel_rest)
 		parallel_drop_stage(ending->run_id, ending->no);
 }
 
-/* Failures that were tolerated are said out loud. */
+/* Logs that failures were tolerated. */
 static void
 log_tolerated(const Ending *ending)
 {
@@ -282,7 +282,7 @@ parallel_log_summary(int64 run_id, int32 no, const ParallelConfig *config,
 									   VARSIZE(summary))));
 }
 
-/* In the run's log, where the step's document asks for that. */
+/* Also in the run's log, if the step's document asks for that. */
 static void
 log_to_run(int64 run_id, int32 no, const ParallelConfig *config,
 		   const char *outcome)

@@ -33,9 +33,9 @@ static int compare_paths(const ListCell *a, const ListCell *b);
 static void add_file(ReturnSetInfo *result, const char *path);
 
 /*
- * The regular files that match, in the order of the bytes of their names.  A
- * symbolic link to a file is one, under the name of the link: whoever may call
- * this may read any file by its own name.
+ * The regular files that match, in the byte order of their names.  A symbolic
+ * link to a file is one, under the name of the link: whoever may call this may
+ * read any file by its own name.
  */
 PG_FUNCTION_INFO_V1(mlpipe_list_files);
 Datum
@@ -89,7 +89,7 @@ find_files(const char *pattern)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 
-	/* What glob() has is not ours, so nothing here may fail but for memory. */
+	/* glob() allocates with malloc(): an error before globfree() would leak. */
 	PG_TRY();
 	{
 		for (i = 0; failed == 0 && i < found.gl_pathc; i++)
@@ -105,7 +105,7 @@ find_files(const char *pattern)
 	return paths;
 }
 
-/* Called by glob(); a directory that is not there just has no files. */
+/* Called by glob(); a directory that does not exist just has no files. */
 static int
 note_unreadable(const char *path, int error)
 {
@@ -117,7 +117,7 @@ note_unreadable(const char *path, int error)
 	return 0;
 }
 
-/* What is in it is missing, which would look just like an empty one. */
+/* A directory that cannot be read would look just like an empty one. */
 static void
 warn_of_unreadable(void)
 {

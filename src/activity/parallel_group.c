@@ -43,7 +43,7 @@
 
 /*
  * A worker that dies takes its mini-batches along, which counts as an attempt
- * at them; it is not held against them before this many.
+ * at them; fewer than so many are not held against them.
  */
 #define MAX_LOST_ATTEMPTS 10
 
@@ -114,7 +114,7 @@ do_group(ParallelWorker *worker, BatchResult *results, int n)
 		record_failure(worker, results, failure);
 }
 
-/* One until it is known how long they last. */
+/* One, until it is known how long mini-batches last. */
 static int
 group_size(const ParallelWorker *worker)
 {
@@ -188,8 +188,8 @@ run_group(ParallelWorker *worker, BatchResult *results, int n)
 }
 
 /*
- * Each mini-batch has run its own; a trigger that defers itself again would
- * leave the rest to the commit, where nobody looks at the time.
+ * Each mini-batch has run its own deferred triggers; one that defers itself
+ * again would leave the rest to the commit, where nobody looks at the time.
  */
 static void
 fire_deferred_triggers(ParallelWorker *worker)
@@ -230,9 +230,9 @@ run_alone(ParallelWorker *worker, BatchResult *result)
 }
 
 /*
- * The attempt failed after its statement was done, at the commit as a rule.  A
+ * The attempt failed after its statement was done, usually at the commit.  A
  * unique violation is that of its row: somebody else made this attempt, which
- * is found out about when the step has nothing left to hand out.
+ * will be noticed when the step has nothing left to hand out.
  */
 static void
 record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
@@ -272,7 +272,7 @@ record_failure(ParallelWorker *worker, BatchResult *result, Failure *failure)
 		worker->failure = again;
 }
 
-/* This one included, in this attempt at the activity. */
+/* Attempts at it, this one included, in this attempt at the activity. */
 static int
 tries(const ParallelWorker *worker, const BatchResult *result)
 {
@@ -319,7 +319,7 @@ try_batch(ParallelWorker *worker, BatchResult *result)
 	result->finished_at = GetCurrentTimestamp();
 }
 
-/* Has it been the death of one worker after the other? */
+/* Has one worker after the other died of it? */
 static bool
 attempts_were_lost(ParallelWorker *worker, BatchResult *result)
 {
@@ -437,7 +437,7 @@ items_of(CurrentBatch *batch)
 /*
  * Between a crash and the moment when the step's snapshot is held again
  * (horizon.c) rows can be pruned away that were updated or deleted since the
- * split.  Of the updated ones the new versions are in no mini-batch.
+ * split.  The new versions of updated rows are in no mini-batch.
  */
 static void
 check_all_there(CurrentBatch *batch)
@@ -458,7 +458,7 @@ check_all_there(CurrentBatch *batch)
 			 "mlpipe_rerun() does what is left, with the rows as they are by then.")));
 }
 
-/* Of a name that is another table's by now, nothing would be noticed. */
+/* A name that is another table's by now would go unnoticed. */
 static void
 renew_plan_if_renamed(ParallelWorker *worker)
 {

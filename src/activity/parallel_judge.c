@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * parallel_judge.c
- *	  Has a parallel step failed more than it may?  Pure: it works on counters
- *	  alone.
+ *	  Has a parallel step failed more than it may?  Pure: looks at counters only.
  *
  * A threshold is what is tolerated: at it a step goes on, one beyond it fails.
  * Any one of them suffices.  The percentage is of all mini-batches of the step,
@@ -59,7 +58,7 @@ items_not_failed(bool compare_items, int64 items, int64 rows, int64 reported)
 {
 	int64 failed = reported;
 
-	/* An item that was reported usually is one that was not returned, too. */
+	/* An item that was reported was usually not returned either. */
 	if (compare_items)
 		failed = Max(failed, items - rows);
 	return items - Max(failed, 0);

@@ -14,7 +14,7 @@
 typedef struct StepTally
 {
 	int32 batches; /* in all */
-	int32 failed;  /* of them, for good */
+	int32 failed;  /* for good */
 	int64 items_failed;
 } StepTally;
 
@@ -34,15 +34,15 @@ extern char *verdict_message(Verdict verdict, const Thresholds *thresholds,
 							 const StepTally *tally);
 
 /*
- * The items of a mini-batch that do not count towards error_threshold, of
- * items that it had, rows that it returned, and items that it reported as
- * failed itself.
+ * How many items of a mini-batch do not count towards error_threshold, given
+ * the items that it had, the rows that it returned, and the items that it
+ * reported as failed.
  */
 extern int64 items_not_failed(bool compare_items, int64 items, int64 rows,
 							  int64 reported);
 
 /*
- * Has it a gap, items that it neither returned nor reported, that fails it?
+ * Has it items that it neither returned nor reported, so that it fails?
  */
 extern bool gap_fails_batch(const ParallelConfig *config, int64 items,
 							int64 rows, int64 reported);

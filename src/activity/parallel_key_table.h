@@ -3,8 +3,8 @@
  * parallel_key_table.h
  *	  The keys of a step's partitions, in a table.
  *
- * Other than the staged rows it is logged: after a crash the rows can be staged
- * again, and the partitions have to be the same.
+ * Unlike the staged rows it is logged: after a crash the rows can be staged
+ * again, but the partitions have to be the same.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +20,7 @@ typedef struct KeyTable
 	StagePages pages;
 } KeyTable;
 
-/* The columns of such a table, for keys that are columns of these rows. */
+/* The columns of such a table, for keys that are columns of the given rows. */
 extern TupleDesc key_table_columns(TupleDesc rows, const BatchKeys *keys);
 
 /* The table is new. */

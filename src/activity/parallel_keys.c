@@ -90,8 +90,8 @@ prepare_key(BatchKey *key, TupleDesc rows, const char *name)
 }
 
 /*
- * What lets an index keep equal values once lets us hash and compare them
- * without a call.
+ * Types whose equal values an index may keep only once can be hashed and
+ * compared by their bytes, without a call.
  */
 static bool
 equal_by_image(const TypeCacheEntry *type, Oid collation)
@@ -109,8 +109,9 @@ equal_by_image(const TypeCacheEntry *type, Oid collation)
 }
 
 /*
- * Text without a deterministic collation is not, for one, nor JSON with its own
- * null; timestamps with time zone depend on the session's.
+ * Are values equal exactly if their JSON is?  Not text with a nondeterministic
+ * collation, for one, nor JSON, which has its own null; nor timestamps with
+ * time zone, which depend on the session's.
  */
 static bool
 is_same_json(const BatchKey *key, Oid type)
@@ -234,7 +235,7 @@ hash_key(BatchKey *key, Datum value)
 	return hash;
 }
 
-/* Spreads what differs in a few bits over all of them. */
+/* Spreads a difference in a few bits over all of them. */
 static uint64
 mix(uint64 bits)
 {
@@ -246,7 +247,7 @@ mix(uint64 bits)
 	return bits;
 }
 
-/* What of a datum belongs to the value. */
+/* The bits of a datum that its type uses. */
 static uint64
 bits_of(const BatchKey *key, Datum value)
 {

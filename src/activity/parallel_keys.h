@@ -15,7 +15,7 @@
 
 #define MAX_BATCH_KEYS 32
 
-/* One of them. */
+/* One of these columns. */
 typedef struct BatchKey
 {
 	const char *name;
@@ -32,27 +32,27 @@ typedef struct BatchKey
 typedef struct BatchKeys
 {
 	int n;
-	bool can_hash;  /* all of them */
-	bool same_json; /* equal ones look alike in JSON, and others do not */
+	bool can_hash;  /* can all of them be hashed? */
+	bool same_json; /* do equal values, and only those, look alike in JSON? */
 	BatchKey keys[FLEXIBLE_ARRAY_MEMBER];
 } BatchKeys;
 
 /*
- * The columns of these names, char *; raises where the rows have no such
- * column, or its values cannot be compared.  In the current memory context.
+ * The columns of these names, char *; raises if the rows have no such column,
+ * or its values cannot be compared.  In the current memory context.
  */
 extern BatchKeys *batch_keys_create(TupleDesc rows, List *names);
 
 /* For hints. */
 extern char *batch_column_names(TupleDesc rows);
 
-/* The values of a row's keys, as many as there are. */
+/* Reads the values of a row's keys. */
 extern void batch_keys_of_row(const BatchKeys *keys, TupleTableSlot *row,
 							  Datum *values, bool *nulls);
 extern void batch_keys_of_tuple(const BatchKeys *keys, HeapTuple tuple,
 								TupleDesc columns, Datum *values, bool *nulls);
 
-/* Of such values, where all of them can be hashed. */
+/* Hashes such values; only if can_hash. */
 extern uint64 batch_keys_hash(BatchKeys *keys, const Datum *values,
 							  const bool *nulls);
 
@@ -64,8 +64,8 @@ extern bool batch_key_equal(BatchKey *key, Datum a, bool a_is_null, Datum b,
 extern Jsonb *batch_keys_jsonb(BatchKeys *keys, TupleTableSlot *row);
 
 /*
- * The keys of no row, for a look at a statement that names them: values whose
- * literals have the types that those of the columns' values would have.
+ * Keys of no row, to analyse a statement that names them: values whose literals
+ * have the types that the columns' values would have.
  */
 extern Jsonb *batch_keys_sample(TupleDesc rows, List *names);
 

@@ -61,7 +61,7 @@ parallel_leave(ParallelWorker *worker)
 		end_activity(worker);
 }
 
-/* A cancel that comes here is for a statement that is over. */
+/* A cancel that comes here was meant for a statement that is over. */
 static void
 wait_for_others(ParallelWorker *worker)
 {

@@ -21,7 +21,7 @@
 #include "activity/parallel_worker.h"
 #include "store/engine_mode.h"
 
-/* As many boundaries are read at once. */
+/* So many boundaries are read at once. */
 #define BOUNDARY_WINDOW 4096
 
 static void locate_partition(ParallelWorker *worker, int32 number,
@@ -82,7 +82,7 @@ locate_partition(ParallelWorker *worker, int32 number, CurrentBatch *batch)
 		batch->keys = keys_of(worker, &partition);
 }
 
-/* From their table; where there is none, from the first of its rows. */
+/* From the key table or, if there is none, from the mini-batch's first row. */
 static Jsonb *
 keys_of(ParallelWorker *worker, Partition *partition)
 {
@@ -109,7 +109,7 @@ keys_of(ParallelWorker *worker, Partition *partition)
 	return keys;
 }
 
-/* From a window that moves on with the numbers that are handed out. */
+/* From a window that moves along with the numbers that are handed out. */
 static const char *
 read_entry(ParallelWorker *worker, int32 number, int size)
 {

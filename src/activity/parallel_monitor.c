@@ -9,8 +9,8 @@
  * mlpipe.metric, whether the mini-batch has succeeded or failed.  So a worker
  * that has nothing to write pays for one comparison a transaction.
  *
- * Where a mini-batch lasts so long that the buffer is full, every other sample
- * is dropped, and from then on only every other one is taken.
+ * If a mini-batch lasts so long that the buffer is full, every other sample is
+ * dropped, and from then on only every other one is taken.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,7 +33,7 @@
 #define BYTES_OF_RUSAGE 512  /* getrusage() counts blocks of so many */
 #define KILOBYTE        1024 /* and memory in these */
 
-/* Since the worker has joined the step, but for memory. */
+/* What was used since the worker joined the step; memory: as it is. */
 typedef struct Sample
 {
 	TimestampTz at;
@@ -53,9 +53,9 @@ static Sample samples[MAX_SAMPLES];
 static volatile sig_atomic_t nsamples = 0;
 static volatile sig_atomic_t in_use = false; /* by the one it interrupts */
 static int ticks = 0;
-static int every = 1; /* of so many ticks one sample is taken */
+static int every = 1; /* one sample is taken in so many ticks */
 
-/* The first ones, which a transaction has written that may fail yet. */
+/* The first so many, written by a transaction that may still fail. */
 static volatile sig_atomic_t nwritten = 0;
 
 static void tick(void);
@@ -140,7 +140,7 @@ seconds(const struct timeval *time)
 	return time->tv_sec + time->tv_usec / (double) USECS_PER_SEC;
 }
 
-/* Where only the most that there has been is known, that. */
+/* If only the maximum so far is known, that. */
 static int64
 memory_in_use(const struct rusage *usage)
 {
@@ -150,8 +150,8 @@ memory_in_use(const struct rusage *usage)
 }
 
 /*
- * What is resident and not shared: the server's buffers are not the worker's.
- * The file has numbers of pages: all, resident, shared.  -1: there is none.
+ * Memory that is resident and not shared: the server's buffers do not count.
+ * The file has numbers of pages: all, resident, shared.  -1: there is no file.
  */
 static int64
 private_memory(void)

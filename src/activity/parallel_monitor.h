@@ -9,8 +9,8 @@
 #define MLPIPE_PARALLEL_MONITOR_H
 
 /*
- * Samples this process every so many microseconds from now on, at most one step
- * at a time; 0: not at all.
+ * Samples this process every so many microseconds from now on, for one step at
+ * a time; 0: not at all.
  */
 extern void monitor_start(int64 interval);
 extern void monitor_stop(void);

@@ -42,7 +42,7 @@ partitions_sort(PartitionList *list)
 			  compare_partitions);
 }
 
-/* Of the same size, in physical order. */
+/* Partitions of the same size are in physical order. */
 static int
 compare_partitions(const void *a, const void *b)
 {

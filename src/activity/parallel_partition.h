@@ -20,7 +20,7 @@ typedef struct Partition
 	ItemPointerData keys; /* in the key table; invalid: see its first row */
 } Partition;
 
-/* As many as there are keys; starts as zeros. */
+/* A growing array of partitions; all zeros: empty. */
 typedef struct PartitionList
 {
 	Partition *partitions;
@@ -28,12 +28,12 @@ typedef struct PartitionList
 	int32 room;
 } PartitionList;
 
-/* A new one, in the context of the first; its fields are the caller's. */
+/* A new one, in the context of the first; the caller fills it in. */
 extern Partition *partition_add(PartitionList *list);
 
 /*
- * Largest first: in that order they are numbered and handed out, so that no
- * large one is left for the end.
+ * Sorts them, the largest first: in that order they are numbered and handed
+ * out, so that no large one is left for the end.
  */
 extern void partitions_sort(PartitionList *list);
 
@@ -43,7 +43,7 @@ extern void partitions_write(const PartitionList *list, StringInfo boundaries);
 /* Reads one of these entries. */
 extern void partition_read(const char *entry, Partition *partition);
 
-/* Of a tuple, six bytes that sort as the tuples do. */
+/* Appends, or reads, a tuple's place: six bytes that sort as the tuples do. */
 extern void boundary_append(StringInfo boundaries, ItemPointer tid);
 extern void boundary_read(const char *entry, ItemPointer tid);
 

@@ -5,13 +5,14 @@
  *
  * The statement is parsed, changed (parallel_rewrite.c) and planned once in a
  * worker, by way of the server's plan cache: when a table or function that it
- * uses changes, the server makes it anew.  What differs between mini-batches
- * is not in the plan but in MyBatch, which the scan looks at when it begins.
+ * uses changes, the server makes the plan anew.  What differs between
+ * mini-batches is not in the plan but in MyBatch, which the scan looks at when
+ * it begins.
  *
- * A parse tree names its tables, so the server would look for an input that has
- * been renamed, or for another that bears its name now.  The step's input is
- * the table that was split, whatever it is called; so the worker compares names
- * (batch_input_name()) and makes a new plan.
+ * A parse tree names its tables, so if the input was renamed, the server would
+ * not find it, or find another table that has its name now.  But the step's
+ * input is the table that was split, whatever it is called; so the worker
+ * compares names (batch_input_name()) and makes a new plan.
  *
  *-------------------------------------------------------------------------
  */
@@ -81,7 +82,7 @@ parse_source(const char *text, Oid relation, RangeVar *append_to)
 	CachedPlanSource *source;
 	List *queries;
 
-	/* The one statement of its text, which is shown without the values. */
+	/* The text has one statement, and is shown without the values. */
 	raw->stmt_location = -1;
 	raw->stmt_len = 0;
 	if (OidIsValid(relation))
@@ -91,7 +92,7 @@ parse_source(const char *text, Oid relation, RangeVar *append_to)
 
 	source = CreateCachedPlan(raw, text, CreateCommandTag(raw->stmt));
 	queries = pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, NULL);
-	/* Not parallel: the mini-batches are what runs side by side. */
+	/* No parallel query: it is the mini-batches that run side by side. */
 	CompleteCachedPlan(source, queries, NULL, NULL, 0, NULL, NULL,
 					   CURSOR_OPT_GENERIC_PLAN, false);
 	return source;
@@ -139,7 +140,7 @@ batch_plan_run(CachedPlanSource *source)
 
 	begin_context(&callback, source->query_string);
 	rows = run_source(source);
-	/* Deferred constraints are the mini-batch's, not the group's. */
+	/* Deferred constraints belong to the mini-batch, not to the group. */
 	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 	error_context_stack = callback.previous;
 	return rows;
@@ -147,7 +148,7 @@ batch_plan_run(CachedPlanSource *source)
 
 /*
  * Through a portal, so that rules, RETURNING and statements in WITH work as
- * they do from a client.  What it returns has been appended or is for nobody.
+ * they do from a client.  Rows that it returns are for nobody.
  */
 static int64
 run_source(CachedPlanSource *source)

@@ -247,7 +247,7 @@ in_limited_transaction(ParallelWorker *worker, WorkerTransaction transaction,
 						   timeout);
 }
 
-/* What is left of first_task_creation_timeout, while that counts. */
+/* What is left of first_task_creation_timeout, as long as that counts. */
 static int64
 time_to_first_batch(const ParallelWorker *worker)
 {

@@ -33,7 +33,7 @@ parallel_record(const ParallelWorker *worker, const BatchResult *results,
 	int nrows = 0;
 	int i;
 
-	/* SET TRANSACTION READ ONLY in the user's code ends with that. */
+	/* A user's SET TRANSACTION READ ONLY is over with the user's part. */
 	XactReadOnly = false;
 	engine_mode_enter(&mode);
 	for (i = 0; i < n; i++)
@@ -93,7 +93,7 @@ record_failure(const ParallelWorker *worker, const BatchResult *result)
 	batch_failure_insert(&failed);
 }
 
-/* Not those of an attempt that is made again: it reports them again. */
+/* Not those of an attempt that is repeated, which reports them again. */
 static void
 record_failed_items(const ParallelWorker *worker, const BatchResult *result)
 {

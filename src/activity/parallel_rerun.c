@@ -3,16 +3,16 @@
  * parallel_rerun.c
  *	  A parallel step that goes on with what it had done in an earlier run.
  *
- * A number alone says nothing: the input is read again, and may be another one
- * by now.  What makes a mini-batch the same one is
- *	  - of partitions their keys, as JSON;
- *	  - of rows that were copied (a query's, files) their content, of which the
- *		split keeps a hash;
- *	  - of a table that was split where it stands the rows themselves, which the
- *		step's snapshot tells from later ones (parallel_left.c).
- * Where the mini-batches that succeeded are not found again like that, nobody
- * can tell which rows are done.  To do some twice or none at all is no guess
- * that we make: it is an error.
+ * A mini-batch's number says nothing: the input is read again, and may be
+ * another one by now.  A mini-batch is recognized by
+ *	  - the keys of its partition, as JSON;
+ *	  - the content of its rows, if they were copied (from a query or files): the
+ *		split keeps a hash of it;
+ *	  - the rows themselves, if a table was split where it is: the step's
+ *		snapshot tells them from later ones (parallel_left.c).
+ * If the mini-batches that succeeded are not found again like that, nobody can
+ * tell which rows are done.  We do not guess, and do some twice or not at all:
+ * it is an error.
  *
  *-------------------------------------------------------------------------
  */
@@ -77,8 +77,8 @@ parallel_take_over(ActivityCall *call, const Split *split)
 /*
  * The keys are read as the user, whose types may have casts of their own.
  *
- * A type whose equal values can look different shows them as the first row of
- * a partition has them, which may be another row by now.
+ * If equal values of a type can look different, a key looks as in the first row
+ * of its partition, which may be another row by now.
  */
 static void
 take_partitions(ActivityCall *call, const Split *split)
@@ -127,7 +127,7 @@ take_partitions(ActivityCall *call, const Split *split)
 	engine_mode_leave(&mode);
 }
 
-/* Those that are done have to be the same; the others may be what they like. */
+/* Those that are done have to be the same; the others may be anything. */
 static void
 take_copies(ActivityCall *call, const Split *split, const EarlierStep *earlier)
 {

@@ -13,18 +13,18 @@
 #include "store/rerun_step_store.h"
 
 /*
- * Splits what is left of a table that the earlier run had split where it
- * stands; false where it had not.
+ * Splits what is left of a table that the earlier run had split where it is;
+ * false if it had not.
  */
 extern bool parallel_split_left(ActivityCall *call, Split *split);
 
 /*
  * The split has been stored: takes over the mini-batches that had succeeded.
- * Raises 55000 where they cannot be told from the others.
+ * Raises 55000 if they cannot be told from the others.
  */
 extern void parallel_take_over(ActivityCall *call, const Split *split);
 
-/* What the input is no more: "cannot be told". */
+/* Raises 55000: what is done cannot be told from the rest of the input. */
 never_returns extern void parallel_refuse_rerun(const ActivityCall *call,
 												const char *detail);
 

@@ -4,10 +4,10 @@
  *	  Makes the statement of a parallel activity read its mini-batch.
  *
  * The statement names a relation, mini_batch, that does not exist.  Its raw
- * parse tree is changed before the server analyses it: where mini_batch stands
- * in a FROM list or a join, in USING, or as the source of a MERGE, the input
- * table takes its place, with a sampling method of ours (parallel_sampler.c)
- * and with the alias mini_batch where the statement gave none.
+ * parse tree is changed before the server analyses it: in a FROM list, a join,
+ * USING, or the source of a MERGE, mini_batch is replaced by the input table,
+ * with a sampling method of ours (parallel_sampler.c) and with the alias
+ * mini_batch if the statement gave none.
  *
  * As for any other name, a common table expression of that name hides the
  * relation within the statement that it belongs to.
@@ -124,7 +124,7 @@ rewrite_node(Node *node, void *arg)
 	return raw_expression_tree_walker(node, rewrite_node, rewrite);
 }
 
-/* Relations stand in lists only where they are read. */
+/* Relations are in lists only where they are read. */
 static bool
 rewrite_list(List *list, Rewrite *rewrite)
 {
@@ -149,8 +149,8 @@ rewrite_place(Node **place, Rewrite *rewrite)
 }
 
 /*
- * A statement that can have a WITH clause: what that hides is hidden to its
- * end.
+ * For a statement that can have a WITH clause: what that hides is hidden until
+ * the statement's end.
  */
 static bool
 rewrite_statement(Node *node, Rewrite *rewrite)
@@ -167,7 +167,7 @@ rewrite_statement(Node *node, Rewrite *rewrite)
 			 errhint(
 				 "Write to the table that it is made of by the table's own name.")));
 
-	/* In scope only after it; and the walker would come by it last. */
+	/* Its names are in scope after it only, and the walker would visit it last. */
 	if (saved_with != NULL)
 		rewrite_with(saved_with, rewrite);
 	*with = NULL;
@@ -177,7 +177,7 @@ rewrite_statement(Node *node, Rewrite *rewrite)
 	return false;
 }
 
-/* Each sees those before it; of WITH RECURSIVE all, itself included. */
+/* Each sees those before it; in WITH RECURSIVE all, itself included. */
 static void
 rewrite_with(WithClause *with, Rewrite *rewrite)
 {
@@ -226,7 +226,7 @@ sample_of(RangeVar *reference, const Rewrite *rewrite)
 	return sample;
 }
 
-/* Where a statement keeps its WITH clause; NULL for other kinds. */
+/* Where a statement keeps its WITH clause; NULL if its kind has none. */
 static WithClause **
 with_of(Node *statement)
 {
@@ -267,7 +267,7 @@ target_of(Node *statement)
 
 /*
  * INSERT INTO target SELECT ...; a statement that changes rows goes into a WITH
- * clause, and as such may stand at the top level only, so all of WITH moves
+ * clause.  It may only do so at the top level, so all of its own WITH moves
  * there.
  */
 void

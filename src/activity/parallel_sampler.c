@@ -12,10 +12,11 @@
  * buffers of bulk reads, so that a pass over a large table does not push
  * everything else out of the cache.
  *
- * The scan sees what the step's snapshot sees, so that a row which an UPDATE
- * moves to another block while the step goes on, the step's own as well, is in
- * the mini-batch of its old place and in no other.  The rest of the statement
- * has a snapshot of its own, as under READ COMMITTED, and can update such rows.
+ * The scan sees what the step's snapshot sees.  So if an UPDATE, also the
+ * step's own, moves a row to another block while the step goes on, the row is
+ * in the mini-batch of its old place and in no other.  The rest of the
+ * statement has a snapshot of its own, as under READ COMMITTED, and can update
+ * such rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,7 +43,7 @@
 #include "activity/page_scan.h"
 #include "activity/parallel.h"
 
-/* Where a scan stands. */
+/* The state of a scan. */
 typedef struct RangeScan
 {
 	const CurrentBatch *batch;
@@ -91,9 +92,9 @@ mlpipe_mini_batch_range(PG_FUNCTION_ARGS)
 }
 
 /*
- * The mini-batch at hand stands for all that the plan will serve.  Partitions
- * may differ by much, and the largest is the first: a plan for that one would
- * be compiled for each of the others.
+ * The estimate is for the current mini-batch, but the plan serves all.
+ * Partitions may differ much in size, and the largest comes first: a plan made
+ * for that one would have JIT compile each of the others.
  */
 static void
 estimate_range(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
@@ -140,9 +141,9 @@ init_scan(SampleScanState *node, int eflags)
 }
 
 /*
- * The node of the server asks for each tuple whether it belongs to the sample.
+ * The server's node asks for each tuple whether it belongs to the sample.
  * Here it finds the blocks, and the first row on each; the others are taken
- * from what the scan knows to be visible there, as a sequential scan does it.
+ * from what the scan knows to be visible there, as in a sequential scan.
  */
 static TupleTableSlot *
 exec_scan(PlanState *state)
@@ -197,7 +198,7 @@ next_on_page(ScanState *state)
 	return ExecStoreBufferHeapTuple(&heap->rs_ctup, row, heap->rs_cbuf);
 }
 
-/* Nothing in the plan's scan depends on what a later version looks like. */
+/* Nothing that the scan checks depends on the version of a row. */
 static bool
 recheck(ScanState *state, TupleTableSlot *row)
 {

@@ -47,7 +47,7 @@ parallel_load_snapshot(int64 run_id, int32 no)
 
 	snapshot = copy_snapshot(RestoreSnapshot(VARDATA(kept)));
 
-	/* Of what the reading transaction itself does, nothing is seen. */
+	/* Nothing is seen of what the reading transaction itself does. */
 	snapshot->curcid = FirstCommandId;
 	return snapshot;
 }

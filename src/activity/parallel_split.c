@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * parallel_split.c
- *	  Splits a table into mini-batches where it stands.
+ *	  Splits a table into mini-batches where it is, without a copy.
  *
- * By size a mini-batch is a range of blocks, and no row has to be looked at.
- * By rows it is a range of tuples with as many rows as asked for: one pass over
- * the table finds the first tuple of each, and six bytes for each are kept.
+ * By size, a mini-batch is a range of blocks, and no row has to be looked at.
+ * By rows, it is a range of tuples with as many rows as asked for: one pass
+ * over the table finds the first tuple of each, and keeps six bytes for it.
  * The pass counts what this transaction sees.
  *
  *-------------------------------------------------------------------------
@@ -111,8 +111,8 @@ split_by_size(const BatchSize *size, Split *split)
 }
 
 /*
- * How much of the table's size lies in its own blocks.  The rest are long
- * values, which are read along with them and taken to be spread evenly.
+ * How much of the table's size is in its own blocks.  The rest are long values,
+ * which are read along with the blocks and assumed to be spread evenly.
  */
 static double
 share_of_blocks(const Split *split)
@@ -135,7 +135,7 @@ share_of_blocks(const Split *split)
 
 /*
  * Not a query: the order must be that of the blocks, from the first one on,
- * whatever the planner or a scan that is going on would like better.
+ * whatever the planner or a scan already going on would prefer.
  */
 static void
 split_by_rows(Relation relation, int64 rows_per_batch, Split *split)

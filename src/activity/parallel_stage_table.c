@@ -6,7 +6,8 @@
  *
  * The table belongs to the extension's owner, so that nobody else can change
  * it; the query runs as the user, whose rights it needs, and the user may read
- * its result.  As a member of the extension it is not dumped, and goes with it.
+ * its result.  As a member of the extension the table is not dumped, and is
+ * dropped with it.
  *
  *-------------------------------------------------------------------------
  */
@@ -95,7 +96,7 @@ table_name_of(const char *kind, int64 run_id, int32 no)
 	return psprintf("%s_" INT64_FORMAT "_%d", kind, run_id, no);
 }
 
-/* It is the user's default_tablespace, so the user's rights to it count. */
+/* The user's default_tablespace, so the user's rights to it count. */
 static void
 check_tablespace(char persistence)
 {
@@ -155,7 +156,7 @@ stage_columns(TupleDesc rows)
 }
 
 /*
- * The reader alone may select, whatever the owner's default privileges give to
+ * Only the reader may select, whatever the owner's default privileges give to
  * others.
  */
 static void
@@ -171,7 +172,7 @@ grant_select(Oid table, const char *name, Oid reader)
 				  list_make1(role_spec(reader)));
 }
 
-/* But for the owner; of RoleSpec. */
+/* All but the owner, a list of RoleSpec. */
 static List *
 granted_to(Oid table)
 {
@@ -266,7 +267,7 @@ stage_table_drop(const char *kind, int64 run_id, int32 no)
 	drop_table(table_name_of(kind, run_id, no));
 }
 
-/* Waits for a worker that reads it still. */
+/* Waits for a worker that still reads it. */
 static void
 drop_table(const char *name)
 {

@@ -13,16 +13,16 @@
 #include "utils/relcache.h"
 
 /*
- * A new table mlpipe.KIND_RUN_NO with such columns, open and locked; the
- * current user may read it.
+ * Makes a table mlpipe.KIND_RUN_NO with such columns, open and locked, that the
+ * current user may read.
  */
 extern Relation stage_table_create(const char *kind, int64 run_id, int32 no,
 								   TupleDesc rows, char persistence);
 
-/* Is it one of these? */
+/* Is it one of these tables? */
 extern bool is_stage_table(Oid relation);
 
-/* Where there is one. */
+/* Drops it if there is one. */
 extern void stage_table_drop(const char *kind, int64 run_id, int32 no);
 
 #endif /* MLPIPE_PARALLEL_STAGE_TABLE_H */

@@ -3,10 +3,10 @@
  * parallel_target.c
  *	  The table of append_row_to.
  *
- * It is looked at when the input is split, where run can be analysed then, so
- * that what is wrong is said before anything is stored; and made, where it is
- * missing, by the first worker, after its init, for run may need what that has
- * made.  An empty input has no worker, so there the split does both.
+ * It is checked when the input is split, if run can be analysed then, so that
+ * mistakes are found before anything is stored.  If it is missing, the first
+ * worker makes it, after its init, as run may need what init has made.  An
+ * empty input has no worker, so there the split does both.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +34,7 @@
 #include "activity/sql_name.h"
 #include "definition/catch.h"
 
-/* SQL's own advisory locks have 1 and 2 there, and another of ours 20053. */
+/* SQL's own advisory locks have 1 and 2 there, and guard.c's have 20053. */
 #define TARGET_LOCK_SPACE 20054
 
 /* The target of a step that has no mini-batch. */
@@ -77,7 +77,7 @@ parallel_check_target(ActivityCall *call, const Split *split)
 	DropCachedPlan(batch_plan_create(text, relation, append_to, false));
 }
 
-/* Then its text differs from mini-batch to mini-batch. */
+/* If it does, its text differs from mini-batch to mini-batch. */
 static bool
 reads_batch(const ParallelConfig *config)
 {
@@ -105,7 +105,7 @@ parallel_make_unused_target(ActivityCall *call, const Split *split)
 		make_after_init(&target);
 }
 
-/* Its columns may be known only in a session in which init has run. */
+/* Its columns may only be known in a session in which init has run. */
 static void
 make_after_init(UnusedTarget *target)
 {
@@ -201,7 +201,7 @@ lock_name(RangeVar *target)
 	AcceptInvalidationMessages();
 }
 
-/* As the user would: CREATE TABLE, with the columns that run returns. */
+/* Makes it as the user would: CREATE TABLE, with the columns of run. */
 static void
 create_target(const char *text, Oid relation, const char *append_to)
 {
@@ -230,7 +230,7 @@ create_target(const char *text, Oid relation, const char *append_to)
 	statement_run(sql.data, NULL, &result);
 }
 
-/* A column of the type of staged rows would go with them. */
+/* A column of the staged rows' type would be dropped along with them. */
 static void
 check_outlives_step(Form_pg_attribute column, Oid relation)
 {
@@ -272,7 +272,7 @@ check_takes_rows(Oid target)
 	char kind = get_rel_relkind(target);
 	int events = relation_is_updatable(target, NIL, true, NULL);
 
-	/* Of a view the statement's analysis says more. */
+	/* For a view, the statement's analysis says more. */
 	if (kind == RELKIND_VIEW || (events & (1 << CMD_INSERT)) != 0)
 		return;
 	ereport(ERROR,

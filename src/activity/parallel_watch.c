@@ -53,7 +53,7 @@ watch_start(const WatchLimits *new_limits)
 	enable_timeout_every(watch_id, first, LOOK_AGAIN_MS);
 }
 
-/* A cancel that was ours is not for what comes next. */
+/* A cancel of ours is not meant for what comes next. */
 WatchAlarm
 watch_stop(void)
 {
@@ -70,7 +70,7 @@ watch_stop(void)
 	return alarm;
 }
 
-/* Rolls back what went on after it had been interrupted, and caught that. */
+/* Rolls back what was interrupted, but caught that and went on. */
 void
 watch_enforce(void)
 {
@@ -109,8 +109,8 @@ passed_limit(TimestampTz now)
 }
 
 /*
- * Read without the lock: a signal handler cannot take it, and the worst of an
- * old value is a look a second later, for time only goes on.
+ * Read without the lock: a signal handler cannot take it, and an old value at
+ * worst leads to a look a second later, as time only goes forward.
  */
 static TimestampTz
 stall_deadline(void)

@@ -8,12 +8,12 @@
  * A worker joins while the step hands out mini-batches, and leaves when there
  * are none to be had, when better work waits, or when the step is stopping.
  *
- * A process runs init and shutdown of a step once.  Other work would find what
- * init has left in the session, so that is reset before; and init cannot be run
- * again behind the back of the language that it is written in, which keeps its
- * own variables.  So a worker that has run init stays while others may give
- * mini-batches back, as long as nothing else waits; and one that had to leave
- * does not come back: it ends, and a new process takes its place.
+ * A process runs init and shutdown of a step once.  The session is reset before
+ * other work, so that this does not find what init has left; and init cannot be
+ * run again, as the language that it is written in keeps variables of its own.
+ * So a worker that has run init stays while others may give mini-batches back,
+ * as long as nothing else waits; and one that had to leave does not come back:
+ * it ends, and a new process takes its place.
  *
  * The last worker to leave ends the activity.  A worker that finds that the
  * step has failed stops it, waits for the others, whose statements are
@@ -210,7 +210,7 @@ step_goes_on(ParallelWorker *worker)
 		!counts.suspended;
 }
 
-/* True where there may be mini-batches again. */
+/* True if there may be mini-batches again. */
 static bool
 linger(ParallelWorker *worker)
 {
@@ -235,7 +235,7 @@ linger(ParallelWorker *worker)
 	return more;
 }
 
-/* Where the list of retries overflowed: asks the table. */
+/* If the list of retries has overflowed, asks the table. */
 static bool
 find_missing(ParallelWorker *worker)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * parallel_worker.h
- *	  One worker of a parallel step, in its parts.
+ *	  The parts of a worker of a parallel step.
  *
  * parallel_work.c is its way through the step; parallel_prepare.c comes before
  * its first mini-batch, parallel_group.c and parallel_record.c are one of its
@@ -43,10 +43,10 @@ typedef struct WatchLimits
 extern void watch_start(const WatchLimits *limits);
 extern WatchAlarm watch_stop(void);
 
-/* Raises an error where the watch has interrupted what goes on still. */
+/* Raises an error if the watch has interrupted what is still going on. */
 extern void watch_enforce(void);
 
-/* What an alarm says, as an error; what and its timeout: of WATCH_BATCH. */
+/* An alarm as an error; what, and its timeout, are for WATCH_BATCH. */
 extern Failure *timeout_failure(MemoryContext context, const ActivityDef *def,
 								WatchAlarm alarm, const char *what,
 								int64 timeout);
@@ -94,7 +94,7 @@ typedef struct ParallelWorker
 /* One transaction of the worker; true: it has to be on disk when committed. */
 typedef bool (*WorkerTransaction)(ParallelWorker *worker);
 
-/* NULL, or the error for which it was rolled back. */
+/* Returns the error for which it was rolled back, or NULL. */
 extern Failure *parallel_in_transaction(ParallelWorker *worker,
 										WorkerTransaction transaction);
 
@@ -115,7 +115,7 @@ extern void parallel_prepare(ParallelWorker *worker);
  * parallel_leave.c
  */
 
-/* Runs shutdown, leaves the step, and ends it where this worker is the last. */
+/* Runs shutdown, leaves the step, and ends it if this worker is the last. */
 extern void parallel_leave(ParallelWorker *worker);
 
 /* Writes what init or shutdown has logged. */
@@ -126,8 +126,8 @@ extern bool parallel_write_journal(ParallelWorker *worker);
  */
 
 /*
- * Takes a group of mini-batches, does and commits them; false where there was
- * none to take.  Sets worker->failure where the step has to fail.
+ * Takes a group of mini-batches, does and commits them; false if there was none
+ * to take.  Sets worker->failure if the step has to fail.
  */
 extern bool parallel_do_group(ParallelWorker *worker);
 
@@ -157,8 +157,8 @@ typedef struct BatchResult
 } BatchResult;
 
 /*
- * Writes the rows of those that were tried, in the open transaction; counts
- * them, once that has been committed.
+ * Writes the rows of those that were tried, in the open transaction.  Counts
+ * them, once that transaction has been committed.
  */
 extern void parallel_record(const ParallelWorker *worker,
 							const BatchResult *results, int n);

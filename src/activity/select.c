@@ -118,7 +118,7 @@ select_only_fault(List *parsed)
 	return NULL;
 }
 
-/* Of a UNION the first branch would have it. */
+/* In a UNION, the first branch would have it. */
 static bool
 has_into_clause(const SelectStmt *select)
 {
@@ -160,7 +160,7 @@ parse_one(const char *sql)
 	return linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT));
 }
 
-/* Rewritten first, so that what views hide is looked at too. */
+/* Rewrites it first, so that what views hide is looked at, too. */
 bool
 select_sees_changes(const char *sql)
 {

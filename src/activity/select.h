@@ -32,13 +32,12 @@ extern void select_check(const Template *query, ProblemList *problems,
 						 const char *path);
 
 /*
- * What keeps parsed statements (RawStmt) from being one query that stands by
- * itself and has no statement in WITH that changes rows, as the end of a
- * sentence; or NULL.
+ * What keeps parsed statements (RawStmt) from being one query, without a
+ * statement in WITH that changes rows; as the end of a sentence, or NULL.
  */
 extern char *select_only_fault(List *parsed);
 
-/* What there is for the statements that are refused. */
+/* The hint for statements that are refused. */
 #define SELECT_ONLY_HINT \
 	"Other statements are for an activity of type \"sql\"."
 
@@ -49,8 +48,8 @@ extern List *select_columns(const char *sql);
 extern TupleDesc select_rows(const char *sql);
 
 /*
- * Can it see what the statement that it is a part of has changed already?
- * Volatile functions do, and rows to be locked have to be there still.
+ * Can it see what the statement around it has changed already?  Volatile
+ * functions do, and rows to be locked must still be there.
  */
 extern bool select_sees_changes(const char *sql);
 

@@ -86,7 +86,7 @@ read_column(Sink *sink, JsonReader *reader, JsonbValue *value,
 	}
 }
 
-/* A type that is not there yet may be made by the time the pipeline runs. */
+/* A type that does not exist yet may do so by the time the pipeline runs. */
 static void
 read_typed_column(Sink *sink, JsonReader *column, const TemplateScope *scope)
 {
@@ -159,7 +159,7 @@ sink_target(ActivityCall *call, const Sink *sink)
 	return target;
 }
 
-/* As the server writes them, which leaves nothing that could be syntax. */
+/* Types as the server writes them: nothing of that can be syntax. */
 static List *
 resolve_types(List *names)
 {

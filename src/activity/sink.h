@@ -3,10 +3,10 @@
  * sink.h
  *	  Tables that activities write rows to.
  *
- * By default rows go into a table by position, as INSERT does it, and "columns"
- * says into which of its columns.  In the modes that go by a key they go by the
- * names that the query gave its columns, so that what it leaves out is left
- * alone; there "columns" names them anew.
+ * By default rows go into a table by position, as with INSERT, and "columns"
+ * says into which of its columns.  In the modes with a key they go by the names
+ * of the query's columns, so that what it leaves out is left alone; there
+ * "columns" renames them.
  *
  *-------------------------------------------------------------------------
  */

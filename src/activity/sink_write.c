@@ -3,12 +3,12 @@
  * sink_write.c
  *	  Writes the rows of a query to a table, in one statement.
  *
- * Each mode is one statement, for it may read the table that it writes: a
- * table is overwritten with a query over itself to remove doubles, say, and
- * with the old rows deleted by an earlier statement nothing would be left.
+ * Each mode is one statement, as it may read the table that it writes: to
+ * remove doubles, say, a table is overwritten with a query over itself.  If an
+ * earlier statement deleted the old rows, nothing would be left.
  *
- * Queries stand in parentheses of their own, and a line break after them ends
- * a comment that they may end in.
+ * Queries have parentheses of their own, and a line break after them ends a
+ * comment that they may end in.
  *
  *-------------------------------------------------------------------------
  */
@@ -256,7 +256,7 @@ delete_rows(const SinkTarget *target, const char *with, const Select *query)
 	return run(sql.data);
 }
 
-/* The query by itself, to be analyzed. */
+/* The query alone, to be analyzed. */
 static char *
 with_query(const char *with, const Select *query)
 {
@@ -400,7 +400,7 @@ sink_lock(const SinkTarget *target)
 					 target->table));
 }
 
-/* Views and foreign tables look after themselves. */
+/* Views and foreign tables are left to look after themselves. */
 static bool
 is_lockable(const SinkTarget *target)
 {

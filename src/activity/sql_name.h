@@ -24,7 +24,7 @@ extern char *table_name(const char *name);
 extern void table_name_check(const Template *name, ProblemList *problems,
 							 const char *path);
 
-/* The same, not quoted but as the server's parser would give it. */
+/* The same, not quoted but as the server's parser would return it. */
 extern RangeVar *table_range_var(const char *name);
 
 /*

@@ -10,7 +10,7 @@
 
 #include "activity/activity.h"
 
-/* The nearest of that name; raises 42704, with those that there are. */
+/* The nearest of that name; raises 42704, naming those that there are. */
 extern const DeclaredValue *variable_find(ActivityCall *call, const char *name,
 										  VariableKey *key);
 

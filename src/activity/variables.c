@@ -96,7 +96,7 @@ check_append(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
 	return config;
 }
 
-/* The activity will fail, and perhaps that is what it is for. */
+/* The activity will fail; perhaps it is meant to. */
 static void
 check_constant(JsonReader *reader, const TemplateScope *scope,
 			   const VariableConfig *config, const DeclaredValue *type)

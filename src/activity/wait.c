@@ -28,7 +28,8 @@ static int64 render_duration(ActivityCall *call, const Template *template);
 const ActivityType wait_activity = {.kind = {.name = "wait",
 											 .takes = 0,
 											 .check = check_wait},
-									.run = run_wait};
+									.run = run_wait,
+									.when_due = DUE_SUCCEEDS};
 
 static void *
 check_wait(JsonReader *reader, ActivityDef *def, const TemplateScope *scope)
@@ -62,7 +63,7 @@ run_wait(ActivityCall *call)
 	if (duration == 0)
 		return OUTCOME_DONE;
 
-	/* Where that is over, an executor is to do what follows. */
+	/* In the past if the scheduler has left the end to an executor: due.c. */
 	call->due_at = call_started_at(call) + duration;
 	return OUTCOME_PARKED;
 }
