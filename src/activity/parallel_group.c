@@ -207,7 +207,9 @@ run_one_by_one(ParallelWorker *worker, BatchResult *results, int n)
 {
 	int i;
 
-	for (i = 0; i < n && worker->failure == NULL; i++)
+	for (i = 0; i < n && worker->failure == NULL &&
+		 !parallel_exceeds(worker, NULL, 0);
+		 i++)
 		run_alone(worker, &results[i]);
 }
 
@@ -293,6 +295,9 @@ try_all(ParallelWorker *worker, BatchResult *results, int n)
 		journal_write(worker->order.run_id, worker->order.no,
 					  results[i].batch);
 		journal_reset();
+		/* Then what is left of the group is not started any more. */
+		if (parallel_exceeds(worker, results, i + 1))
+			break;
 	}
 }
 

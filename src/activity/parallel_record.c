@@ -23,6 +23,8 @@ static void record_failure(const ParallelWorker *worker,
 						   const BatchResult *result);
 static void record_failed_items(const ParallelWorker *worker,
 								const BatchResult *result);
+static int64 items_failed(const ParallelWorker *worker,
+						  const BatchResult *result);
 
 void
 parallel_record(const ParallelWorker *worker, const BatchResult *results,
@@ -137,11 +139,45 @@ parallel_count_ends(ParallelWorker *worker, const BatchResult *results, int n)
 		if (!result->tried)
 			continue;
 		step_batch_ended(worker->step, result->batch, result->attempt, end,
-						 items,
-						 items_not_failed(worker->config->compare_items, items,
-										  result->items_out,
-										  list_length(result->failed_items)),
+						 items, items - items_failed(worker, result),
 						 (result->finished_at - result->started_at) /
 							 (double) USECS_PER_SEC);
 	}
+}
+
+bool
+parallel_exceeds(const ParallelWorker *worker, const BatchResult *results,
+				 int n)
+{
+	StepCounts counts;
+	StepTally tally;
+	int i;
+
+	/* The usual case, without a look at what came before. */
+	if (n > 0 && results[n - 1].succeeded &&
+		items_failed(worker, &results[n - 1]) <= 0)
+		return false;
+	step_counts(worker->step, &counts);
+	tally.batches = counts.batches;
+	tally.failed = counts.failed;
+	tally.items_failed = counts.items_failed;
+	for (i = 0; i < n; i++)
+	{
+		if (!results[i].tried || !results[i].final)
+			continue;
+		tally.failed += !results[i].succeeded;
+		tally.items_failed += items_failed(worker, &results[i]);
+	}
+	return parallel_judge(&worker->config->thresholds, &tally) !=
+		VERDICT_TOLERABLE;
+}
+
+static int64
+items_failed(const ParallelWorker *worker, const BatchResult *result)
+{
+	int64 items = Max(result->items_in, 0);
+
+	return items -
+		items_not_failed(worker->config->compare_items, items,
+						 result->items_out, list_length(result->failed_items));
 }

@@ -31,7 +31,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "activity/parallel_judge.h"
 #include "activity/parallel_worker.h"
 #include "engine/executor.h"
 #include "engine/journal.h"
@@ -190,14 +189,9 @@ step_goes_on(ParallelWorker *worker)
 	const ParallelConfig *config = worker->config;
 	TimestampTz now = GetCurrentTimestamp();
 	StepCounts counts;
-	StepTally tally;
 
 	step_counts(worker->step, &counts);
-	tally.batches = counts.batches;
-	tally.failed = counts.failed;
-	tally.items_failed = counts.items_failed;
-	worker->exceeded = parallel_judge(&config->thresholds, &tally) !=
-		VERDICT_TOLERABLE;
+	worker->exceeded = parallel_exceeds(worker, NULL, 0);
 	if (worker->failure == NULL && worker->deadline != 0 &&
 		now >= worker->deadline)
 		worker->failure = timeout_failure(worker->context, worker->call->def,

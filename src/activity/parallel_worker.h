@@ -165,4 +165,11 @@ extern void parallel_record(const ParallelWorker *worker,
 extern void parallel_count_ends(ParallelWorker *worker,
 								const BatchResult *results, int n);
 
+/*
+ * Is a threshold exceeded, with these that have not been counted yet?  Of them
+ * the last one is new.
+ */
+extern bool parallel_exceeds(const ParallelWorker *worker,
+							 const BatchResult *results, int n);
+
 #endif /* MLPIPE_PARALLEL_WORKER_H */

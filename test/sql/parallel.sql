@@ -263,6 +263,17 @@ CALL step('{"input": {"query": "SELECT 7 AS id"}, "retry_settings": {"max_retrie
 SELECT batch, message, split_part(context, E'\n', 1) AS context FROM mlpipe_errors WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs) ORDER BY batch;
 DROP TABLE later;
 
+-- The step fails with the one that exceeds a threshold: of small mini-batches
+-- that share a transaction, too, none is started after that
+CREATE PROCEDURE stopped(activity jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+	CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "10 rows", "max_concurrency_per_instance": 1, "retry_settings": {"max_retries": 0}}' || activity);
+END $$;
+CALL stopped('{"mini_batch_error_threshold": 5, "run": "SELECT CASE WHEN id % 100 = 0 THEN 1 / (id - id) END FROM mini_batch"}');
+CALL stopped('{"allowed_failed_percent": 5, "run": "SELECT CASE WHEN id % 100 = 0 THEN 1 / (id - id) END FROM mini_batch"}');
+CALL stopped('{"error_threshold": 5, "run": "SELECT id FROM mini_batch WHERE id % 100 <> 0"}');
+CALL stopped('{"error_threshold": 5, "run": "SELECT id FROM mini_batch WHERE CASE WHEN id % 100 = 0 THEN mlpipe_item_failed(id::text, $$odd$$) IS NULL ELSE true END"}');
+SELECT error, output->'failed' AS failed, output->'items_failed' AS items_failed FROM mlpipe_activities ORDER BY run_id DESC LIMIT 4;
 -- Reported items count also beyond those that are kept
 CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 12000) i"}, "count": "none", "error_threshold": 11999, "run": "SELECT count(mlpipe_item_failed(i::text, $$odd$$)) FROM mini_batch"}');
 CALL step('{"input": {"query": "SELECT i FROM generate_series(1, 12000) i"}, "count": "none", "error_threshold": 12000, "run": "SELECT count(mlpipe_item_failed(i::text, $$odd$$)) FROM mini_batch"}');

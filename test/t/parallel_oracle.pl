@@ -419,18 +419,21 @@ sub first_run
 		$case->{fails} ? failed_run($case, $is, \%last) : (succeeded_run($case, $is), each_batch($case, $is, \%last)));
 }
 
-# Which mini-batches were at work when it failed is a matter of chance.
+# Which mini-batches were at work when it failed is a matter of chance, where more
+# than one was.
 sub failed_run
 {
 	my ($case, $is, $last) = @_;
 	my $output = $is->{output};
+	my $alone = ($case->{step}{instance_count} // 1) * ($case->{step}{max_concurrency_per_instance} // 2) == 1 && !defined $case->{step}{error_threshold};
 	my $done = sum0(map { $_->{out} } grep { $_->{status} eq 'succeeded' } values %$last);
 
 	return (
 		'rows of a failed step' => [ "$output->{items_done} $is->{items_out}", "$done $done" ],
 		$case->{target} eq 'none' ? () : ('rows in its target' => [ scalar @{ $is->{rows} }, $done ]),
 		$case->{dead} ? ('error of init' => [ $is->{error}, 'init fails' ], 'attempts without init' => [ $is->{attempts}, 0 ]) :
-		  ('a limit is exceeded' => [ exceeded($case, $output->{failed}, $output->{items_failed}), 1 ]));
+		  ('a limit is exceeded' => [ exceeded($case, $output->{failed}, $output->{items_failed}), 1 ],
+			$alone ? ('as soon as it is' => [ exceeded($case, $output->{failed} - 1, 0) ? 1 : 0, 0 ]) : ()));
 }
 
 sub succeeded_run
