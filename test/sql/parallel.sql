@@ -315,10 +315,13 @@ SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 1;
 -- init is not tried again when there is no time left for it
 CALL step('{"input": {"query": "SELECT 1"}, "max_concurrency_per_instance": 1, "first_task_creation_timeout": 1, "init": "SELECT mlpipe_log($$init begins$$), pg_sleep(60)", "run": "SELECT 1 FROM mini_batch"}');
 CALL step('{"input": {"query": "SELECT 1"}, "max_concurrency_per_instance": 1, "timeout": "1 s", "init": "SELECT mlpipe_log($$init begins$$), pg_sleep(60)", "run": "SELECT 1 FROM mini_batch"}');
-SELECT a.error, count(l.message) AS tries FROM mlpipe_activities a LEFT JOIN mlpipe_logs l USING (run_id)
+SELECT a.error, count(l.message) <= 1 AS once FROM mlpipe_activities a LEFT JOIN mlpipe_logs l USING (run_id)
 WHERE run_id > (SELECT max(run_id) - 2 FROM mlpipe_runs) GROUP BY run_id, a.error ORDER BY run_id;
+-- what it has said is kept
+CALL step('{"input": {"query": "SELECT 1"}, "retry_settings": {"max_retries": 0}, "init": "SELECT mlpipe_log($$init begins$$), 1 / (SELECT count(*) FROM pg_class WHERE false)", "run": "SELECT 1 FROM mini_batch"}');
+SELECT a.error, l.message FROM mlpipe_activities a JOIN mlpipe_logs l USING (run_id) WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
 -- and does not count as a lack of progress; shutdown has the time that init has
-CALL step('{"input": {"query": "SELECT 1"}, "progress_update_timeout": 2, "init": "SELECT pg_sleep(2.5)", "run": "SELECT 1 FROM mini_batch"}');
+CALL step('{"input": {"query": "SELECT 1"}, "progress_update_timeout": 4, "init": "SELECT pg_sleep(4.2)", "run": "SELECT 1 FROM mini_batch"}');
 CALL step('{"input": {"query": "SELECT 1"}, "task_overhead_timeout": 1, "run": "SELECT 1 FROM mini_batch", "shutdown": "SELECT pg_sleep(60)"}');
 SELECT status, error FROM mlpipe_activities ORDER BY run_id DESC LIMIT 2;
 SELECT level, message FROM mlpipe_logs WHERE run_id = (SELECT max(run_id) FROM mlpipe_runs);
