@@ -60,7 +60,10 @@ mlpipe_graph(PG_FUNCTION_ARGS)
 static const GraphFormat *
 format_argument(FunctionCallInfo fcinfo)
 {
-	char *name = PG_ARGISNULL(2) ? "" : argument_text(fcinfo, 2);
+	char *name;
+
+	argument_require(fcinfo, 2, "format");
+	name = argument_text(fcinfo, 2);
 
 	for (int i = 0; i < lengthof(formats); i++)
 	{

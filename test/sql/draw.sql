@@ -34,6 +34,7 @@ SELECT mlpipe_drop_pipeline(E'draw\x01p');
 SELECT mlpipe_graph('draw_gone');
 SELECT mlpipe_graph('draw_p', 9);
 SELECT mlpipe_graph('draw_p', format => 'png');
+SELECT mlpipe_graph('draw_p', format => NULL);
 SELECT mlpipe_graph(NULL);
 SELECT mlpipe_graph('draw_p', run_id => 0);
 DO $$ BEGIN PERFORM mlpipe_graph('other', run_id => (SELECT max(run_id) FROM mlpipe_runs)); EXCEPTION WHEN invalid_parameter_value THEN RAISE WARNING '%', regexp_replace(SQLERRM, '\d+', 'N'); END $$;
