@@ -12,9 +12,9 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 
 #include "activity/batch.h"
+#include "activity/output.h"
 
 /* There may be one for each item: all are counted, and not all are kept. */
 #define MAX_ITEM_TEXT  8192 /* bytes of a key or a message */
@@ -22,20 +22,18 @@
 
 CurrentBatch *MyBatch = NULL;
 
-static void push_number(JsonbParseState **state, char *key, int64 number);
-
 Jsonb *
 batch_context(void)
 {
-	JsonbParseState *state = NULL;
+	Output output;
 	Jsonb *batch;
 
 	if (MyBatch == NULL)
 		return NULL;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_number(&state, "number", MyBatch->number);
-	push_number(&state, "items", MyBatch->items);
-	batch = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	output_begin(&output);
+	output_count(&output, "number", MyBatch->number);
+	output_count(&output, "items", MyBatch->items);
+	batch = output_end(&output);
 	if (MyBatch->keys == NULL)
 		return batch;
 
@@ -43,23 +41,6 @@ batch_context(void)
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
 											  JsonbPGetDatum(batch),
 											  JsonbPGetDatum(MyBatch->keys)));
-}
-
-/* A negative number is one that is not known: null. */
-static void
-push_number(JsonbParseState **state, char *key, int64 number)
-{
-	JsonbValue value;
-
-	value.type = jbvString;
-	value.val.string.val = key;
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-
-	value.type = number < 0 ? jbvNull : jbvNumeric;
-	if (number >= 0)
-		value.val.numeric = int64_to_numeric(number);
-	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 void

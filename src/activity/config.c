@@ -7,12 +7,8 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
-
 #include "activity/activity.h"
 #include "activity/config.h"
-
-static char *quoted_list(const char *const *words, int nwords);
 
 Template *
 config_template(JsonReader *reader, const char *key, TemplateUse use,
@@ -136,17 +132,6 @@ config_one_of(JsonReader *reader, const char *const *keys, int nkeys)
 	if (nfound != 1)
 		problem_add(reader->problems, PROBLEM_ERROR, reader->path, NULL,
 					"must have exactly one of the keys %s",
-					quoted_list(keys, nkeys));
+					problem_quoted_words(keys, nkeys));
 	return first;
-}
-
-static char *
-quoted_list(const char *const *words, int nwords)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (int i = 0; i < nwords; i++)
-		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
-	return list.data;
 }

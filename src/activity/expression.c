@@ -27,16 +27,9 @@
 #define VALUE_COLUMN      "value"
 #define MAX_VALUE_BYTES   ((int64) 16 * 1024 * 1024)
 
-typedef struct ParseTrial
-{
-	const char *text;
-	List *parsed;
-} ParseTrial;
-
 static void warn_of_syntax(const Template *template, ProblemList *problems,
 						   const char *path);
-static void try_parse(void *arg);
-static List *parse_in_parentheses(const char *text);
+static char *in_parentheses(const char *text);
 static bool is_one_expression(List *parsed);
 static char *render(ActivityCall *call, const Template *expression,
 					Jsonb *context);
@@ -48,7 +41,7 @@ expression_check(JsonReader *reader, const char *key,
 {
 	Template *template = config_template(reader, key, TEMPLATE_SQL, scope,
 										 required);
-	ParseTrial trial = {0};
+	List *parsed;
 	char *fault;
 
 	if (template == NULL || scope->stored)
@@ -58,11 +51,11 @@ expression_check(JsonReader *reader, const char *key,
 		warn_of_syntax(template, reader->problems, reader_path(reader, key));
 		return template;
 	}
-	trial.text = template_source(template);
-	if (!catch_errors(try_parse, &trial, &fault))
+	if (!catch_parse(in_parentheses(template_source(template)), &parsed,
+					 &fault))
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 					NULL, "%s", fault);
-	else if (!is_one_expression(trial.parsed))
+	else if (!is_one_expression(parsed))
 		problem_add(reader->problems, PROBLEM_ERROR, reader_path(reader, key),
 					NULL, "must be one SQL expression");
 	return template;
@@ -81,20 +74,10 @@ warn_of_syntax(const Template *template, ProblemList *problems,
 		problem_add(problems, PROBLEM_WARNING, path, NULL, "%s", fault);
 }
 
-static void
-try_parse(void *arg)
+static char *
+in_parentheses(const char *text)
 {
-	ParseTrial *trial = arg;
-
-	trial->parsed = parse_in_parentheses(trial->text);
-}
-
-static List *
-parse_in_parentheses(const char *text)
-{
-	return raw_parser(psprintf("%s%s%s", BEFORE_EXPRESSION, text,
-							   AFTER_EXPRESSION),
-					  RAW_PARSE_DEFAULT);
+	return psprintf("%s%s%s", BEFORE_EXPRESSION, text, AFTER_EXPRESSION);
 }
 
 static bool
@@ -170,7 +153,8 @@ render(ActivityCall *call, const Template *expression, Jsonb *context)
 	char *text = context == NULL ? call_render(call, expression) :
 								   call_render_in(expression, context);
 
-	if (!is_one_expression(parse_in_parentheses(text)))
+	if (!is_one_expression(
+			raw_parser(in_parentheses(text), RAW_PARSE_DEFAULT)))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("\"%s\" is not one SQL expression",

@@ -1,14 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * output.c
- *	  Builds the JSON object that is an activity's output.
+ *	  Builds JSON objects: outputs of activities, and the like.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include "utils/jsonb.h"
-#include "utils/numeric.h"
 
 #include "activity/output.h"
 #include "definition/value.h"
@@ -39,6 +36,16 @@ output_count(Output *output, const char *key, int64 number)
 		value.type = jbvNumeric;
 		value.val.numeric = int64_to_numeric(number);
 	}
+	push_key(output, key);
+	pushJsonbValue(&output->state, WJB_VALUE, &value);
+}
+
+void
+output_numeric(Output *output, const char *key, Numeric number)
+{
+	JsonbValue value = {.type = jbvNumeric};
+
+	value.val.numeric = number;
 	push_key(output, key);
 	pushJsonbValue(&output->state, WJB_VALUE, &value);
 }

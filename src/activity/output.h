@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * output.h
- *	  Builds the JSON object that is an activity's output.
+ *	  Builds JSON objects: outputs of activities, and the like.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,6 +9,7 @@
 #define MLPIPE_OUTPUT_H
 
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 /* An object, or an array of objects, that is being built. */
 typedef struct Output
@@ -21,6 +22,7 @@ extern Jsonb *output_end(Output *output);
 
 /* A value of the object under a key; a number below 0, no text: null. */
 extern void output_count(Output *output, const char *key, int64 number);
+extern void output_numeric(Output *output, const char *key, Numeric number);
 extern void output_bool(Output *output, const char *key, bool value);
 extern void output_text(Output *output, const char *key, const char *value);
 extern void output_json(Output *output, const char *key, Jsonb *value);

@@ -16,10 +16,9 @@
 
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
-#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "activity/output.h"
 #include "activity/parallel.h"
 #include "activity/parallel_judge.h"
 #include "engine/finish.h"
@@ -55,8 +54,6 @@ static void log_tolerated(const Ending *ending);
 static void log_to_run(int64 run_id, int32 no, const ParallelConfig *config,
 					   const char *outcome);
 static Jsonb *summary_of(const Ending *ending, const char *verdict);
-static void push_text(JsonbParseState **state, char *key, const char *text);
-static void push_pair(JsonbParseState **state, char *key, Numeric number);
 static Numeric rounded(double number, int digits);
 
 StepEnd
@@ -301,49 +298,21 @@ parallel_summary(int32 batches, const BatchTotals *totals, double seconds,
 				 const char *verdict)
 {
 	int32 ended = totals->succeeded + totals->failed;
-	JsonbParseState *state = NULL;
+	Output output;
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_pair(&state, "batches", int64_to_numeric(batches));
-	push_pair(&state, "succeeded", int64_to_numeric(totals->succeeded));
-	push_pair(&state, "failed", int64_to_numeric(totals->failed));
-	push_pair(&state, "retried", int64_to_numeric(totals->retried));
-	push_pair(&state, "items", int64_to_numeric(totals->items));
-	push_pair(&state, "items_done", int64_to_numeric(totals->items_done));
-	push_pair(&state, "items_failed", int64_to_numeric(totals->items_failed));
-	push_pair(&state, "seconds", rounded(seconds, 3));
-	push_pair(&state, "batches_per_second",
-			  rounded(seconds > 0 ? ended / seconds : 0, 1));
-	push_text(&state, "verdict", verdict);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-static void
-push_text(JsonbParseState **state, char *key, const char *text)
-{
-	JsonbValue value;
-
-	value.type = jbvString;
-	value.val.string.val = key;
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = strlen(text);
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-static void
-push_pair(JsonbParseState **state, char *key, Numeric number)
-{
-	JsonbValue value;
-
-	value.type = jbvString;
-	value.val.string.val = key;
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-	value.type = jbvNumeric;
-	value.val.numeric = number;
-	pushJsonbValue(state, WJB_VALUE, &value);
+	output_begin(&output);
+	output_count(&output, "batches", batches);
+	output_count(&output, "succeeded", totals->succeeded);
+	output_count(&output, "failed", totals->failed);
+	output_count(&output, "retried", totals->retried);
+	output_count(&output, "items", totals->items);
+	output_count(&output, "items_done", totals->items_done);
+	output_count(&output, "items_failed", totals->items_failed);
+	output_numeric(&output, "seconds", rounded(seconds, 3));
+	output_numeric(&output, "batches_per_second",
+				   rounded(seconds > 0 ? ended / seconds : 0, 1));
+	output_text(&output, "verdict", verdict);
+	return output_end(&output);
 }
 
 static Numeric

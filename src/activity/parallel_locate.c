@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "activity/output.h"
 #include "activity/parallel_key_table.h"
 #include "activity/parallel_partition.h"
 #include "activity/parallel_worker.h"
@@ -146,24 +147,13 @@ char *
 parallel_run_text(ActivityCall *call)
 {
 	const ParallelConfig *config = call->def->config;
-	JsonbParseState *state = NULL;
-	JsonbValue key;
-	JsonbValue value;
-	Jsonb *batch = batch_context();
+	Output output;
 	Jsonb *root;
 
-	key.type = jbvString;
-	key.val.string.val = "batch";
-	key.val.string.len = strlen("batch");
-	value.type = jbvBinary;
-	value.val.binary.data = &batch->root;
-	value.val.binary.len = VARSIZE(batch) - VARHDRSZ;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	pushJsonbValue(&state, WJB_KEY, &key);
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	root = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	output_begin(&output);
+	output_json(&output, "batch", batch_context());
 	root = DatumGetJsonbP(
 		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(call_context(call)),
-							JsonbPGetDatum(root)));
+							JsonbPGetDatum(output_end(&output))));
 	return call_render_in(config->run, root);
 }

@@ -19,13 +19,6 @@
 #include "activity/select.h"
 #include "definition/catch.h"
 
-typedef struct ParseTrial
-{
-	const char *sql;
-	List *parsed;
-} ParseTrial;
-
-static void try_parse(void *arg);
 static char *find_fault(List *parsed);
 static bool has_into_clause(const SelectStmt *select);
 static RawStmt *parse_one(const char *sql);
@@ -54,25 +47,16 @@ select_parse(const char *sql, Select *select)
 void
 select_check(const Template *query, ProblemList *problems, const char *path)
 {
-	ParseTrial trial = {0};
+	List *parsed;
 	char *fault;
 
 	if (query == NULL || !template_is_constant(query))
 		return;
-	trial.sql = template_source(query);
-	if (!catch_errors(try_parse, &trial, &fault))
+	if (!catch_parse(template_source(query), &parsed, &fault))
 		problem_add(problems, PROBLEM_ERROR, path, NULL, "%s", fault);
-	else if ((fault = find_fault(trial.parsed)) != NULL)
+	else if ((fault = find_fault(parsed)) != NULL)
 		problem_add(problems, PROBLEM_ERROR, path, SELECT_ONLY_HINT, "%s",
 					fault);
-}
-
-static void
-try_parse(void *arg)
-{
-	ParseTrial *trial = arg;
-
-	trial->parsed = raw_parser(trial->sql, RAW_PARSE_DEFAULT);
 }
 
 /* What keeps it from being one query, as the end of a sentence; or NULL. */

@@ -15,12 +15,20 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "parser/parser.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "definition/catch.h"
 
+typedef struct Parse
+{
+	const char *sql;
+	List *parsed;
+} Parse;
+
 static bool is_about_input(int sqlerrcode);
+static void parse(void *arg);
 
 bool
 catch_errors(void (*function)(void *), void *arg, char **message)
@@ -68,4 +76,22 @@ is_about_input(int sqlerrcode)
 		default:
 			return true;
 	}
+}
+
+bool
+catch_parse(const char *sql, List **parsed, char **message)
+{
+	Parse work = {.sql = sql};
+	bool good = catch_errors(parse, &work, message);
+
+	*parsed = work.parsed;
+	return good;
+}
+
+static void
+parse(void *arg)
+{
+	Parse *work = arg;
+
+	work->parsed = raw_parser(work->sql, RAW_PARSE_DEFAULT);
 }

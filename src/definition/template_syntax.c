@@ -13,22 +13,15 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "parser/parser.h"
 
 #include "definition/catch.h"
 #include "definition/template_internal.h"
 
 #define NAME_STAND_IN "\"x\""
 
-typedef struct ParseTrial
-{
-	char *sql;
-	List *parsed;
-} ParseTrial;
-
 static char *put_stand_ins(const Template *tmpl, const char *before,
 						   const char *after, const char *stand_in);
-static void parse(void *arg);
+
 static bool stumbles_over(const char *message, const char *token);
 
 List *
@@ -39,12 +32,12 @@ template_statements(const Template *tmpl, const char *before,
 
 	for (int i = 0; i < lengthof(stand_ins); i++)
 	{
-		ParseTrial trial = {
-			.sql = put_stand_ins(tmpl, before, after, stand_ins[i])};
+		char *sql = put_stand_ins(tmpl, before, after, stand_ins[i]);
+		List *parsed;
 
 		*fault = NULL;
-		if (catch_errors(parse, &trial, fault))
-			return trial.parsed;
+		if (catch_parse(sql, &parsed, fault))
+			return parsed;
 		if (template_is_constant(tmpl) ||
 			!(stumbles_over(*fault, stand_ins[i]) ||
 			  stumbles_over(*fault, NAME_STAND_IN)))
@@ -69,14 +62,6 @@ put_stand_ins(const Template *tmpl, const char *before, const char *after,
 	appendStringInfoString(&sql, tmpl->texts[tmpl->nplaceholders]);
 	appendStringInfoString(&sql, after);
 	return sql.data;
-}
-
-static void
-parse(void *arg)
-{
-	ParseTrial *trial = arg;
-
-	trial->parsed = raw_parser(trial->sql, RAW_PARSE_DEFAULT);
 }
 
 static bool
