@@ -3,21 +3,21 @@
  * parallel_crash.c
  *	  Mini-batches that take the whole server down.
  *
- * What workers had in hand when the server crashed is not known afterwards, and
- * would be done again for ever if it is the cause.  So a step that a crash has
+ * What workers had in hand when the server crashed is not known afterwards; if
+ * it is the cause, it would be done again for ever.  So a step that a crash has
  * interrupted, or that starts soon after one, goes on with care:
  *
- * A worker writes down, and has flushed, which mini-batches it is about to do.
- * That costs a flush a transaction.
+ * A worker writes down and flushes which mini-batches it is about to do.  That
+ * costs a flush for each transaction.
  *
- * After the next crash all that had been handed out and is not done is under
- * suspicion.  The step has a single worker then, which does these one by one,
- * alone.  If the server crashes in the middle of one, that counts as an attempt
- * at it, which has failed.  So does a crash while that worker prepares, which
- * fails the step when it has come to too many.
+ * After the next crash, all that had been handed out and is not done is under
+ * suspicion.  Then the step has a single worker, which does these one by one.
+ * If the server crashes in the middle of one, that counts as a failed attempt
+ * at it.  If it crashes while that worker prepares, that counts, too: too many
+ * of these fail the step.
  *
- * As with activities a crash is held against nobody before the third time,
- * whatever the retries: it may have been somebody else's.
+ * As with activities, a crash counts from the third time on, whatever the
+ * retries: it may have been caused by others.
  *
  *-------------------------------------------------------------------------
  */
@@ -88,7 +88,7 @@ count_attempt(const StepRow *split, const ParallelConfig *config,
 	batch_failure_insert(&failed);
 }
 
-/* -1 where nobody has counted them. */
+/* -1 if nobody has counted them. */
 static int64
 items_of(const StepRow *split, int32 batch)
 {
@@ -112,7 +112,7 @@ items_of_partition(const StepRow *split, int32 batch)
 	return partition.items;
 }
 
-/* NULL where it may be tried again. */
+/* NULL if it may be tried again. */
 static Failure *
 count_preparation(const StepRow *split, const ParallelConfig *config)
 {

@@ -4,16 +4,16 @@
  *	  What is left of a table whose mini-batches have been done in part, in an
  *	  earlier run.
  *
- * A row is done where it is as the first split saw it, and lies where a
- * mini-batch was that succeeded.  All others are left, be they in the place of
- * a mini-batch that did not succeed, moved from there by an UPDATE that mended
- * them, or new.
+ * A row is done if it is as the first split saw it, and is in the place of a
+ * mini-batch that succeeded.  All others are left, whether they are in the
+ * place of a mini-batch that did not succeed, moved from there by an UPDATE
+ * that mended them, or new.
  *
- * But what is new could also be a row that was done, and has been changed since.
- * One pass over the table finds out: as long as all rows are there which a
- * mini-batch that succeeded had, none of them has been changed.  Where some are
- * not, and there are new ones, it has to be known that the rows of the other
- * mini-batches are all there unchanged; then these are what is left.
+ * But a new row could also be one that was done and has been changed since.
+ * One pass over the table finds out: if all rows of the mini-batches that
+ * succeeded are there, none of them has been changed.  If some are not, and
+ * there are new rows, the rows of the other mini-batches must all be there
+ * unchanged; then only these are left.
  *
  * A second pass, with the same snapshot, copies what is left.
  *
@@ -37,18 +37,18 @@
 #include "activity/parallel_rerun.h"
 #include "store/engine_mode.h"
 
-/* As many transactions later the older ones cannot be told from newer ones. */
+/* After so many transactions old ones cannot be told from new ones. */
 #define MAX_SNAPSHOT_AGE (1 << 30)
 
 typedef struct Left
 {
 	const EarlierStep *earlier;
 	Snapshot then; /* with which the mini-batches read the table */
-	bool *done;    /* by number, from 0 */
+	bool *done;    /* has it succeeded? by number, from 0, as the next two */
 	int64 *had;    /* rows that it had; -1: not known */
-	int64 *found;  /* of these, unchanged */
+	int64 *found;  /* so many of these are unchanged */
 	int64 new;     /* rows that were not there */
-	bool old_only; /* new ones are not left */
+	bool old_only; /* new rows are not left */
 	int32 cursor;  /* the mini-batch of the row before */
 } Left;
 
@@ -84,7 +84,7 @@ parallel_copy_left(ActivityCall *call, Oid relation_id,
 	copy_rows(call, relation, &left, split);
 	table_close(relation, NoLock);
 
-	/* Rows that are done now, but are new to that snapshot, nobody could tell. */
+	/* Rows that are done now, but new to that snapshot, could not be told. */
 	if (left.new > 0 && !left.old_only)
 		return;
 	XactReadOnly = false;
@@ -93,7 +93,7 @@ parallel_copy_left(ActivityCall *call, Oid relation_id,
 	engine_mode_leave(&mode);
 }
 
-/* A copy shows all columns to the user, who may not be allowed some of them. */
+/* A copy shows the user all columns, but some may be forbidden. */
 static void
 check_table(const ActivityCall *call, Relation relation,
 			const EarlierStep *earlier)
@@ -245,7 +245,7 @@ scan_in_order(Relation relation)
 								 false);
 }
 
-/* To the snapshot of then; its transaction's number outlives its freezing. */
+/* Is it new to that snapshot?  A frozen tuple still has its xmin. */
 static bool
 is_new(const Left *left, TupleTableSlot *slot)
 {
@@ -255,7 +255,7 @@ is_new(const Left *left, TupleTableSlot *slot)
 							 left->then);
 }
 
-/* From 0; rows come in their order.  What is behind belongs to the last one. */
+/* From 0; rows come in order.  Those after the end belong to the last one. */
 static int32
 batch_of(Left *left, ItemPointer tid)
 {

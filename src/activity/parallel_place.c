@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * parallel_place.c
- *	  Puts the rows of a bucket to their places in the staged table.
+ *	  Puts the rows of a bucket in their places in the staged table.
  *
  * The rows of each partition are counted, and then go to the staged table's
  * pages (stage_pages.c) partition by partition.
  *
- * A bucket may be too large for the memory, as is that of a key which many rows
- * have.  Such a bucket is read several times, for some of its partitions each
+ * A bucket may be too large for the memory, if many rows have the same key,
+ * say.  Such a bucket is read several times, for some of its partitions each
  * time; a partition that is too large by itself is copied as it is read.
  *
  *-------------------------------------------------------------------------
@@ -140,8 +140,8 @@ place_rows(Scatter *scatter, List *chunks, int64 nrows)
 }
 
 /*
- * The rows of one partition lie anywhere in the bucket, so that the processor
- * has to be told early which come next.  end: of the rows of all.
+ * The rows of a partition are anywhere in the bucket, so that the processor has
+ * to be told early which come next.  end: of the rows of all partitions.
  */
 static void
 place_group(Scatter *scatter, Partition *partition, RowHeader **row,
@@ -265,7 +265,7 @@ make_pass(Scatter *scatter, const Bucket *bucket, ChunkFile *file,
 	MemoryContextDelete(context);
 }
 
-/* The one that is too large for the memory, alone in its pass; or -1. */
+/* The group that is too large for the memory, alone in its pass; or -1. */
 static int
 large_group(Scatter *scatter, const GroupTable *table, int pass)
 {
@@ -294,7 +294,7 @@ keep_row(List *chunks, const RowHeader *row)
 	return chunks;
 }
 
-/* Valid until the next one.  NULL where it is none that is expected. */
+/* Valid until the next one.  NULL if no such partition is expected. */
 static Partition *
 partition_of(Scatter *scatter, GroupTable *table, int g)
 {

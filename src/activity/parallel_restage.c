@@ -3,12 +3,12 @@
  * parallel_restage.c
  *	  Stages a step's partitions again after a crash of the server.
  *
- * The staged rows are unlogged, so a crash empties their table.  Which
- * partitions the step has, and their numbers, stand in a logged one; those that
+ * The staged rows are unlogged, so a crash empties their table.  The
+ * partitions of the step, and their numbers, are in a logged table; those that
  * are done have their final rows.  The first worker that comes by reads the
  * input again, for the other partitions: rows of keys that were not there the
- * first time are in no mini-batch.  Where a partition has got more rows or fewer,
- * the step fails.
+ * first time are in no mini-batch.  If a partition has more rows now, or
+ * fewer, the step fails.
  *
  *-------------------------------------------------------------------------
  */
@@ -64,7 +64,8 @@ parallel_restage(ActivityCall *call, StepRow *row)
 }
 
 /*
- * As a crash leaves it, or dropped meanwhile by the one that stages it again.
+ * As a crash leaves it, or dropped meanwhile by the worker that stages it
+ * again.
  */
 static bool
 is_lost(const StepRow *split)
@@ -116,8 +117,8 @@ read_partitions(const StepRow *split, PartitionList *list)
 }
 
 /*
- * A row whose key has been changed meanwhile would be in a second mini-batch, or
- * in none; and a new one would be in one.
+ * A row whose key has been changed meanwhile would be in a second mini-batch or
+ * in none, and a new row would be in one.
  */
 static void
 check_unchanged(const StepRow *row, const LostStage *lost, const Split *split)

@@ -3,11 +3,11 @@
  * parallel_restore.c
  *	  The shared state of a parallel step, made from its tables.
  *
- * One way serves a step that has just been split and one that a crash of the
- * server found in the middle.  Mini-batches with a final row are done; numbers
+ * The same code serves a step that has just been split and one that a crash of
+ * the server has interrupted.  Mini-batches with a final row are done; numbers
  * above the greatest one with any row have not been handed out; those between
- * are tried again.  What workers had in their hands at a crash left no row, and
- * comes back as the same attempt, but with care (parallel_crash.c).
+ * are tried again.  What workers had in hand at a crash left no row, and comes
+ * back as the same attempt, but with care (parallel_crash.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -81,7 +81,7 @@ take_stock(const RunInfo *run, int32 no, Failure **failure)
 	return crash_take_stock(&split, run_activity(run, no)->config, failure);
 }
 
-/* False where there is nothing to publish. */
+/* False if there is nothing to publish. */
 static bool
 load_state(const RunInfo *run, int32 no, int32 in_hand, StepState *state)
 {
@@ -200,7 +200,7 @@ parallel_restart(int64 run_id, int32 no)
 	EngineMode mode;
 	bool found;
 
-	/* Locked, so that who stops the run meanwhile stops the step after this. */
+	/* Locked, so that whoever stops the run stops the step after this. */
 	engine_mode_enter(&mode);
 	found = step_activity(run_id, no, true, &activity) && !activity.detached &&
 		load_state(run_info(run_id), no, 0, &state);

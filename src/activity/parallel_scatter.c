@@ -5,16 +5,16 @@
  *	  them.
  *
  * Sorting costs several times as much as copying.  Here each row is copied
- * twice: as it comes, behind others into one of some hundred buckets, temporary
- * files, by a hash of its keys; then bucket by bucket, each of which fits into
- * memory, to its place in the staged table (parallel_place.c).  A file goes when
- * its buckets are placed.  In a bucket the
- * rows of each partition are counted, which gives their places, so that a
- * partition is one range of tuples in the end; small ones share pages.
+ * twice: as it comes, to the end of one of some hundred buckets, which are
+ * temporary files, by a hash of its keys; then, bucket by bucket, each of
+ * which fits into memory, to its place in the staged table (parallel_place.c).
+ * A file is removed when its buckets are placed.  The rows of each partition
+ * in a bucket are counted, which gives their places, so that a partition ends
+ * up as one range of tuples; small ones share pages.
  *
- * Values that do not fit into a page, or lie outside of the row, are put into
- * the staged table's toast table when the row comes, so that a row in a bucket
- * is one of the staged table as it will be.
+ * Values that do not fit into a page, or are stored outside the row, are put
+ * into the staged table's toast table when the row comes, so that a row in a
+ * bucket already is as it will be in the staged table.
  *
  *-------------------------------------------------------------------------
  */
@@ -188,8 +188,8 @@ has_same_layout(Scatter *scatter, TupleDesc columns)
 }
 
 /*
- * Can a tuple of the same layout be copied as it is?  Not where it lacks
- * columns that were added to its table later.
+ * Can a tuple of the same layout be copied as it is?  Not if it lacks columns
+ * that were added to its table later.
  */
 static bool
 is_plain_tuple(Scatter *scatter, HeapTuple tuple)
@@ -219,7 +219,7 @@ is_same_layout(TupleDesc a, TupleDesc b)
 	return true;
 }
 
-/* As heap_form_tuple() would, but in its place at once. */
+/* Forms it as heap_form_tuple() would, but right in its place. */
 static void
 add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 {
@@ -270,9 +270,9 @@ add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 }
 
 /*
- * Room for a tuple at the end of the bucket.  By the time of the next one rows
- * of many others have come, so that the processor would have to wait for its
- * place in memory.
+ * Room for a tuple at the end of the bucket.  Before the bucket's next tuple,
+ * rows of many other buckets come, so that the processor would have to wait for
+ * its place in memory.
  */
 static RowHeader *
 reserve(Scatter *scatter, Bucket *bucket, uint32 hash, uint32 length)

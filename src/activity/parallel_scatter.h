@@ -16,17 +16,17 @@
 typedef struct Scatter Scatter;
 
 /*
- * The rows go into a new table (stage_pages.h); where each partition lies there
- * is added to the list, and its keys to their table.  The keys are columns of
- * the first table, and can be hashed.
+ * The rows go into a new table (stage_pages.h); where each partition is there
+ * is added to the list, and its keys to the key table.  The keys are columns of
+ * the new table, and can be hashed.
  */
 extern Scatter *scatter_begin(Relation relation, BatchKeys *keys,
 							  KeyTable *key_table, PartitionList *partitions);
 
 /*
- * Without a key table, the partitions are those of the list, and rows of others
- * are left out.  Their keys are told before the first row comes; where they lie
- * is noted in the list, in its order.  index: in the list.
+ * Without a key table, the partitions are those of the list, and rows of
+ * others are left out.  Their keys are given before the first row comes; where
+ * they are is noted in the list, in its order.  index: in the list.
  */
 extern void scatter_expect(Scatter *scatter, int32 index, Datum *values,
 						   bool *nulls);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * parallel_scatter_internal.h
- *	  What bringing rows into buckets and out of them share.
+ *	  What parallel_scatter.c and parallel_place.c share: rows in buckets.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,13 +27,13 @@
 #define BUCKET_BITS 8
 #define CHUNK_SIZE  STAGE_RUN_SIZE
 
-/* Those of so many share a file, which goes when they are placed. */
+/* So many buckets share a file, which is removed when they are placed. */
 #define BUCKETS_PER_FILE 16
 
 /*
- * A row in a bucket: of its tuple's header only what does not depend on where
- * the tuple is.  Rows are MAXALIGNed, and the tuple that one stands for begins
- * as if the rest of its header were there.
+ * A row in a bucket: a tuple, whose header has only what does not depend on its
+ * place.  Rows are MAXALIGNed, and the tuple begins where it would if the rest
+ * of its header were there.
  */
 typedef struct RowHeader
 {
@@ -42,7 +42,7 @@ typedef struct RowHeader
 	uint16 expected; /* no row: an ExpectedKeys ends it */
 } RowHeader;
 
-/* The keys in such a tuple are those of a partition that was known before. */
+/* Ends a tuple that has the keys of a partition that was known before. */
 typedef struct ExpectedKeys
 {
 	int32 index; /* in the list of partitions */
@@ -59,8 +59,8 @@ StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 				 "rows of a bucket are not aligned");
 
 /*
- * The processor shall fetch a row's place from memory, to read or write it
- * soon: the two cache lines in which a row of the usual length lies.
+ * Has the processor fetch a row's place from memory, to read or write it soon:
+ * the two cache lines of a row of the usual length.
  */
 #ifdef __GNUC__
 #define prefetch_row(row)     \
@@ -70,7 +70,7 @@ StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 #define prefetch_row(row) ((void) 0)
 #endif
 
-/* Rows of one bucket, one behind the other. */
+/* Rows of one bucket, one after the other. */
 typedef struct Chunk
 {
 	uint32 used; /* of the chunk, with this; set when it is full */
@@ -91,7 +91,7 @@ typedef struct Bucket
 	List *written; /* numbers in the file of those before it */
 } Bucket;
 
-/* The chunks of some buckets, written from its begin to its end. */
+/* A file with the chunks of some buckets, written from beginning to end. */
 typedef struct ChunkFile
 {
 	File file;

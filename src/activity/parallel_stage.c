@@ -5,18 +5,18 @@
  *	  split into mini-batches.
  *
  * The table mlpipe.stage_RUN_NO is made in the transaction that splits the
- * activity and dropped in the one that ends it.  It is logged where mini-batches
+ * activity and dropped in the one that ends it.  It is logged if mini-batches
  * are so many rows or bytes: the query need not return the same rows a second
- * time, and after a crash the mini-batches that are done must be the same rows
- * that they were before.
+ * time, but after a crash the mini-batches that are done must be the same rows
+ * as before.
  *
- * Of partitions the rows are not logged.  What a crash takes away is staged
- * again, as the input is then, for the partitions that were not done; which
- * partitions there are and how they are numbered stands in a logged table,
+ * The rows of partitions are not logged.  If a crash takes them away, the
+ * partitions that were not done are staged again, from the input as it is then;
+ * which partitions there are, and their numbers, is in a logged table,
  * mlpipe.keys_RUN_NO.
  *
  * The rows are written frozen: the table did not exist before this transaction,
- * so nobody can see them too early, and no mini-batch has to look up whether
+ * so nobody can see them too early, and no mini-batch has to find out whether
  * they are visible.
  *
  *-------------------------------------------------------------------------
@@ -113,7 +113,7 @@ split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
 }
 
 /*
- * Again, for the partitions that there were the first time.
+ * Stages the same partitions once more.
  */
 void
 split_partitions_again(const char *query, List *keys, const LostStage *lost,
@@ -298,7 +298,7 @@ stage_receive(TupleTableSlot *row, DestReceiver *self)
 	return true;
 }
 
-/* With the rows that can be had along with it. */
+/* Takes this row, and those that can be had along with it. */
 static void
 add_to_scatter(StageReceiver *stage, TupleTableSlot *row)
 {
@@ -351,8 +351,8 @@ stage_flush(StageReceiver *stage)
 }
 
 /*
- * By this a rerun knows a mini-batch again, in whatever order its rows come.
- * What is stored elsewhere counts as the same as long as its place is.
+ * By this hash a rerun recognizes a mini-batch, whatever the order of its rows.
+ * A value stored elsewhere counts as the same as long as its place is the same.
  */
 static void
 add_to_hash(StageReceiver *stage, int i)

@@ -3,18 +3,17 @@
  * stage_pages.c
  *	  Writes rows straight into the pages of a table that is new.
  *
- * Rows go to the end of the file, past the buffers, as the server does it when
- * it rewrites a table.  The pages are ordinary ones.  All their rows are frozen
- * and the pages marked as all visible: should the transaction fail, the file
- * goes with it.
+ * Rows go to the end of the file, past the buffers, as when the server rewrites
+ * a table.  The pages are ordinary ones.  All their rows are frozen, and the
+ * pages marked as all visible: if the transaction fails, the file is removed.
  *
- * Several pages are written by one call to the kernel, for which a call for
- * each page costs twice as much; the storage manager has none for several new
- * pages in all versions of the server, so its files are opened here.  The last
- * page of each segment goes by way of it: that makes the next segment's file,
- * and tells the checkpointer that there is something to be flushed before a
- * shutdown.  A logged table's pages are logged, and its file is on disk before
- * the commit, so that no checkpoint in between can have missed a part of it.
+ * One call to the kernel writes several pages, as a call for each page costs
+ * twice as much.  The storage manager cannot write several new pages in all
+ * versions of the server, so its files are opened here.  The last page of each
+ * segment goes through it: that makes the next segment's file, and tells the
+ * checkpointer that there is something to be flushed before a shutdown.  A
+ * logged table's pages are logged, and its file is on disk before the commit,
+ * so that no checkpoint in between can have missed a part of it.
  *
  *-------------------------------------------------------------------------
  */
@@ -41,7 +40,7 @@
 /* What direct I/O asks of a buffer. */
 #define PAGE_ALIGNMENT 4096
 
-/* Where the part of a tuple begins that does not depend on its place. */
+/* The beginning of the part of a tuple that does not depend on its place. */
 #define AFTER_CTID offsetof(HeapTupleHeaderData, t_infomask2)
 
 static void start_page(StagePages *pages);
@@ -110,7 +109,7 @@ start_page(StagePages *pages)
 	PageSetAllVisible(pages->page);
 }
 
-/* On a page to which nothing was ever added but in this way. */
+/* Only for pages to which nothing was ever added in another way. */
 static void
 put_tuple(StagePages *pages, const HeapTupleHeaderData *tuple, uint32 length)
 {

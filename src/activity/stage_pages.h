@@ -12,7 +12,7 @@
 #include "storage/block.h"
 #include "utils/relcache.h"
 
-/* As much is written at once. */
+/* So much is written at once. */
 #define STAGE_RUN_SIZE  131072
 #define STAGE_RUN_PAGES (STAGE_RUN_SIZE / BLCKSZ)
 
@@ -21,10 +21,10 @@ typedef struct StagePages
 	Relation relation;
 	MemoryContext context;
 	HeapTupleFields writer; /* of each row */
-	char *run;              /* pages, one behind the other */
-	int nfull;              /* of them */
-	char *page;             /* the one behind these, being filled */
-	int nrows;              /* in it */
+	char *run;              /* pages, one after the other */
+	int nfull;              /* so many of them are full */
+	char *page;             /* the one after these, being filled */
+	int nrows;              /* in that one */
 	BlockNumber block;      /* its number */
 	int file;               /* of the segment; -1: not open */
 } StagePages;
@@ -36,8 +36,8 @@ typedef struct StagePages
 extern void stage_pages_begin(StagePages *pages, Relation relation);
 
 /*
- * Adds a tuple behind all others and says where it is.  Of its header only what
- * comes after t_ctid is read.  A value that has to be out of line is the
+ * Adds a tuple after all others and says where it is.  Only what comes after
+ * t_ctid in its header is read.  Values that have to be out of line are the
  * caller's business.
  */
 extern void stage_pages_add(StagePages *pages,
@@ -47,8 +47,8 @@ extern void stage_pages_add(StagePages *pages,
 extern void stage_pages_end(StagePages *pages);
 
 /*
- * The tuple as it can stand in a page of the table: what is too long, or lies
- * in another table, goes to the toast table.  The same tuple or a new one.
+ * The tuple as it fits into a page of the table: what is too long, or stored in
+ * another table, goes to the toast table.  The same tuple or a new one.
  */
 extern HeapTuple stage_toast(Relation relation, HeapTuple tuple);
 

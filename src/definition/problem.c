@@ -124,9 +124,9 @@ problem_nearest_hint(const char *word, const char *const *candidates,
 }
 
 /*
- * Half of the shorter word, for "query" does not mean "retry"; but two letters
- * that have changed places are two edits, in short words too, and not all of
- * it: everything is that near to "x".
+ * Half of the shorter word, as "query" does not mean "retry"; but at least two
+ * edits, as when two letters of a short word have changed places, and never all
+ * of it: everything is that near to "x".
  */
 static int
 edits_allowed(int length)

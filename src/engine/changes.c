@@ -30,9 +30,9 @@ static bool needs_run(const ChangeGroup *group);
 static void create_run(const ChangeGroup *group);
 
 /*
- * A group that fails keeps its rows, and is tried again soon where it did not
- * get a lock, else with the next change or the next start: its error is in the
- * log, once for each try.
+ * A group that fails keeps its rows, and is tried again: soon if it did not
+ * get a lock, else with the next change or the next start.  Its error is in
+ * the log, once for each try.
  */
 bool
 changes_to_runs(void)

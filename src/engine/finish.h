@@ -33,7 +33,7 @@ extern bool activity_fail(const RunInfo *run, int32 no, int32 attempt,
 						  const Failure *failure, bool may_retry,
 						  NextActivity *next);
 
-/* The same for good, with what it had come to: only views show that. */
+/* Fails it for good, with the output that it has come to: only views show that. */
 extern bool activity_fail_with(const RunInfo *run, int32 no, int32 attempt,
 							   const Failure *failure, Jsonb *output,
 							   int64 items_in, int64 items_out);

@@ -8,8 +8,8 @@
  * snapshot, while that waits, so there is no moment at which nobody holds it.
  *
  * After a restart there is nobody to take it over from but the launcher
- * (horizon_start.c).  The keeper advertises it all the same: should something
- * have been pruned since, nothing more will be.
+ * (horizon_start.c).  The keeper advertises it all the same: even if something
+ * has been pruned since, nothing more will be.
  *
  *-------------------------------------------------------------------------
  */

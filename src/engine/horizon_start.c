@@ -3,10 +3,10 @@
  * horizon_start.c
  *	  Keeps what steps' snapshots see through a restart of the server.
  *
- * Each database has a file of its own, which its keeper alone writes: with the
- * first snapshot that it holds, and again only where an older one comes.  So it
- * may name an older xmin than is needed, which does no harm for the short time
- * after a start, and no step but the first waits for a disk.
+ * Each database has a file of its own, which only its keeper writes: with the
+ * first snapshot that it holds, and again only if an older one comes.  So the
+ * file may name an older xmin than is needed, which does no harm for the short
+ * time after a start, and no step but the first waits for a disk.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,10 +31,10 @@
 #define HORIZON_DIRECTORY "mlpipe_horizon"
 #define TEMPORARY_SUFFIX  ".tmp"
 
-/* An xmin of so many transactions ago is of no step that still runs. */
+/* An xmin of so many transactions ago belongs to no step that still runs. */
 #define MAX_HORIZON_AGE (1 << 30)
 
-/* Where a keeper does not come back, the server has to go on without. */
+/* If a keeper does not come back, the server has to go on without it. */
 #define LONGEST_HOLD_MS 60000
 
 static List *needing = NIL; /* databases with a file that are not back yet */
@@ -86,7 +86,7 @@ file_name(Oid database)
 	return psprintf(HORIZON_DIRECTORY "/%u", database);
 }
 
-/* Of a transaction that is not in the future. */
+/* For a transaction that is not in the future. */
 static FullTransactionId
 with_epoch(TransactionId xid)
 {
@@ -110,7 +110,7 @@ horizon_start_hold(void)
 		advertise(start_xmin);
 }
 
-/* Their databases; and the oldest xmin that one of them names. */
+/* The databases that have a file, and the oldest xmin in one of these. */
 static List *
 read_files(TransactionId *oldest)
 {
@@ -144,7 +144,7 @@ read_files(TransactionId *oldest)
 	return databases;
 }
 
-/* Invalid where it names none that a step could need. */
+/* Invalid if the file names none that a step could need. */
 static TransactionId
 read_file(const char *name)
 {
@@ -164,7 +164,7 @@ read_file(const char *name)
 		InvalidTransactionId;
 }
 
-/* In all databases, as this process belongs to none; invalid: no more. */
+/* For all databases, as this process belongs to none; invalid: no longer. */
 static void
 advertise(TransactionId xmin)
 {
@@ -222,8 +222,8 @@ horizon_start_watch(const List *unprobed)
 }
 
 /*
- * Its steps are known again, and its keeper holds what they need; or it has none
- * any more.
+ * Are the database's steps known again, and does its keeper hold what they
+ * need?  Or does it have no steps any more?
  */
 static bool
 is_back(Oid oid)

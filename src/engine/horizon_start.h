@@ -5,10 +5,10 @@
  *
  * Steps go on after a restart, and with them their snapshots; but it takes some
  * time until a database's scheduler has found them in their tables and its
- * keeper (horizon.h) is back.  What others vacuum or prune meanwhile, the
- * mini-batches that are left would miss.  So the oldest xmin that a keeper holds
- * also stands in a file, and the launcher, the first process that comes up,
- * advertises it until the keepers do.
+ * keeper (horizon.h) is back.  The mini-batches that are left would miss what
+ * others vacuum or prune meanwhile.  So the oldest xmin that a keeper holds is
+ * also in a file, and the launcher, the first process that comes up, advertises
+ * it until the keepers do.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,27 +18,27 @@
 #include "nodes/pg_list.h"
 
 /*
- * Keeper: from now on this is what its database needs after a restart.  Only
- * logs that the file could not be written.
+ * Keeper: writes down what its database needs after a restart.  If the file
+ * cannot be written, that is only logged.
  */
 extern void horizon_write(TransactionId oldest);
 
 /* Keeper: nothing is needed any more. */
 extern void horizon_forget(void);
 
-/* Launcher, outside of a transaction: holds what the files say. */
+/* Launcher, outside a transaction: holds what the files say. */
 extern void horizon_start_hold(void);
 
 /*
- * Launcher: takes up the databases that need something, and moves them to the
- * front of the list; forgets those that are not in it.
+ * Launcher: moves the databases that need something to the front of the list;
+ * forgets those that are not in it.
  */
 extern List *horizon_start_first(List *databases);
 
 /*
  * Launcher, when something has changed: lets go as soon as keepers hold all
- * that is needed.  Milliseconds until it lets go in any case; -1: it holds
- * nothing.  unprobed: databases that have not been looked at since the start.
+ * that is needed.  Returns the milliseconds until it lets go in any case; -1:
+ * it holds nothing.  unprobed: databases not looked at since the start.
  */
 extern long horizon_start_watch(const List *unprobed);
 

@@ -83,7 +83,7 @@ step_is_joinable(const StepState *step)
 		step_room(step) > 0 && step_has_work(step);
 }
 
-/* More than there are mini-batches would run init for nothing. */
+/* More workers than mini-batches would run init for nothing. */
 int
 step_room(const StepState *step)
 {

@@ -182,7 +182,7 @@ publish_steps(void *arg)
 	}
 }
 
-/* The launcher waits for that after a start (horizon_start.h). */
+/* After a start, the launcher waits for this (horizon_start.h). */
 static void
 tell_published(void)
 {

@@ -221,8 +221,8 @@ take_errands(void)
 }
 
 /*
- * Not where it could not read what there is to do, or did not get a lock.  What
- * fails for another reason by itself is logged, and waits for the next occasion.
+ * Not if it could not read what there is to do, or did not get a lock.  What
+ * fails by itself for another reason is logged, and waits for the next occasion.
  */
 static bool
 is_done(bool (*errand)(void))
@@ -231,7 +231,7 @@ is_done(bool (*errand)(void))
 	return errand() && !missed_lock;
 }
 
-/* After the pause that follows an error. */
+/* Asks for errands that failed again, after the pause that follows an error. */
 static void
 ask_again(const Errands *failed)
 {

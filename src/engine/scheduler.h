@@ -23,8 +23,8 @@ extern struct BackgroundWorkerHandle *worker_start(const char *function,
 
 /*
  * The rest is the scheduler's own; each function opens and commits the
- * transactions that it needs.  Those that return a bool: false where it was not
- * possible to read what there is to do.
+ * transactions that it needs.  Those that return a bool return false if they
+ * could not read what there is to do.
  */
 
 /* refill.c: shared memory from the tables. */
