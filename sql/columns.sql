@@ -1,4 +1,4 @@
--- What \d+ tells of the views' columns --------------------------------------------
+-- What \d+ tells of the views' columns ---------------------------------------
 --
 -- A column that is NULL where it does not apply says for what it does.
 

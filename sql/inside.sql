@@ -1,4 +1,4 @@
--- Inside an activity --------------------------------------------------------
+-- Inside an activity ---------------------------------------------------------
 --
 -- Anyone may call these; outside an activity they raise an error or return
 -- NULL.  They are the business of one process, hence never of a parallel worker.

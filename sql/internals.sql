@@ -1,4 +1,4 @@
--- What the views are made of ---------------------------------------------------
+-- What the views are made of -------------------------------------------------
 --
 -- A view calls functions with the rights of the one who looks, so these are
 -- open to everyone.  They tell a role nothing of runs that it may not see.

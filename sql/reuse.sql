@@ -1,4 +1,4 @@
--- Reuse ---------------------------------------------------------------------
+-- Reuse ----------------------------------------------------------------------
 --
 -- What the engine recognizes the content of a table by.
 
@@ -27,7 +27,7 @@ COMMENT ON AGGREGATE mlpipe.hash_rows("any")
 	IS 'internal: a hash of all rows with these columns, in whatever order they come';
 
 CREATE FUNCTION @extschema@.mlpipe_explain_reuse(run_id bigint, activity text)
-RETURNS TABLE (part text, this_run text, earlier_run text, same boolean)
-LANGUAGE C AS 'MODULE_PATHNAME', 'mlpipe_explain_reuse';
-COMMENT ON FUNCTION @extschema@.mlpipe_explain_reuse(bigint, text) IS
-	'why an activity was, or was not, done again: what it is recognized by, here and in the earlier run that it was compared with';
+	RETURNS TABLE (part text, this_run text, earlier_run text, same boolean)
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.mlpipe_explain_reuse(bigint, text)
+	IS 'why an activity was, or was not, done again: what it is recognized by, here and in the earlier run that it was compared with';

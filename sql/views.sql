@@ -1,4 +1,4 @@
--- Look ---------------------------------------------------------------------------
+-- Look -----------------------------------------------------------------------
 --
 -- Each view shows what the one who looks may see, by mlpipe.may_see(); it is a
 -- security barrier, so that no function in a user's WHERE gets to see a row

@@ -1,4 +1,4 @@
--- Wait and watch ---------------------------------------------------------------
+-- Wait and watch -------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.mlpipe_wait(run_id bigint, timeout interval DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
