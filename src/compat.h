@@ -104,6 +104,13 @@
 #define has_returning(stmt) ((stmt)->returningList != NIL)
 #endif
 
+/* 17 gave MERGE a RETURNING clause. */
+#if PG_VERSION_NUM >= 170000
+#define merge_has_returning(stmt) has_returning(stmt)
+#else
+#define merge_has_returning(stmt) false
+#endif
+
 /* 16 renamed what says where a relation's files are. */
 #if PG_VERSION_NUM >= 160000
 #define relation_file(relation) ((relation)->rd_locator)

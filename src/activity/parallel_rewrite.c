@@ -320,6 +320,8 @@ returns_rows(Node *statement)
 			return has_returning((UpdateStmt *) statement);
 		case T_DeleteStmt:
 			return has_returning((DeleteStmt *) statement);
+		case T_MergeStmt:
+			return merge_has_returning((MergeStmt *) statement);
 		default:
 			return IsA(statement, SelectStmt);
 	}

@@ -174,6 +174,12 @@ CALL step('{"input": {"table": "target"}, "mini_batch_size": "1000000 rows", "ru
 SELECT * FROM gone ORDER BY id;
 CALL step('{"input": {"table": "part_in"}, "mini_batch_size": "4000 rows", "run": "WITH q AS (SELECT 7 AS seven) UPDATE target SET x = seven FROM q, mini_batch m WHERE m.id = target.id RETURNING target.*", "append_row_to": "changed"}');
 SELECT count(*), count(DISTINCT id), min(x), max(x) FROM changed;
+-- MERGE can return rows since version 17
+SELECT CASE WHEN current_setting('server_version_num')::integer < 170000
+	THEN 'UPDATE target SET x = 8 FROM mini_batch m WHERE m.id = target.id RETURNING target.id'
+	ELSE 'MERGE INTO target USING mini_batch m ON m.id = target.id WHEN MATCHED THEN UPDATE SET x = 8 RETURNING target.id' END AS run \gset
+CALL step(jsonb_build_object('input', '{"table": "part_in"}'::jsonb, 'mini_batch_size', '4000 rows', 'run', :'run', 'append_row_to', 'merged'));
+SELECT (SELECT count(*) FROM merged) = (SELECT count(*) FROM target) AS all_merged, min(x), max(x) FROM target;
 -- types are checked before the first mini-batch runs
 CREATE TABLE two (a integer, b integer);
 CALL step('{"input": {"table": "part_in"}, "run": "SELECT filler, x FROM mini_batch", "append_row_to": "two"}');
