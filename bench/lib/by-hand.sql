@@ -16,7 +16,7 @@ CREATE INDEX ON edge (graph, step_from);
 CREATE TABLE hand_run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	graph text NOT NULL,
-	leaves integer NOT NULL,			-- that are not done
+	remaining integer NOT NULL,			-- of the steps that it counts
 	finished_at timestamptz
 ) WITH (fillfactor = 70);
 CREATE TABLE hand_step (
@@ -30,11 +30,13 @@ CREATE TABLE hand_step (
 ) WITH (fillfactor = 70);
 CREATE INDEX hand_step_ready ON hand_step (run_id, no) WHERE status = 'ready';
 
-CREATE FUNCTION hand_submit(of_graph text, count integer) RETURNS void LANGUAGE sql AS $$
+-- leaves_only: a run counts its leaves, not all of its steps.
+CREATE FUNCTION hand_submit(of_graph text, count integer, leaves_only boolean) RETURNS void LANGUAGE sql AS $$
 	WITH step AS (SELECT step_from AS no FROM edge WHERE graph = of_graph
 		UNION SELECT step_to FROM edge WHERE graph = of_graph),
-	run AS (INSERT INTO hand_run (graph, leaves)
-		SELECT of_graph, (SELECT count(*) FROM step WHERE no NOT IN (SELECT step_from FROM edge WHERE graph = of_graph))
+	run AS (INSERT INTO hand_run (graph, remaining)
+		SELECT of_graph, (SELECT count(*) FROM step
+			WHERE NOT leaves_only OR no NOT IN (SELECT step_from FROM edge WHERE graph = of_graph))
 		FROM generate_series(1, count) RETURNING run_id)
 	INSERT INTO hand_step (run_id, no, status, remaining)
 	SELECT run_id, no, CASE WHEN waits = 0 THEN 'ready' ELSE 'waiting' END, waits
@@ -42,9 +44,9 @@ CREATE FUNCTION hand_submit(of_graph text, count integer) RETURNS void LANGUAGE 
 $$;
 
 -- A worker: takes the oldest ready step, does its work, which is none, marks it,
--- makes ready what waited for it alone, and commits; until all runs are done.
--- The run is written by its leaves alone, as ours is.
-CREATE PROCEDURE hand_work() LANGUAGE plpgsql AS $$
+-- makes ready what waited for it alone, counts down its run, and commits; until
+-- all runs are done.
+CREATE PROCEDURE hand_work(leaves_only boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	step record;
 BEGIN
@@ -65,9 +67,9 @@ BEGIN
 		FROM edge e, hand_run r
 		WHERE r.run_id = step.run_id AND e.graph = r.graph AND e.step_from = step.no
 			AND s.run_id = r.run_id AND s.no = e.step_to;
-		IF NOT FOUND THEN
-			UPDATE hand_run SET leaves = leaves - 1,
-				finished_at = CASE WHEN leaves = 1 THEN clock_timestamp() END
+		IF NOT (FOUND AND leaves_only) THEN
+			UPDATE hand_run SET remaining = remaining - 1,
+				finished_at = CASE WHEN remaining = 1 THEN clock_timestamp() END
 			WHERE run_id = step.run_id;
 		END IF;
 		COMMIT;

@@ -42,11 +42,14 @@ def item_rate(session, count, workers=2, at_once=1, options=""):
     return tps * at_once
 
 
-def graph_rate(session, graph, count, workers=2, options=""):
-    """Runs a second of so many submitted at once, by so many workers that are there already."""
+def graph_rate(session, graph, count, workers=2, options="", leaves_only=False):
+    """Runs a second of so many submitted at once, by so many workers that are there already.
+
+    Each step counts down its run, or its leaves alone do.
+    """
     session.run("TRUNCATE hand_run, hand_step")
-    session.run(f"SELECT hand_submit('{graph}', {count})")
+    session.run(f"SELECT hand_submit('{graph}', {count}, {leaves_only})")
     session.run("ANALYZE hand_run, hand_step")
-    pgbench("CALL hand_work();\n", "-c", str(workers), "-j", str(workers), "-t", "1", options=options)
+    pgbench(f"CALL hand_work({leaves_only});\n", "-c", str(workers), "-j", str(workers), "-t", "1", options=options)
     return count / session.number(
         "SELECT extract(epoch FROM max(finished_at) - (SELECT min(started_at) FROM hand_step)) FROM hand_run")
