@@ -94,13 +94,14 @@ group_of(GroupTable *table, const RowHeader *row)
 	{
 		int g = table->slots[i];
 		Group *group = &table->groups[g];
+		Size first = (Size) g * keys->n;
 
 		if (group->hash != row->hash)
 			continue;
 		for (k = 0; k < keys->n; k++)
 			if (!batch_key_equal(&keys->keys[k], values[k], nulls[k],
-								 table->values[g * keys->n + k],
-								 table->nulls[g * keys->n + k]))
+								 table->values[first + k],
+								 table->nulls[first + k]))
 				break;
 		if (k == keys->n)
 			return group;
@@ -115,6 +116,7 @@ add_group(GroupTable *table, const RowHeader *row, Datum *values, bool *nulls)
 {
 	BatchKeys *keys = table->scatter->keys;
 	MemoryContext context = GetMemoryChunkContext(table->groups);
+	Size first = (Size) table->n * keys->n;
 	Group *group;
 	int k;
 
@@ -123,13 +125,13 @@ add_group(GroupTable *table, const RowHeader *row, Datum *values, bool *nulls)
 	for (k = 0; k < keys->n; k++)
 	{
 		BatchKey *key = &keys->keys[k];
-		Datum *value = &table->values[table->n * keys->n + k];
+		Datum *value = &table->values[first + k];
 		MemoryContext previous = MemoryContextSwitchTo(context);
 
 		*value = table->copies && !nulls[k] ?
 			datumCopy(values[k], key->by_value, key->length) :
 			values[k];
-		table->nulls[table->n * keys->n + k] = nulls[k];
+		table->nulls[first + k] = nulls[k];
 		MemoryContextSwitchTo(previous);
 	}
 	group = &table->groups[table->n++];
