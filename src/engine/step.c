@@ -381,8 +381,8 @@ step_wait_for_others(StepState *step)
 		control_unlock();
 		if (nworkers <= 1)
 			break;
-		/* Looks again after a while: a worker that died tells nobody. */
-		(void) ConditionVariableTimedSleep(event, 1000, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(event, LOOK_AGAIN_MS,
+										   PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
 }

@@ -15,6 +15,9 @@
 
 #include "engine/shmem.h"
 
+/* A worker that died tells nobody, so those who wait look after so long. */
+#define LOOK_AGAIN_MS 1000
+
 /* All of these take the control lock themselves, unless they say otherwise. */
 
 /*

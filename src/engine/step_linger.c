@@ -40,10 +40,9 @@ step_linger(StepState *step)
 		if (!lingers)
 			return more;
 
-		/* Looks again after a while: a worker that died tells nobody. */
 		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000,
-						 PG_WAIT_EXTENSION);
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOOK_AGAIN_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		control_lock();
 		MySlot->lingering = false;
