@@ -7,13 +7,11 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 
 #include "activity/variable.h"
 #include "definition/value.h"
 
-static char *list_names(const List *variables);
 static void check_input(const DeclaredValue *variable, Oid type, int32 typmod,
 						Jsonb *value);
 static void variable_context(void *arg);
@@ -30,24 +28,10 @@ variable_find(ActivityCall *call, const char *name, VariableKey *key)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("variable \"%s\" does not exist", name),
 				 errhint("%s",
-						 list_names(document_visible_variables(call->document,
-															   call->def)))));
+						 declared_names_hint(document_visible_variables(
+												 call->document, call->def),
+											 "variables"))));
 	return variable;
-}
-
-static char *
-list_names(const List *variables)
-{
-	StringInfoData names;
-	ListCell *cell;
-
-	if (variables == NIL)
-		return "The pipeline has no variables.";
-	initStringInfo(&names);
-	foreach(cell, variables)
-		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
-						 ((DeclaredValue *) lfirst(cell))->name);
-	return psprintf("The pipeline's variables: %s.", names.data);
 }
 
 void

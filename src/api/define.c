@@ -36,6 +36,7 @@ static PipelineRow *lock_or_insert(const char *name, Oid owner, bool *is_new);
 static PipelineRow *lock_to_change(const char *name);
 static PipelineRow *lock_existing(const char *name);
 static PipelineRow *find_to_see(const char *name);
+static PipelineRow *find_existing(const char *name);
 
 static int32 add_version(PipelineRow *pipeline, Jsonb *definition,
 						 const Document *document, Oid user);
@@ -243,6 +244,16 @@ mlpipe_definition(PG_FUNCTION_ARGS)
 static PipelineRow *
 find_to_see(const char *name)
 {
+	PipelineRow *pipeline = find_existing(name);
+
+	if (!run_may_see(pipeline->pipeline_id, InvalidOid))
+		pipeline_require_use(pipeline);
+	return pipeline;
+}
+
+static PipelineRow *
+find_existing(const char *name)
+{
 	EngineMode saved;
 	PipelineRow *pipeline;
 
@@ -251,8 +262,6 @@ find_to_see(const char *name)
 	engine_mode_leave(&saved);
 	if (pipeline == NULL)
 		missing_pipeline(name);
-	if (!run_may_see(pipeline->pipeline_id, InvalidOid))
-		pipeline_require_use(pipeline);
 	return pipeline;
 }
 
@@ -300,14 +309,8 @@ mlpipe_alter_pipeline(PG_FUNCTION_ARGS)
 static PipelineRow *
 lock_to_change(const char *name)
 {
-	EngineMode saved;
-	PipelineRow *pipeline;
+	PipelineRow *pipeline = find_existing(name);
 
-	engine_mode_enter(&saved);
-	pipeline = pipeline_by_name(name);
-	engine_mode_leave(&saved);
-	if (pipeline == NULL)
-		missing_pipeline(name);
 	pipeline_require_owner(pipeline);
 	pipeline = lock_existing(name);
 	pipeline_require_owner(pipeline);

@@ -34,7 +34,6 @@ static ActivityCall *require_call(void);
 static void require_no_batch(const char *what, const char *hint);
 static const DeclaredValue *require_parameter(ActivityCall *call,
 											  const char *name);
-static char *parameters_hint(const List *parameters);
 
 PG_FUNCTION_INFO_V1(mlpipe_run_id);
 Datum
@@ -256,21 +255,7 @@ require_parameter(ActivityCall *call, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_PARAMETER),
 				 errmsg("parameter \"%s\" does not exist", name),
-				 errhint("%s", parameters_hint(parameters))));
+				 errhint("%s",
+						 declared_names_hint(parameters, "parameters"))));
 	return parameter;
-}
-
-static char *
-parameters_hint(const List *parameters)
-{
-	StringInfoData names;
-	ListCell *cell;
-
-	if (parameters == NIL)
-		return "The pipeline has no parameters.";
-	initStringInfo(&names);
-	foreach(cell, parameters)
-		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
-						 ((DeclaredValue *) lfirst(cell))->name);
-	return psprintf("The pipeline's parameters: %s.", names.data);
 }

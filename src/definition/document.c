@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+
 #include "definition/document_internal.h"
 #include "definition/value.h"
 
@@ -152,6 +154,21 @@ declared_value_find(List *declared, const char *name)
 			return value;
 	}
 	return NULL;
+}
+
+char *
+declared_names_hint(const List *declared, const char *what)
+{
+	StringInfoData names;
+	ListCell *cell;
+
+	if (declared == NIL)
+		return psprintf("The pipeline has no %s.", what);
+	initStringInfo(&names);
+	foreach(cell, declared)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						 ((DeclaredValue *) lfirst(cell))->name);
+	return psprintf("The pipeline's %s: %s.", what, names.data);
 }
 
 const DeclaredValue *

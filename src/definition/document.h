@@ -212,6 +212,9 @@ extern Jsonb *document_bind_types(Jsonb *json, const Document *document);
 extern const DeclaredValue *declared_value_find(List *declared,
 												const char *name);
 
+/* "The pipeline's parameters: "a", "b".": for hints; what: in the plural. */
+extern char *declared_names_hint(const List *declared, const char *what);
+
 /*
  * The variable of that name that the activity sees; NULL where there is none.
  * *level: how many containers up the list is whose own it is.
