@@ -90,8 +90,9 @@ submit_prepare(RunRequest *request, const char *name, int32 number,
 	engine_mode_leave(&mode);
 
 	require_usable(name, pipeline);
+	Assert(pipeline != NULL);
 	require_version(pipeline, number, version);
-	Assert(pipeline != NULL && version != NULL);
+	Assert(version != NULL);
 	request->pipeline_id = pipeline->pipeline_id;
 	request->version_id = version->version_id;
 	request->document = version_document(version->version_id);
