@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node submit wait_run run_status wait_until ask await_server ends all_executors_work log_has pipeline);
+our @EXPORT = qw(new_node submit wait_run run_status wait_until ask await_server ends all_executors_work log_has pipeline make_gate);
 
 # Seconds that anything is waited for: 60, or more where the server is one that
 # a check has made slow.
@@ -128,6 +128,22 @@ sub all_executors_work
 
 	$node->safe_psql($database // 'postgres', "SELECT mlpipe_cancel($run)");
 	return $all && wait_run($node, $run, $database) eq 'cancelled';
+}
+
+# Mini-batches that call pass_gate() wait for a row in table gate; the first of a
+# step goes on at once.
+sub make_gate
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', q(
+		CREATE TABLE gate (open boolean);
+		CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
+		BEGIN
+			WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+		END $$));
 }
 
 sub log_has

@@ -18,14 +18,7 @@ my $node = new_node('horizon', 'mlpipe.max_executors' => 2, 'max_prepared_transa
 my $launcher_holds = q((SELECT backend_xmin IS NOT NULL FROM pg_stat_activity WHERE backend_type = 'mlpipe launcher'));
 my $keeper_holds = q(EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'mlpipe keeper' AND backend_xmin IS NOT NULL));
 
-$node->safe_psql('postgres', q(
-	CREATE TABLE gate (open boolean);
-	CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
-	BEGIN
-		WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
-			PERFORM pg_sleep(0.01);
-		END LOOP;
-	END $$));
+make_gate($node);
 
 # In the middle of a step all of whose rows are updated after the split, the
 # server is stopped so, and their table vacuumed as soon as it is back.

@@ -98,14 +98,8 @@ is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT batch) FROM mlp
 # After a crash rows may be vacuumed away before the snapshot of the step that
 # reads them is held again; here, for the library was not even loaded.
 $node->safe_psql('postgres', q(
-	CREATE TABLE pruned AS SELECT i AS id, 0 AS v FROM generate_series(1, 1000) i;
-	CREATE TABLE gate (open boolean);
-	CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
-	BEGIN
-		WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
-			PERFORM pg_sleep(0.01);
-		END LOOP;
-	END $$));
+	CREATE TABLE pruned AS SELECT i AS id, 0 AS v FROM generate_series(1, 1000) i));
+make_gate($node);
 $run = submit($node, '{"activities": [{"name": "p", "type": "parallel", "input": {"table": "pruned"}, "mini_batch_size": "100 rows", "max_concurrency_per_instance": 1,
 	"run": "SELECT id FROM mini_batch, (SELECT pass_gate()) g", "append_row_to": "out_4"}]}');
 wait_until($node, "to_regclass('out_4') IS NOT NULL");

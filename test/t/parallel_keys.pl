@@ -83,14 +83,8 @@ is(stages(), '0', 'nothing that was staged is left');
 # Another row of a partition that is not done: nobody could tell it from one that
 # was in another partition before.
 $node->safe_psql('postgres', q(
-	CREATE TABLE changed AS SELECT i AS id, i % 10 AS k FROM generate_series(1, 1000) i;
-	CREATE TABLE gate (open boolean);
-	CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
-	BEGIN
-		WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
-			PERFORM pg_sleep(0.01);
-		END LOOP;
-	END $$));
+	CREATE TABLE changed AS SELECT i AS id, i % 10 AS k FROM generate_series(1, 1000) i));
+make_gate($node);
 $run = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"table": "changed"}, "partition_keys": ["k"], "max_concurrency_per_instance": 1,
 	"run": "SELECT id, k FROM mini_batch, (SELECT pass_gate()) g", "append_row_to": "seen_2"}]}));
 wait_until($node, "to_regclass('seen_2') IS NOT NULL");
