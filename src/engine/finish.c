@@ -28,6 +28,9 @@
 /* Attempts that may die with their worker, whatever the retry policy says. */
 #define MIN_LOST_ATTEMPTS 2
 
+static bool advance_ours(const RunInfo *run, int32 no, EndResult result,
+						 const ActivityRow *row, ActivityEnd end,
+						 NextActivity *next);
 static void require_ours(EndResult result, int64 run_id, int32 no);
 static EndResult mark_failed(const RunInfo *run, const ActivityDef *def,
 							 int32 no, int32 attempt, const Failure *failure,
@@ -59,9 +62,7 @@ activity_succeed(const RunInfo *run, int32 no, int32 attempt, Jsonb *output,
 	engine_mode_enter(&mode);
 	result = activity_end(run->run_id, no, attempt, ACTIVITY_SUCCEEDED, output,
 						  NULL, items_in, items_out, &row);
-	require_ours(result, run->run_id, no);
-	ended = advance_after_end(run, &row, END_SUCCEEDED,
-							  result == END_MARKED_DETACHED, next);
+	ended = advance_ours(run, no, result, &row, END_SUCCEEDED, next);
 	engine_mode_leave(&mode);
 	return ended;
 }
@@ -86,9 +87,7 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 					  pause_before_retry(&def->retry, attempt - lost), false))
 	{
 		result = mark_failed(run, def, no, attempt, failure, &row);
-		require_ours(result, run->run_id, no);
-		ended = advance_after_end(run, &row, END_FAILED,
-								  result == END_MARKED_DETACHED, next);
+		ended = advance_ours(run, no, result, &row, END_FAILED, next);
 	}
 	engine_mode_leave(&mode);
 	return ended;
@@ -109,9 +108,7 @@ activity_fail_with(const RunInfo *run, int32 no, int32 attempt,
 	failure_insert(run->run_id, no, 0, attempt, failure);
 	result = mark_failed_with(run, run_activity(run, no), no, attempt, failure,
 							  output, items_in, items_out, &row);
-	require_ours(result, run->run_id, no);
-	ended = advance_after_end(run, &row, END_FAILED,
-							  result == END_MARKED_DETACHED, NULL);
+	ended = advance_ours(run, no, result, &row, END_FAILED, NULL);
 	engine_mode_leave(&mode);
 	return ended;
 }
@@ -185,9 +182,7 @@ activity_cancel(const RunInfo *run, int32 no, int32 attempt,
 	engine_mode_enter(&mode);
 	result = activity_end(run->run_id, no, attempt, ACTIVITY_CANCELLED, NULL,
 						  reason, -1, -1, &row);
-	require_ours(result, run->run_id, no);
-	ended = advance_after_end(run, &row, END_CANCELLED,
-							  result == END_MARKED_DETACHED, NULL);
+	ended = advance_ours(run, no, result, &row, END_CANCELLED, NULL);
 	engine_mode_leave(&mode);
 	return ended;
 }
@@ -208,6 +203,16 @@ mark_failed_with(const RunInfo *run, const ActivityDef *def, int32 no,
 		activities_lock(run->run_id);
 	return activity_end(run->run_id, no, attempt, ACTIVITY_FAILED, output,
 						failure->message, items_in, items_out, row);
+}
+
+/* The attempt has to have been the one in progress. */
+static bool
+advance_ours(const RunInfo *run, int32 no, EndResult result,
+			 const ActivityRow *row, ActivityEnd end, NextActivity *next)
+{
+	require_ours(result, run->run_id, no);
+	return advance_after_end(run, row, end, result == END_MARKED_DETACHED,
+							 next);
 }
 
 static void
