@@ -18,16 +18,12 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
-#include "access/relscan.h"
 #include "executor/execdesc.h"
 #include "executor/executor.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/bufmgr.h"
 #include "tcop/pquery.h"
 #include "utils/portal.h"
-#include "utils/rel.h"
 
 #include "activity/page_scan.h"
 
@@ -105,23 +101,8 @@ project_next(SeqScanState *node)
 bool
 scan_page_next(TableScanDesc scan, HeapTuple tuple)
 {
-	HeapScanDesc heap = (HeapScanDesc) scan;
-	Page page;
-	ItemId item;
-
-	if (!scan_is_by_page(scan) || heap->rs_cindex + 1 >= heap->rs_ntuples)
-		return false;
-
-	heap->rs_cindex++;
-	page = BufferGetPage(heap->rs_cbuf);
-	item = PageGetItemId(page, heap->rs_vistuples[heap->rs_cindex]);
-	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
-	tuple->t_len = ItemIdGetLength(item);
-	tuple->t_tableOid = RelationGetRelid(scan->rs_rd);
-	ItemPointerSet(&tuple->t_self, heap->rs_cblock,
-				   heap->rs_vistuples[heap->rs_cindex]);
-	pgstat_count_heap_getnext(scan->rs_rd);
-	return true;
+	return scan_is_by_page(scan) &&
+		heap_page_next((HeapScanDesc) scan, tuple);
 }
 
 bool

@@ -8,10 +8,13 @@
 #ifndef MLPIPE_PAGE_SCAN_H
 #define MLPIPE_PAGE_SCAN_H
 
-#include "access/relscan.h"
+#include "access/heapam.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
 #include "tcop/dest.h"
+#include "utils/rel.h"
 
 /* Where the rows that a receiver is given come from. */
 typedef struct PageScan
@@ -41,5 +44,27 @@ extern bool scan_is_by_page(TableScanDesc scan);
  * scan goes on after it.
  */
 extern bool scan_page_next(TableScanDesc scan, HeapTuple tuple);
+
+/* The same for a scan that is known to be by page. */
+static inline bool
+heap_page_next(HeapScanDesc heap, HeapTuple tuple)
+{
+	Relation relation = heap->rs_base.rs_rd;
+	OffsetNumber offset;
+	Page page;
+	ItemId item;
+
+	if (heap->rs_cindex + 1 >= heap->rs_ntuples)
+		return false;
+	offset = heap->rs_vistuples[++heap->rs_cindex];
+	page = BufferGetPage(heap->rs_cbuf);
+	item = PageGetItemId(page, offset);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
+	tuple->t_len = ItemIdGetLength(item);
+	tuple->t_tableOid = RelationGetRelid(relation);
+	ItemPointerSet(&tuple->t_self, heap->rs_cblock, offset);
+	pgstat_count_heap_getnext(relation);
+	return true;
+}
 
 #endif /* MLPIPE_PAGE_SCAN_H */

@@ -30,6 +30,7 @@
 #include "access/tsmapi.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -52,6 +53,8 @@ typedef struct RangeScan
 	OffsetNumber offset;         /* the last tuple of the block given out */
 	OffsetNumber last;           /* the last one of the block in the range */
 	ExecProcNodeMtd sample_scan; /* the node's own */
+	Instrumentation *counter;    /* NULL if the server counts, or nobody */
+	bool as_is;                  /* no row is left out or changed */
 	bool on_page;                /* the rest of the block is read by us */
 } RangeScan;
 
@@ -64,6 +67,7 @@ static TupleTableSlot *exec_scan(PlanState *state);
 static void stay_on_page(SampleScanState *node);
 static TupleTableSlot *next_on_page(ScanState *state);
 static bool recheck(ScanState *state, TupleTableSlot *row);
+static void count_rows_here(SampleScanState *node);
 static void begin_scan(SampleScanState *node, Datum *params, int nparams,
 					   uint32 seed);
 static void check_relation(const CurrentBatch *batch, Relation relation);
@@ -150,17 +154,22 @@ exec_scan(PlanState *state)
 {
 	SampleScanState *node = castNode(SampleScanState, state);
 	RangeScan *scan = node->tsm_state;
-	TupleTableSlot *row;
+	Instrumentation *counter = scan->counter;
+	TupleTableSlot *row = NULL;
 
-	if (node->begun && scan->on_page)
+	if (scan->on_page && node->begun)
+		row = scan->as_is ? next_on_page(&node->ss) :
+							ExecScan(&node->ss, next_on_page, recheck);
+	if (TupIsNull(row))
 	{
-		row = ExecScan(&node->ss, next_on_page, recheck);
-		if (!TupIsNull(row))
-			return row;
+		row = scan->sample_scan(state);
+		if (!TupIsNull(row) && state->state->es_epq_active == NULL)
+			stay_on_page(node);
 	}
-	row = scan->sample_scan(state);
-	if (!TupIsNull(row) && state->state->es_epq_active == NULL)
-		stay_on_page(node);
+
+	/* If this call has begun the scan, the server counts its row. */
+	if (counter != NULL && !TupIsNull(row))
+		counter->tuplecount++;
 	return row;
 }
 
@@ -187,7 +196,8 @@ next_on_page(ScanState *state)
 	HeapScanDesc heap = (HeapScanDesc) state->ss_currentScanDesc;
 	TupleTableSlot *row = state->ss_ScanTupleSlot;
 
-	if (!scan_page_next(&heap->rs_base, &heap->rs_ctup) ||
+	CHECK_FOR_INTERRUPTS();
+	if (!heap_page_next(heap, &heap->rs_ctup) ||
 		ItemPointerGetOffsetNumber(&heap->rs_ctup.t_self) > scan->last)
 	{
 		scan->on_page = false;
@@ -219,12 +229,32 @@ begin_scan(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 				 "The sampling method \"mlpipe.mini_batch_range\" is for the statement \"run\" of parallel activities.")));
 	check_relation(MyBatch, node->ss.ss_currentRelation);
 
+	count_rows_here(node);
 	scan->batch = MyBatch;
+	scan->as_is = node->ss.ps.qual == NULL && node->ss.ps.ps_ProjInfo == NULL;
 	scan->on_page = false;
 	scan->next_block = ItemPointerGetBlockNumber(&MyBatch->begin);
 	scan->end_block = range_end_block(MyBatch);
 	node->use_bulkread = true;
 	node->use_pagemode = true;
+}
+
+/*
+ * The server calls a node that counts its rows by way of a function, which
+ * takes longer than reading the row.
+ */
+static void
+count_rows_here(SampleScanState *node)
+{
+	RangeScan *scan = node->tsm_state;
+	Instrumentation *counter = node->ss.ps.instrument;
+
+	if (counter == NULL || counter->need_timer || counter->need_bufusage ||
+		counter->need_walusage)
+		return;
+	scan->counter = counter;
+	counter->running = true;
+	node->ss.ps.ExecProcNode = node->ss.ps.ExecProcNodeReal;
 }
 
 /*

@@ -105,6 +105,12 @@ CALL lineage_of('{"type": "parallel", "input": {"table": "lin.source"}, "mini_ba
 	'{"type": "parallel", "input": {"query": "SELECT * FROM lin.source WHERE v < 5"}, "mini_batch_size": "100 rows", "init": "SELECT count(*) FROM lin.mat WHERE id < 0",
 		"run": "INSERT INTO lin.done SELECT id FROM mini_batch", "count": "none"}',
 	'{"type": "parallel", "input": {"table": "lin.source"}, "partition_keys": ["v"], "run": "SELECT max(id) FROM mini_batch", "append_row_to": "lin.done"}');
+-- each time that a row is read counts: the scan begins again, with and without a condition, or stops early
+CALL lineage_of('{"type": "parallel", "input": {"table": "lin.source"}, "mini_batch_size": "100 rows", "count": "none",
+		"run": "SELECT count(*) FROM generate_series(1, 3) o(i), LATERAL (SELECT v FROM mini_batch WHERE v >= o.i OFFSET 0) m"}',
+	'{"type": "parallel", "input": {"table": "lin.source"}, "mini_batch_size": "100 rows", "count": "none", "init": "SET enable_material = off",
+		"run": "SELECT count(m.id) FROM generate_series(1, 3) o(i) LEFT JOIN mini_batch m ON m.v < 10 + o.i"}',
+	'{"type": "parallel", "input": {"table": "lin.source"}, "mini_batch_size": "100 rows", "count": "none", "run": "SELECT id FROM mini_batch LIMIT 2"}');
 -- of mini-batches that fail nothing is left
 CALL lineage_of('{"type": "parallel", "input": {"table": "lin.source"}, "mini_batch_size": "100 rows", "retry_settings": {"max_retries": 0, "timeout": 60},
 	"run": "INSERT INTO lin.done SELECT id FROM mini_batch WHERE 1 / (id - 950) < 10 RETURNING id"}');
