@@ -37,7 +37,6 @@ static PipelineRow *lock_to_change(const char *name);
 static PipelineRow *lock_existing(const char *name);
 static PipelineRow *find_to_see(const char *name);
 static PipelineRow *find_existing(const char *name);
-
 static int32 add_version(PipelineRow *pipeline, Jsonb *definition,
 						 const Document *document, Oid user);
 static void warn_of_disabled(const PipelineRow *pipeline);

@@ -25,7 +25,6 @@
 #include "store/submission_store.h"
 
 static int64 insert_run(const RunRequest *request, bool held);
-
 static void end_inactive_roots(int64 run_id, const Document *document);
 static void push_roots(int64 run_id, const RunRequest *request);
 static Jsonb *json_constant(const char *text);

@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"

@@ -39,7 +39,6 @@ static const char *write_problem = NULL;
 
 static LineageEntry *find_entry(Oid relation, bool written);
 static MemoryContext enter_context(void);
-
 static bool is_users_table(Form_pg_class class);
 static int compare_entries(const ListCell *a, const ListCell *b);
 

@@ -82,7 +82,6 @@ static void push_text(JsonbParseState **state, JsonbIteratorToken token,
 					  const char *text);
 static Datum digest(const char *text);
 static char *json_text(const Jsonb *json);
-
 static void hash_datum(int cache, HeapTuple tuple, int attribute,
 					   ContentHash *hash);
 static void hash_settings(HeapTuple tuple, ContentHash *hash);

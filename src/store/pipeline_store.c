@@ -31,7 +31,6 @@ static const char *const version_status_words[] = {"active", "deprecated",
 static PipelineRow *fetch_pipeline(SPIPlanPtr plan, Datum key, bool read_only);
 static PipelineRow *read_pipeline(void);
 static VersionRow *fetch_version(SPIPlanPtr plan, Datum *values);
-
 static int64 insert_version(int32 pipeline_id, int32 version,
 							Jsonb *definition, Oid created_by);
 static void insert_activities(int64 version_id, const Document *document);

@@ -23,7 +23,6 @@ static const Oid key_types[] = {INT8OID, INT4OID};
 
 static Datum keys_array(Datum *keys, int count);
 static void forbid_nested_loops(SPIPlanPtr plan);
-
 static void *column_array(int column, Size size, int *count);
 
 #define SPLIT_COLUMNS                                            \

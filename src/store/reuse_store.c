@@ -21,7 +21,6 @@ static void write_table(SPIPlanPtr *plan, const char *sql, int64 run_id,
 static Datum reusable(const Document *document);
 static Datum bytes_datum(const void *data, Size size);
 static void read_bytes(uint64 row, int column, void *data, Size size);
-
 static ReuseRow *read_reuse(uint64 row);
 
 bool
