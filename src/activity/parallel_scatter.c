@@ -243,8 +243,9 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 		return;
 	}
 
+	/* All of it zeroed: a value's length may be where padding is looked for. */
 	tuple = ROW_TUPLE(reserve(scatter, bucket, hash, offset + length));
-	memset((char *) tuple + AFTER_CTID, 0, offset - AFTER_CTID);
+	memset((char *) tuple + AFTER_CTID, 0, offset + length - AFTER_CTID);
 	HeapTupleHeaderSetNatts(tuple, columns->natts);
 	tuple->t_hoff = offset;
 	heap_fill_tuple(columns, row->tts_values, row->tts_isnull,

@@ -174,6 +174,11 @@ CALL step('{"input": {"table": "wide"}, "partition_keys": ["k"], "append_row_to"
 SELECT * FROM ended;
 SELECT count(*), count(DISTINCT id) FROM wide_out;
 SELECT count(*) FROM (SELECT * FROM wide EXCEPT SELECT * FROM wide_out) x;
+-- and what lies between them is padding, also where other rows were before
+CREATE TABLE padded AS SELECT i AS id, i % 3 AS k, repeat('s', i % 8) AS short, repeat('l', 150 + i % 30) AS long FROM generate_series(1, 10000) i;
+CALL step('{"input": {"query": "SELECT k, short, long, id FROM padded"}, "partition_keys": ["k"], "append_row_to": "padded_out", "run": "SELECT * FROM mini_batch"}');
+SELECT * FROM ended;
+SELECT count(*) FROM (SELECT k, short, long, id FROM padded EXCEPT SELECT * FROM padded_out) x;
 
 -- An empty input is a success
 CALL step('{"input": {"query": "SELECT * FROM sales WHERE false"}, "partition_keys": ["store"], "run": "SELECT id FROM mini_batch", "append_row_to": "from_nothing"}');
