@@ -101,8 +101,7 @@ project_next(SeqScanState *node)
 bool
 scan_page_next(TableScanDesc scan, HeapTuple tuple)
 {
-	return scan_is_by_page(scan) &&
-		heap_page_next((HeapScanDesc) scan, tuple);
+	return scan_is_by_page(scan) && heap_page_next((HeapScanDesc) scan, tuple);
 }
 
 bool
