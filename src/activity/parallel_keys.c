@@ -91,14 +91,15 @@ prepare_key(BatchKey *key, TupleDesc rows, const char *name)
 
 /*
  * Types whose equal values an index may keep only once can be hashed and
- * compared by their bytes, without a call.
+ * compared by their bytes, without a call.  Many releases of the server count
+ * bpchar among them, whose trailing blanks are not compared.
  */
 static bool
 equal_by_image(const TypeCacheEntry *type, Oid collation)
 {
 	Oid proc;
 
-	if (!OidIsValid(type->btree_opf))
+	if (!OidIsValid(type->btree_opf) || type->btree_opintype == BPCHAROID)
 		return false;
 	proc = get_opfamily_proc(type->btree_opf, type->btree_opintype,
 							 type->btree_opintype, BTEQUALIMAGE_PROC);

@@ -105,6 +105,10 @@ END
 $$;
 CALL step('{"input": {"table": "cased"}, "partition_keys": ["k"], "run": "SELECT lower(min(k)) AS k, count(*) AS n FROM mini_batch", "append_row_to": "uncased"}');
 SELECT * FROM uncased ORDER BY n;
+-- trailing blanks of this type do not count
+CREATE TABLE blanks AS SELECT (repeat('x', 1 + i % 2) || repeat(' ', i % 3))::bpchar AS k FROM generate_series(1, 60) i;
+CALL step('{"input": {"table": "blanks"}, "partition_keys": ["k"], "run": "SELECT k FROM mini_batch"}');
+SELECT items_in, items_out FROM batches;
 
 --
 -- Inputs of every kind, with the rights of the role
