@@ -20,6 +20,7 @@
 
 #include "definition/document.h"
 #include "engine/hooks.h"
+#include "engine/horizon_gate.h"
 #include "engine/lineage.h"
 #include "engine/shmem.h"
 #include "mlpipe.h"
@@ -64,6 +65,7 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	lineage_install_hooks();
+	horizon_gate_install_hooks();
 	shmem_install_hooks();
 	register_launcher();
 }

@@ -440,9 +440,10 @@ items_of(CurrentBatch *batch)
 }
 
 /*
- * Between a crash and the moment when the step's snapshot is held again
- * (horizon.c) rows can be pruned away that were updated or deleted since the
- * split.  The new versions of updated rows are in no mini-batch.
+ * If nobody held the step's snapshot for a while after a crash, because the
+ * launcher did not come up (horizon_gate.c) or the library was not loaded, rows
+ * can have been pruned away that were updated or deleted since the split.  The
+ * new versions of updated rows are in no mini-batch.
  */
 static void
 check_all_there(CurrentBatch *batch)

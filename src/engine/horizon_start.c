@@ -44,6 +44,7 @@ static TimestampTz start_time;
 static char *file_name(Oid database);
 static FullTransactionId with_epoch(TransactionId xid);
 static List *read_files(TransactionId *oldest);
+static Oid next_database(DIR *directory);
 static TransactionId read_file(const char *name);
 static void advertise(TransactionId xmin);
 static bool is_back(Oid oid);
@@ -98,6 +99,19 @@ with_epoch(TransactionId xid)
 	return FullTransactionIdFromEpochAndXid(epoch, xid);
 }
 
+bool
+horizon_start_has_files(void)
+{
+	DIR *directory = AllocateDir(HORIZON_DIRECTORY);
+	bool found;
+
+	if (directory == NULL)
+		return false;
+	found = OidIsValid(next_database(directory));
+	(void) FreeDir(directory);
+	return found;
+}
+
 void
 horizon_start_hold(void)
 {
@@ -116,21 +130,15 @@ read_files(TransactionId *oldest)
 {
 	List *databases = NIL;
 	DIR *directory = AllocateDir(HORIZON_DIRECTORY);
-	struct dirent *entry;
+	Oid database;
 
 	if (directory == NULL)
 		return NIL;
-	while ((entry = ReadDirExtended(directory, HORIZON_DIRECTORY, LOG)) !=
-		   NULL)
+	while (OidIsValid(database = next_database(directory)))
 	{
-		char *end;
-		Oid database = (Oid) strtoul(entry->d_name, &end, 10);
-		TransactionId xmin;
+		TransactionId xmin = read_file(file_name(database));
 		MemoryContext previous;
 
-		if (*end != '\0' || !OidIsValid(database))
-			continue;
-		xmin = read_file(file_name(database));
 		if (!TransactionIdIsValid(xmin))
 			continue;
 		previous = MemoryContextSwitchTo(TopMemoryContext);
@@ -142,6 +150,24 @@ read_files(TransactionId *oldest)
 	}
 	(void) FreeDir(directory);
 	return databases;
+}
+
+/* That of the next file; InvalidOid: there is none. */
+static Oid
+next_database(DIR *directory)
+{
+	struct dirent *entry;
+
+	while ((entry = ReadDirExtended(directory, HORIZON_DIRECTORY, LOG)) !=
+		   NULL)
+	{
+		char *end;
+		Oid database = (Oid) strtoul(entry->d_name, &end, 10);
+
+		if (*end == '\0' && OidIsValid(database))
+			return database;
+	}
+	return InvalidOid;
 }
 
 /* Invalid if the file names none that a step could need. */

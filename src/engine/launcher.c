@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/horizon_gate.h"
 #include "engine/horizon_start.h"
 #include "engine/scheduler.h"
 #include "engine/shmem.h"
@@ -82,6 +83,7 @@ mlpipe_launcher_main(Datum arg)
 	wait_event = wait_event_new("MlpipeLauncher");
 	unprobed = list_databases();
 	horizon_start_hold(); /* the transaction has reset what it holds */
+	(void) horizon_gate_open();
 	unprobed = horizon_start_first(unprobed);
 
 	for (;;)

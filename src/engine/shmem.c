@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/culprit.h"
+#include "engine/horizon_gate.h"
 #include "engine/shmem.h"
 #include "mlpipe.h"
 
@@ -113,6 +114,7 @@ initialize_control(void)
 	if (server_has_crashed())
 		control->crashed_at = GetCurrentTimestamp();
 	culprits_publish();
+	horizon_gate_set_up();
 	for (i = 0; i < RUN_EVENT_BUCKETS; i++)
 	{
 		ConditionVariableInit(&control->run_events[i]);

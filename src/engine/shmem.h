@@ -189,6 +189,14 @@ typedef struct Hold
 	ExecutorSlot *owner; /* who splits; NULL: the step itself */
 } Hold;
 
+/* Does anybody wait, after a start, until such are held (horizon_gate.h)? */
+typedef enum GateState
+{
+	GATE_UNUSED, /* there is nothing to hold */
+	GATE_CLOSED,
+	GATE_OPEN
+} GateState;
+
 /* One database that has the extension. */
 typedef struct DatabaseState
 {
@@ -233,6 +241,9 @@ typedef struct Control
 	Lane lanes[MAX_LANES];
 	StepState steps[MAX_STEPS];
 	Hold holds[MAX_HOLDS];
+	GateState gate;
+	TimestampTz gate_deadline; /* 0: nobody has waited yet */
+	ConditionVariable gate_opened;
 	int nslots;
 	ExecutorSlot *slots;
 	ReadyEntry *ready;

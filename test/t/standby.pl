@@ -16,6 +16,9 @@ my $primary = new_node('primary', streaming => 1, 'mlpipe.max_executors' => 3);
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
+# Such a file comes with a backup of a server where a parallel step is in progress.
+mkdir $standby->data_dir . '/mlpipe_horizon';
+append_to_file($standby->data_dir . '/mlpipe_horizon/1', "1000\n");
 $standby->start;
 
 $primary->safe_psql('postgres', 'CREATE TABLE done (activity text)');
@@ -30,6 +33,7 @@ $primary->wait_for_catchup($standby);
 
 is($standby->safe_psql('postgres', "SELECT status FROM mlpipe_runs WHERE run_id = $run"), 'in_progress', 'the views work on a standby');
 is($standby->safe_psql('postgres', 'SELECT count(*) >= 0 FROM mlpipe_health'), 't', 'mlpipe_health, too');
+ok(!log_has($standby, qr/mlpipe launcher/), 'no statement has waited there for the launcher');
 is($standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'mlpipe%'"), '0', 'nothing runs there');
 my ($status, $stdout, $stderr) = $standby->psql('postgres', q(SELECT mlpipe_submit('{"activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]}'::jsonb)));
 like($stderr, qr/cannot submit a run on a standby server/, 'nor is anything submitted');
