@@ -19,6 +19,7 @@
 #include "store/run_store.h"
 #include "store/stop_store.h"
 
+static int32 check_that_failed(const BodyEnd *body);
 static void start_items(Advance *advance, ActivityCall *call, Scope *scope,
 						int32 lanes);
 static void begin_items(Advance *advance, ActivityCall *call,
@@ -54,7 +55,7 @@ container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 	const char *error = failure != NULL ?
 		failure->message :
 		container_first_error(run_id, body->scope->parent_no,
-							  body->run->document);
+							  check_that_failed(body), body->run->document);
 	ActivityRow row;
 
 	if (activity_end(run_id, body->scope->parent_no, 0, ACTIVITY_FAILED,
@@ -65,6 +66,20 @@ container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 	if (failure != NULL)
 		failure_insert(run_id, row.no, 0, row.attempt, failure);
 	advance_activity(body->advance, &row, END_FAILED);
+}
+
+/*
+ * A round that failed does not end its loop, so it is not what a condition's
+ * error is about; an iteration in which "break" failed has failed with it.
+ */
+static int32
+check_that_failed(const BodyEnd *body)
+{
+	const ActivityList *list = body->scope->list;
+
+	return body->check == END_FAILED && !list->has_items ?
+		body->scope->first_no + list->count - 1 :
+		-1;
 }
 
 void

@@ -133,12 +133,13 @@ activity_first_error(int64 run_id)
 
 /* Where a loop's look at its condition failed, the name is that of the key. */
 char *
-container_first_error(int64 run_id, int32 no, const Document *document)
+container_first_error(int64 run_id, int32 no, int32 check_no,
+					  const Document *document)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID};
+	static const Oid types[] = {INT8OID, INT4OID, INT4ARRAYOID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no),
-					  inside_sizes(document)};
+					  inside_sizes(document), Int32GetDatum(check_no)};
 
 	return first_error(
 		&plan,
@@ -148,7 +149,7 @@ container_first_error(int64 run_id, int32 no, const Document *document)
 		" FROM inside i CROSS JOIN LATERAL (SELECT * FROM mlpipe.activity_run a"
 		" WHERE a.run_id = $1 AND " IS_OF_SCOPE
 		" AND a.status = 'failed' OFFSET 0) a"
-		" ORDER BY a.finished_at, a.no LIMIT 1",
+		" ORDER BY a.no = $4 DESC, a.finished_at, a.no LIMIT 1",
 		lengthof(types), types, values);
 }
 

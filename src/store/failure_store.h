@@ -31,10 +31,11 @@ extern int activity_failures(int64 run_id, List *containers);
 
 /*
  * "name: error" of the first activity that failed; NULL where none did.  Of all
- * of the run, or of those inside of a container.
+ * of the run, or of those inside of a container, where the one with the number
+ * check_no goes first.
  */
 extern char *activity_first_error(int64 run_id);
-extern char *container_first_error(int64 run_id, int32 no,
+extern char *container_first_error(int64 run_id, int32 no, int32 check_no,
 								   const Document *document);
 
 #endif /* MLPIPE_FAILURE_STORE_H */
