@@ -107,15 +107,15 @@ decide(Planning *planning, int place)
 	const RerunDemand *demand = planning->demand;
 
 	planning->unsettled[place] = true;
+	planning->changed[place] = ground_has_changed(planning, place);
 	if (planning->demanded[place] || (demand->all && !planning->needed[place]))
 	{
+		bool goes_on = place == demand->from && demand->from_inside &&
+			earlier->begun_in != 0 && !planning->changed[place];
+
 		planning->changed[place] = true;
-		return place == demand->from && demand->from_inside &&
-				earlier->begun_in != 0 ?
-			RERUN_GO_ON :
-			RERUN_ANEW;
+		return goes_on ? RERUN_GO_ON : RERUN_ANEW;
 	}
-	planning->changed[place] = ground_has_changed(planning, place);
 	switch (earlier->end)
 	{
 		case END_SUCCEEDED:

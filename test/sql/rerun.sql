@@ -231,6 +231,20 @@ CALL again();
 SELECT activity, status, attempt, reused_from FROM rows;
 SELECT ran();
 
+-- from inside of one that follows from a failure: it begins anew, too
+INSERT INTO broken VALUES ('m');
+CALL run('{"activities": [{"name": "m", "type": "sql", "sql": "SELECT rerun.act(''m'')"},
+	{"name": "gate", "type": "if", "condition": "${{ activities.m.status }} = ''failed''", "depends_on": [{"activity": "m", "conditions": ["completed"]}],
+		"then": [{"name": "x", "type": "sql", "sql": "SELECT rerun.act(''x'')"}],
+		"else": [{"name": "y", "type": "sql", "sql": "SELECT rerun.act(''y'')"}]},
+	{"name": "each", "type": "for_each", "items": ["${{ activities.m.status }}", 2], "depends_on": ["gate"], "activities": [{"name": "a", "type": "sql", "sql": "SELECT ${{ item }} AS item"}]}]}');
+SELECT activity, status FROM rows;
+DELETE FROM broken;
+CALL again('each[2].a');
+SELECT activity, status, attempt, reused_from FROM rows;
+SELECT activity, output->'rows' AS rows FROM mlpipe_activities JOIN last USING (run_id) WHERE activity LIKE 'each[%' ORDER BY activity;
+SELECT ran();
+
 -- a rerun that ended before the loop began does not lose what is done
 INSERT INTO broken VALUES ('l2');
 SELECT mlpipe_submit('{"activities": [{"name": "ask", "type": "approval", "message": "go?", "on_rerun": "run"},
