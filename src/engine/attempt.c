@@ -47,7 +47,8 @@
 static int32 claim(const WorkOrder *order);
 static void let_cancels_in(void);
 static void give_up_role(void);
-static void start_run_if_first(const RunInfo *run, int32 activity_no);
+static void start_run_if_first(const RunInfo *run, int32 activity_no,
+							   TimestampTz at);
 static bool may_be_first(const RunInfo *run, int32 activity_no);
 static bool flushes_each_end(const Document *document);
 static void flush_claim(void);
@@ -93,6 +94,8 @@ attempt_claim(const WorkOrder *order)
 static int32
 claim(const WorkOrder *order)
 {
+	/* Taken first: the run does not begin after its first activity. */
+	TimestampTz at = GetCurrentTimestamp();
 	EngineMode mode;
 	int32 attempt;
 
@@ -102,7 +105,7 @@ claim(const WorkOrder *order)
 	attempt = activity_claim(order->run_id, order->no, MyProcPid);
 	if (attempt > 0)
 	{
-		start_run_if_first(run_info(order->run_id), order->activity_no);
+		start_run_if_first(run_info(order->run_id), order->activity_no, at);
 		wakeup_my_work(order, attempt);
 		wakeup_run_event(order->run_id);
 	}
@@ -143,18 +146,18 @@ give_up_role(void)
 
 /* The run leaves the queue when the first of its activities starts. */
 static void
-start_run_if_first(const RunInfo *run, int32 activity_no)
+start_run_if_first(const RunInfo *run, int32 activity_no, TimestampTz at)
 {
 	if (run->started || !may_be_first(run, activity_no))
 		return;
-	if (!run_start(run->run_id, run->document->timeout))
+	if (!run_start(run->run_id, at, run->document->timeout))
 	{
 		/* Only once it is committed: what started it may be rolled back. */
 		if (run_has_started(run->run_id))
 			run_note_started(run);
 	}
 	else if (run->document->timeout > 0)
-		wakeup_at(GetCurrentTimestamp() + run->document->timeout);
+		wakeup_at(at + run->document->timeout);
 }
 
 /* It waits for nothing, or only for what may have ended at the beginning. */

@@ -414,6 +414,7 @@ lane_problem(const Need *need)
 static void
 fail_ready(const WorkOrder *order, const Failure *failure)
 {
+	TimestampTz at = GetCurrentTimestamp();
 	EngineMode mode;
 	int32 attempt;
 
@@ -421,7 +422,7 @@ fail_ready(const WorkOrder *order, const Failure *failure)
 	attempt = activity_claim(order->run_id, order->no, MyProcPid);
 	if (attempt > 0)
 	{
-		(void) run_start(order->run_id, 0);
+		(void) run_start(order->run_id, at, 0);
 		if (activity_fail(run_info(order->run_id), order->no, attempt, failure,
 						  false, NULL))
 			ForceSyncCommit();

@@ -192,18 +192,17 @@ run_is_startable(int64 run_id)
  * pass by, rather than wait for its commit.
  */
 bool
-run_start(int64 run_id, int64 timeout)
+run_start(int64 run_id, TimestampTz at, int64 timeout)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INTERVALOID};
-	Interval limit = {.time = timeout};
-	Datum values[] = {Int64GetDatum(run_id), IntervalPGetDatum(&limit)};
-	char nulls[] = {' ', NULL_IF(timeout == 0), '\0'};
+	static const Oid types[] = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum values[] = {Int64GetDatum(run_id), TimestampTzGetDatum(at),
+					  TimestampTzGetDatum(at + timeout)};
+	char nulls[] = {' ', ' ', NULL_IF(timeout == 0), '\0'};
 
 	return store_execute(
 			   &plan,
-			   "UPDATE mlpipe.run SET status = 'in_progress', started_at = clock_timestamp(),"
-			   " due_at = clock_timestamp() + $2"
+			   "UPDATE mlpipe.run SET status = 'in_progress', started_at = $2, due_at = $3"
 			   " WHERE ctid = (SELECT ctid FROM mlpipe.run WHERE run_id = $1 AND status = 'queued'"
 			   " FOR NO KEY UPDATE SKIP LOCKED)",
 			   lengthof(types), types, values, nulls) > 0;

@@ -67,7 +67,7 @@ extern RunRow *run_load(int64 run_id, bool lock);
 extern bool run_is_startable(int64 run_id);
 
 /* From queued to in progress; timeout in microseconds, 0: none. */
-extern bool run_start(int64 run_id, int64 timeout);
+extern bool run_start(int64 run_id, TimestampTz at, int64 timeout);
 extern bool run_has_started(int64 run_id);
 
 /*

@@ -72,6 +72,10 @@ SELECT activity, batch, attempt, status, items_in, items_out FROM mlpipe_batches
 SELECT activity, batch, attempt, sqlstate, message FROM mlpipe_errors WHERE run_id = :first;
 SELECT activity, status, length(bar), bar ~ '^ *#+ *$' AS is_bar FROM mlpipe_timeline WHERE run_id = :first ORDER BY activity COLLATE "C";
 SELECT bool_and(elapsed >= '0' AND elapsed < '1 min') FROM mlpipe_activities WHERE run_id = :first AND started_at IS NOT NULL;
+-- an activity starts and ends within its run
+SELECT a.activity, a.started_at, r.started_at AS run_started_at, a.finished_at, r.finished_at AS run_finished_at
+	FROM mlpipe_activities a JOIN mlpipe_runs r USING (run_id)
+	WHERE run_id = :first AND (a.started_at < r.started_at OR a.finished_at > r.finished_at);
 
 -- Strangers see nothing, not even by way of a function in WHERE
 SET ROLE regress_mlpipe_stranger;
