@@ -115,7 +115,8 @@ too_many_rounds(const UntilConfig *config)
 {
 	return failure_create(
 		CurrentMemoryContext, "P0001",
-		psprintf("max_rounds: the condition was not true after %d rounds",
-				 config->max_rounds),
+		psprintf("max_rounds: the condition was not true after %d %s",
+				 config->max_rounds,
+				 config->max_rounds == 1 ? "round" : "rounds"),
 		NULL, NULL);
 }

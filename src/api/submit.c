@@ -231,12 +231,13 @@ refuse_while_running(const PipelineRow *pipeline, const Document *document)
 	unfinished = list_length(runs_unfinished(pipeline->pipeline_id, false));
 	engine_mode_leave(&mode);
 	if (document->concurrency > 0 && unfinished >= document->concurrency)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("pipeline \"%s\" is running already", pipeline->name),
-			 errdetail("It has %d unfinished runs, and its concurrency is %d.",
-					   unfinished, document->concurrency)));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("pipeline \"%s\" is running already", pipeline->name),
+				 errdetail_plural(
+					 "It has %d unfinished run, and its concurrency is %d.",
+					 "It has %d unfinished runs, and its concurrency is %d.",
+					 unfinished, unfinished, document->concurrency)));
 }
 
 static Jsonb *

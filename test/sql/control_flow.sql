@@ -180,6 +180,7 @@ CALL run('{"variables": {"n": {"type": "integer", "default": 0}}, "activities": 
 		{"name": "bad", "type": "fail", "message": "round ${{ variables.n }}", "depends_on": ["n"]}]},
 	{"name": "strict", "type": "until", "condition": "true", "fail_on_error": true, "activities": [{"name": "bad", "type": "fail", "message": "no"}]},
 	{"name": "rounds", "type": "until", "condition": "NULL", "max_rounds": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]},
+	{"name": "round", "type": "until", "condition": "NULL", "max_rounds": 1, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]},
 	{"name": "broken", "type": "until", "condition": "1 / 0 = 1", "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}]},
 	{"name": "slow", "type": "until", "condition": "false", "timeout": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(60)"}, {"name": "b", "type": "wait", "duration": 60}, {"name": "c", "type": "sql", "sql": "SELECT 1", "depends_on": ["b"]}]}]}');
 SELECT * FROM rows;
