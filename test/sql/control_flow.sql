@@ -222,7 +222,7 @@ INSERT INTO arrived VALUES ('2026-01-01');
 SELECT mlpipe_wait(:run, '10 s');
 SELECT * FROM rows;
 CALL run('{"activities": [{"name": "late", "type": "validation", "interval": 0.05, "timeout": 0.2, "query": "SELECT false"}, {"name": "none", "type": "validation", "interval": 0.05, "timeout": 0.2, "query": "SELECT true WHERE false"},
-	{"name": "error", "type": "validation", "query": "SELECT 1 / 0 = 1"}]}');
+	{"name": "error", "type": "validation", "query": "SELECT 1 / 0 = 1"}, {"name": "any", "type": "validation", "query": "VALUES (NULL), (false), (true)"}]}');
 SELECT * FROM rows;
 
 --
