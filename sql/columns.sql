@@ -93,7 +93,7 @@ COMMENT ON COLUMN @extschema@.mlpipe_errors.run_id IS 'the run';
 COMMENT ON COLUMN @extschema@.mlpipe_errors.activity IS
 	'the activity''s name; of one inside of others its path, as in each[3].train';
 COMMENT ON COLUMN @extschema@.mlpipe_errors.batch IS 'of a failed mini-batch or item: the mini-batch';
-COMMENT ON COLUMN @extschema@.mlpipe_errors.attempt IS 'which attempt failed';
+COMMENT ON COLUMN @extschema@.mlpipe_errors.attempt IS 'which attempt failed; NULL where it is the run''s output';
 COMMENT ON COLUMN @extschema@.mlpipe_errors.at IS 'when';
 COMMENT ON COLUMN @extschema@.mlpipe_errors.sqlstate IS 'the error''s code';
 COMMENT ON COLUMN @extschema@.mlpipe_errors.message IS 'the error''s message, or what mlpipe_item_failed() said';

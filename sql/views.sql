@@ -260,7 +260,7 @@ JOIN mlpipe.run r ON r.run_id = e.run_id
 LEFT JOIN mlpipe.activity_run a ON a.run_id = e.run_id AND a.no = e.no
 WHERE mlpipe.may_see(r.pipeline_id, r.run_as, r.submitted_by)
 ORDER BY e.failure_id;
-COMMENT ON VIEW @extschema@.mlpipe_errors IS 'failed attempts at activities and mini-batches, and failed items';
+COMMENT ON VIEW @extschema@.mlpipe_errors IS 'failed attempts at activities and mini-batches, failed items, and outputs of runs that could not be worked out';
 
 CREATE VIEW @extschema@.mlpipe_logs WITH (security_barrier) AS
 SELECT l.run_id, a.name AS activity, l.batch, l.at, l.level, l.message

@@ -64,7 +64,7 @@ container_fail(BodyEnd *body, const Failure *failure, Jsonb *output)
 					 -1, &row) == END_NOT_OURS)
 		return;
 	if (failure != NULL)
-		failure_insert(run_id, row.no, 0, row.attempt, failure);
+		failure_insert(run_id, row.no, row.attempt, failure);
 	advance_activity(body->advance, &row, END_FAILED);
 }
 
@@ -288,7 +288,7 @@ stop_and_fail(const RunInfo *run, const ActivityRow *row,
 	wakeup_run_event(run->run_id);
 	if (detached == NIL)
 		return activity_fail(run, row->no, row->attempt, failure, false, NULL);
-	failure_insert(run->run_id, row->no, 0, row->attempt, failure);
+	failure_insert(run->run_id, row->no, row->attempt, failure);
 	activity_stopping(run->run_id, row->no, list_length(detached),
 					  failure->message);
 	foreach(cell, detached)

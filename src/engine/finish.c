@@ -80,7 +80,7 @@ activity_fail(const RunInfo *run, int32 no, int32 attempt,
 
 	guard_share(run);
 	engine_mode_enter(&mode);
-	failure_insert(run->run_id, no, 0, attempt, failure);
+	failure_insert(run->run_id, no, attempt, failure);
 	lost = activity_lost(run->run_id, no);
 	if (!may_retry || !is_worth_retry(def, attempt, lost, failure) ||
 		!set_up_retry(run, def, no, attempt,
@@ -105,7 +105,7 @@ activity_fail_with(const RunInfo *run, int32 no, int32 attempt,
 
 	guard_share(run);
 	engine_mode_enter(&mode);
-	failure_insert(run->run_id, no, 0, attempt, failure);
+	failure_insert(run->run_id, no, attempt, failure);
 	result = mark_failed_with(run, run_activity(run, no), no, attempt, failure,
 							  output, items_in, items_out, &row);
 	ended = advance_ours(run, no, result, &row, END_FAILED, NULL);
@@ -128,7 +128,7 @@ activity_try_again(const RunInfo *run, int32 no, int32 attempt,
 		activity_next_attempt(run->run_id, no, attempt,
 							  pause_before_retry(&def->retry, attempt - lost));
 	if (again)
-		failure_insert(run->run_id, no, 0, attempt, failure);
+		failure_insert(run->run_id, no, attempt, failure);
 	engine_mode_leave(&mode);
 	return again;
 }
@@ -158,13 +158,13 @@ activity_lose(const RunInfo *run, int32 no, int32 attempt,
 		result = mark_failed(run, def, no, attempt, failure, &row);
 		if (result != END_NOT_OURS)
 		{
-			failure_insert(run->run_id, no, 0, attempt, failure);
+			failure_insert(run->run_id, no, attempt, failure);
 			ended = advance_after_end(run, &row, END_FAILED,
 									  result == END_MARKED_DETACHED, NULL);
 		}
 	}
 	else
-		failure_insert(run->run_id, no, 0, attempt, failure);
+		failure_insert(run->run_id, no, attempt, failure);
 	engine_mode_leave(&mode);
 	return ended;
 }

@@ -52,7 +52,8 @@ static ActivityEnd *ends_of_run(const RunInfo *run);
 static void run_ended(const RunInfo *info, const RunRow *run, RunStatus status,
 					  Jsonb *output, const char *error);
 static int count_failures(const RunInfo *run, const ActivityEnd *ends);
-static Jsonb *work_out_output(const RunInfo *run, char **error);
+static Jsonb *work_out_output(const RunInfo *run, Failure **failure);
+static Failure *output_failure(const ErrorData *error, bool out_of_time);
 static void start_limit(void);
 static void limit_passed(void);
 static bool stop_limit(void);
@@ -78,14 +79,14 @@ static bool
 succeed(const RunInfo *info, int32 ended, const ActivityEnd *ends)
 {
 	Jsonb *output = NULL;
-	char *error = NULL;
+	Failure *failure = NULL;
 	RunRow *run;
 
 	if (!graph_succeeded(info->document->list->graph, ends))
 		return false;
 	if (info->document->output != NULL)
-		output = work_out_output(info, &error);
-	if (error != NULL)
+		output = work_out_output(info, &failure);
+	if (failure != NULL)
 		return false;
 	run = run_succeed(info->run_id, ended, count_failures(info, ends), output);
 	if (run == NULL)
@@ -102,6 +103,7 @@ run_finish(int64 run_id, int32 ended)
 	ActivityEnd *ends;
 	RunStatus status;
 	Jsonb *output = NULL;
+	Failure *failure = NULL;
 	char *error = NULL;
 
 	if (run == NULL || run_status_is_final(run->status) ||
@@ -117,9 +119,13 @@ run_finish(int64 run_id, int32 ended)
 
 	if (status == RUN_SUCCEEDED && info->document->output != NULL)
 	{
-		output = work_out_output(info, &error);
-		if (error != NULL)
+		output = work_out_output(info, &failure);
+		if (failure != NULL)
+		{
 			status = RUN_FAILED;
+			error = failure->message;
+			failure_insert(run_id, RUN_OUTPUT, 0, failure);
+		}
 	}
 	if (error == NULL && status != RUN_SUCCEEDED)
 		error = run->stop_reason != NULL ? run->stop_reason :
@@ -190,7 +196,7 @@ count_failures(const RunInfo *run, const ActivityEnd *ends)
  * one that looks for ever hold that process up: it may be the scheduler.
  */
 static Jsonb *
-work_out_output(const RunInfo *run, char **error)
+work_out_output(const RunInfo *run, Failure **failure)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -227,14 +233,25 @@ work_out_output(const RunInfo *run, char **error)
 		data = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		*error = stop_limit() ? psprintf("output: it took longer than %g s",
-										 output_limit_ms / 1000.0) :
-								psprintf("output: %s", data->message);
+		*failure = output_failure(data, stop_limit());
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return output;
+}
+
+static Failure *
+output_failure(const ErrorData *error, bool out_of_time)
+{
+	Failure *failure = failure_from_error(error, INTERRUPT_NONE);
+
+	failure->message = out_of_time ?
+		psprintf("output: it took longer than %g s",
+				 output_limit_ms / 1000.0) :
+		psprintf("output: %s", failure->message);
+	failure->context = NULL; /* of the activity that happened to end last */
+	return failure;
 }
 
 void

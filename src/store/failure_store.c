@@ -22,15 +22,13 @@ static char *first_error(SPIPlanPtr *plan, const char *sql, int nargs,
 						 const Oid *types, Datum *values);
 
 void
-failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
-			   const Failure *failure)
+failure_insert(int64 run_id, int32 no, int32 attempt, const Failure *failure)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID,
+	static const Oid types[] = {INT8OID, INT4OID, INT4OID, TEXTOID,
 								TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[] = {Int64GetDatum(run_id),
 					  Int32GetDatum(no),
-					  Int32GetDatum(batch),
 					  Int32GetDatum(attempt),
 					  store_text(failure->sqlstate),
 					  store_text(failure->message),
@@ -38,9 +36,8 @@ failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 					  store_text(failure->hint),
 					  store_text(failure->context)};
 	char nulls[] = {' ',
-					' ',
-					NULL_IF(batch == 0),
-					' ',
+					NULL_IF(no == RUN_OUTPUT),
+					NULL_IF(no == RUN_OUTPUT),
 					' ',
 					' ',
 					NULL_IF(failure->detail == NULL),
@@ -50,8 +47,8 @@ failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
 
 	(void) store_execute(
 		&plan,
-		"INSERT INTO mlpipe.failure (run_id, no, batch, attempt, at, sqlstate, message, detail, hint, context)"
-		" VALUES ($1, $2, $3, $4, clock_timestamp(), $5, $6, $7, $8, $9)",
+		"INSERT INTO mlpipe.failure (run_id, no, attempt, at, sqlstate, message, detail, hint, context)"
+		" VALUES ($1, $2, $3, clock_timestamp(), $4, $5, $6, $7, $8)",
 		lengthof(types), types, values, nulls);
 }
 
@@ -66,9 +63,9 @@ failure_first_sqlstate(int64 run_id)
 	store_begin();
 	plan_keep(
 		&plan,
-		"SELECT f.sqlstate FROM mlpipe.activity_run a JOIN mlpipe.failure f USING (run_id, no)"
-		" WHERE run_id = $1 AND a.status = 'failed' AND f.batch IS NULL"
-		" ORDER BY a.finished_at, a.no, f.failure_id DESC LIMIT 1",
+		"SELECT f.sqlstate FROM mlpipe.failure f LEFT JOIN mlpipe.activity_run a USING (run_id, no)"
+		" WHERE run_id = $1 AND (no IS NULL OR a.status = 'failed') AND f.batch IS NULL"
+		" ORDER BY no IS NOT NULL, a.finished_at, no, f.failure_id DESC LIMIT 1",
 		lengthof(types), types);
 	if (plan_execute(plan, values, NULL, false, SPI_OK_SELECT) > 0)
 		sqlstate = column_text(0, 1);

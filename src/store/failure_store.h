@@ -16,11 +16,17 @@
 #include "definition/document.h"
 #include "engine/failure.h"
 
-/* A row for an attempt that failed; batch 0: at the activity itself. */
-extern void failure_insert(int64 run_id, int32 no, int32 batch, int32 attempt,
+/* In place of an activity's number, with any attempt: the run's own output. */
+#define RUN_OUTPUT (-1)
+
+/* A row for an attempt at an activity that failed. */
+extern void failure_insert(int64 run_id, int32 no, int32 attempt,
 						   const Failure *failure);
 
-/* That of the activity that failed first; NULL where none did. */
+/*
+ * That of the run's output, else of the activity that failed first; NULL where
+ * none did.
+ */
 extern char *failure_first_sqlstate(int64 run_id);
 
 /* Attempts that were lost with their worker or a crash, but not to make way. */

@@ -294,6 +294,15 @@ SELECT * FROM rows;
 SELECT activity, output - 'run_id' AS output FROM mlpipe_activities JOIN last USING (run_id) WHERE status = 'succeeded' ORDER BY activity;
 SELECT activity, attempt, sqlstate, message FROM mlpipe_errors JOIN last USING (run_id) ORDER BY activity, attempt;
 SELECT count(*), count(DISTINCT trigger->'parent_run_id') AS parents FROM mlpipe_runs WHERE pipeline = 'control_flow_half';
+-- one whose output cannot be worked out: that is an error like others, and no activity's
+SELECT mlpipe_create_pipeline('control_flow_mute', '{"activities": [
+	{"name": "s", "type": "sql", "sql": "SELECT 1 AS x"},
+	{"name": "bad", "type": "sql", "sql": "SELECT 1 / 0"},
+	{"name": "handler", "type": "sql", "sql": "SELECT 1", "depends_on": [{"activity": "bad", "conditions": ["failed"]}]}],
+	"output": {"y": "${{ activities.s.output.rows[0].y }}"}}');
+CALL run('{"activities": [{"name": "p", "type": "pipeline", "pipeline": "control_flow_mute"}]}');
+SELECT activity, attempt, sqlstate, message FROM mlpipe_errors JOIN last USING (run_id);
+SELECT activity, attempt, sqlstate, message, detail, context IS NOT NULL AS has_context FROM mlpipe_errors JOIN mlpipe_runs USING (run_id) WHERE pipeline = 'control_flow_mute' ORDER BY at;
 -- one that runs itself
 SELECT mlpipe_create_pipeline('control_flow_self', '{"activities": [{"name": "again", "type": "pipeline", "pipeline": "control_flow_self"}]}');
 SELECT mlpipe_submit('control_flow_self') AS run \gset
