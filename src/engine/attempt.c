@@ -459,7 +459,11 @@ static void
 attempt_context(void *arg)
 {
 	ActivityCall *call = arg;
+	const ActivityDef *def = call->def;
 
-	errcontext("activity \"%s\" of run " INT64_FORMAT, call->def->name,
+	/* A loop's look at its condition has no name of its own. */
+	if (def->internal)
+		def = &call->document->activities[def->list->container];
+	errcontext("activity \"%s\" of run " INT64_FORMAT, def->name,
 			   call->run_id);
 }

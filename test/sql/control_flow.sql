@@ -185,6 +185,8 @@ CALL run('{"variables": {"n": {"type": "integer", "default": 0}}, "activities": 
 	{"name": "slow", "type": "until", "condition": "false", "timeout": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT pg_sleep(60)"}, {"name": "b", "type": "wait", "duration": 60}, {"name": "c", "type": "sql", "sql": "SELECT 1", "depends_on": ["b"]}]}]}');
 SELECT * FROM rows;
 SELECT activity, sqlstate, message FROM mlpipe_errors JOIN last USING (run_id) ORDER BY activity, message;
+-- the error of a condition names the loop
+SELECT replace(context, 'run ' || run_id, 'run N') AS context FROM mlpipe_errors JOIN last USING (run_id) WHERE activity = 'broken';
 -- what failed in its rounds is not why the condition's error ends it
 CALL run('{"activities": [{"name": "broken", "type": "until", "condition": "1 / 0 = 1", "activities": [{"name": "bad", "type": "fail", "message": "first"}]}]}');
 SELECT activity, error FROM rows;
