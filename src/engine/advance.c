@@ -20,6 +20,7 @@
 #include "engine/advance.h"
 #include "engine/candidate.h"
 #include "engine/container.h"
+#include "engine/guard.h"
 #include "engine/level.h"
 #include "engine/rerun.h"
 #include "engine/run_end.h"
@@ -151,8 +152,32 @@ advance_scope(Advance *advance, const Scope *scope, TimestampTz due_at)
 	activities_insert(advance->run->run_id, advance->run->document, scope,
 					  due_at, level.candidate, MyProcPid);
 	hand_out_roots(&level, due_at);
-	end_inactive_roots(&level);
+	if (due_at == 0)
+		end_inactive_roots(&level);
 	level_finish(&level);
+}
+
+bool
+advance_inactive(const RunInfo *run, int32 no)
+{
+	EngineMode mode;
+	ActivityRow *row;
+	bool ended = false;
+
+	guard_share(run);
+	engine_mode_enter(&mode);
+	row = activity_load(run->run_id, no);
+	if (row != NULL && activity_set_inactive(run->run_id, no))
+	{
+		Advance *advance = advance_begin(run, NULL);
+
+		advance_activity(advance, row,
+						 run->document->activities[row->activity_no]
+							 .on_inactive);
+		ended = advance_finish(advance);
+	}
+	engine_mode_leave(&mode);
+	return ended;
 }
 
 void
@@ -184,9 +209,9 @@ end_inactive_roots(Level *level)
 
 		if (graph->first_in[place] < graph->first_in[place + 1] || def->active)
 			continue;
-		activity_set_inactive(level->advance->run->run_id,
-							  level->scope->first_no + place);
-		level_count_inactive(level, place);
+		if (activity_set_inactive(level->advance->run->run_id,
+								  level->scope->first_no + place))
+			level_count_inactive(level, place);
 	}
 }
 
@@ -217,12 +242,11 @@ hand_out_roots(Level *level, TimestampTz due_at)
 	for (int place = 0; place < graph->nnodes; place++)
 	{
 		if (graph->first_in[place] < graph->first_in[place + 1] ||
-			!level_activity(level, place)->active ||
 			level->ends[place] != END_NONE)
 			continue;
 		if (due_at != 0)
 			wakeup_at(due_at);
-		else
+		else if (level_activity(level, place)->active)
 			level_apply_status(level, place,
 							   place == level->candidate ?
 								   ACTIVITY_IN_PROGRESS :

@@ -77,6 +77,12 @@ extern const RunInfo *advance_run(const Advance *advance);
 extern void advance_rerun_scope(Advance *advance, const struct Scope *scope,
 								const ActivityEnd *ends, TimestampTz due_at);
 
+/*
+ * An inactive activity that had to wait with its scope: it ends, and what
+ * follows from that.  True where the run has ended.
+ */
+extern bool advance_inactive(const RunInfo *run, int32 no);
+
 /* A scope's variables, with the values that they begin with. */
 extern void advance_insert_variables(int64 run_id, const struct Scope *scope);
 

@@ -188,6 +188,12 @@ activity_is_due(void *arg)
 	const RunInfo *run = run_info(row->run_id);
 	const ActivityDef *def = &run->document->activities[row->activity_no];
 
+	if (row->queued && !def->active)
+	{
+		if (advance_inactive(run, row->no))
+			ForceSyncCommit();
+		return;
+	}
 	if (row->queued)
 	{
 		start_again(run, row);

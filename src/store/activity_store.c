@@ -356,18 +356,18 @@ activity_next_attempt(int64 run_id, int32 no, int32 attempt, int64 pause)
 			   lengthof(types), types, values, NULL) > 0;
 }
 
-void
+bool
 activity_set_inactive(int64 run_id, int32 no)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT4OID};
 	Datum values[] = {Int64GetDatum(run_id), Int32GetDatum(no)};
 
-	(void) store_execute(
-		&plan,
-		"UPDATE mlpipe.activity_run SET status = 'inactive', finished_at = clock_timestamp()"
-		" WHERE run_id = $1 AND no = $2",
-		lengthof(types), types, values, NULL);
+	return store_execute(
+			   &plan,
+			   "UPDATE mlpipe.activity_run SET status = 'inactive', finished_at = clock_timestamp(),"
+			   " due_at = NULL WHERE run_id = $1 AND no = $2 AND status = 'queued'",
+			   lengthof(types), types, values, NULL) > 0;
 }
 
 int *

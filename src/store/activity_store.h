@@ -97,8 +97,11 @@ extern bool activity_next_attempt(int64 run_id, int32 no, int32 attempt,
 extern bool activity_requeue(int64 run_id, int32 no, int32 attempt,
 							 int64 pause, bool lost, TimestampTz *due_at);
 
-/* Inactive activities end without having been in progress. */
-extern void activity_set_inactive(int64 run_id, int32 no);
+/*
+ * Inactive activities end without having been in progress; false where this one
+ * was cancelled before.
+ */
+extern bool activity_set_inactive(int64 run_id, int32 no);
 
 /* The activity that views show by that name; NULL where there is none. */
 extern ActivityRow *activity_find(int64 run_id, const char *name);

@@ -173,6 +173,13 @@ CALL run('{"variables": {"n": {"type": "integer"}}, "activities": [
 	"output": {"poll": "${{ activities.poll.output }}"}}');
 SELECT * FROM rows;
 SELECT * FROM run;
+-- the next round waits, also for what is inactive, and leaves nothing that is due
+CALL run('{"activities": [{"name": "slow", "type": "until", "condition": "false", "interval": 0.3, "max_rounds": 2, "activities": [{"name": "off", "type": "sql", "sql": "SELECT 1", "active": false}]},
+	{"name": "both", "type": "until", "condition": "false", "interval": 0.05, "max_rounds": 2, "activities": [{"name": "a", "type": "sql", "sql": "SELECT 1"}, {"name": "off", "type": "sql", "sql": "SELECT 1", "active": false}]}]}');
+SELECT activity, status FROM rows;
+SELECT b.finished_at - a.finished_at >= '0.3 s' AS waited FROM mlpipe_activities a JOIN last USING (run_id) JOIN mlpipe_activities b USING (run_id)
+	WHERE a.activity = 'slow[1].off' AND b.activity = 'slow[2].off';
+SELECT count(*) AS due FROM mlpipe.activity_run JOIN last USING (run_id) WHERE due_at IS NOT NULL;
 -- a failed round does not end it, unless fail_on_error
 CALL run('{"variables": {"n": {"type": "integer", "default": 0}}, "activities": [
 	{"name": "poll", "type": "until", "condition": "${{ variables.n }} >= 2", "activities": [
