@@ -80,7 +80,7 @@ FROM (
 		WHEN r.status = 'succeeded' THEN 1
 		WHEN r.status = 'skipped' OR r.started_at IS NULL THEN 0
 		ELSE (SELECT coalesce(avg(CASE
-					WHEN a.status = 'in_progress' THEN coalesce(least(w.done::float8 / nullif(w.total, 0), 1), 0)
+					WHEN a.status = 'in_progress' AND w.total > 0 THEN least(w.done::float8 / w.total, 1)
 					WHEN a.status IN ('succeeded', 'inactive') THEN 1
 					WHEN a.status IN ('failed', 'skipped') AND r.finished_at IS NULL THEN 1
 					ELSE 0 END), 0)

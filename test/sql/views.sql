@@ -107,6 +107,15 @@ SELECT severity, problem, replace(hint, current_database(), 'DB') AS hint FROM m
 	WHERE problem LIKE '%dump%' OR problem LIKE '%regress_mlpipe_stranger cannot connect%';
 ROLLBACK;
 
+-- An activity that does not say how far it is counts for nothing until it ends
+SELECT pg_advisory_lock(4711);
+SELECT mlpipe_submit('{"activities": [{"name": "ended", "type": "sql", "sql": "SELECT 1"},
+	{"name": "silent", "type": "sql", "depends_on": ["ended"], "sql": "SELECT pg_advisory_xact_lock(4711)"}]}'::jsonb) AS run \gset
+SELECT until(format('SELECT status = %L FROM mlpipe_activities WHERE run_id = %s AND activity = %L', 'in_progress', :run, 'silent'));
+SELECT progress, percent FROM mlpipe_runs WHERE run_id = :run;
+SELECT pg_advisory_unlock(4711);
+SELECT mlpipe_wait(:run, '1 min');
+
 -- One run, or the newest ones, are found by index among many; of two that have
 -- the number some versions take the one, some the other
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
