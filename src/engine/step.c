@@ -38,6 +38,7 @@ static void let_others_join(StepState *step);
 static int take_retry(StepState *step);
 static int take_new(StepState *step, int max);
 static void hold(int32 batch, int32 attempt);
+static void note_start(StepState *step);
 static void let_go(int32 batch);
 static void push_retry(StepState *step, int32 batch, int32 attempt);
 static void worker_left(StepState *step);
@@ -134,8 +135,8 @@ step_take(StepState *step, int max)
 		taken = take_retry(step);
 		if (taken == 0)
 			taken = take_new(step, max);
-		if (taken > 0 && step->first_batch_at == 0)
-			step->first_batch_at = GetCurrentTimestamp();
+		if (taken > 0)
+			note_start(step);
 	}
 	control_unlock();
 	return taken;
@@ -187,6 +188,15 @@ hold(int32 batch, int32 attempt)
 	MySlot->batches[MySlot->nbatches] = batch;
 	MySlot->batch_attempts[MySlot->nbatches] = attempt;
 	MySlot->nbatches++;
+}
+
+/* For those who look: the views have nothing else to go by. */
+static void
+note_start(StepState *step)
+{
+	MySlot->since = GetCurrentTimestamp();
+	if (step->first_batch_at == 0)
+		step->first_batch_at = MySlot->since;
 }
 
 static void

@@ -116,6 +116,16 @@ SELECT progress, percent FROM mlpipe_runs WHERE run_id = :run;
 SELECT pg_advisory_unlock(4711);
 SELECT mlpipe_wait(:run, '1 min');
 
+-- A mini-batch in progress began when its worker took it, not when that came to the step
+SELECT pg_advisory_lock(4711);
+SELECT mlpipe_submit('{"activities": [{"name": "step", "type": "parallel", "input": {"table": "views_items"}, "mini_batch_size": "20 rows", "max_concurrency_per_instance": 1,
+	"run": "SELECT id FROM mini_batch WHERE ${{ batch.number }} = 1 OR pg_advisory_xact_lock(4711) IS NOT NULL"}]}'::jsonb) AS run \gset
+SELECT until(format('SELECT count(*) = 2 FROM mlpipe_batches WHERE run_id = %s', :run));
+SELECT b.batch, b.status, b.started_at > lag(b.started_at) OVER (ORDER BY b.batch) AS later, e.since = b.started_at AS since
+	FROM mlpipe_batches b LEFT JOIN mlpipe_executors e USING (run_id, batch) WHERE b.run_id = :run ORDER BY b.batch;
+SELECT pg_advisory_unlock(4711);
+SELECT mlpipe_wait(:run, '1 min');
+
 -- One run, or the newest ones, are found by index among many; of two that have
 -- the number some versions take the one, some the other
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
