@@ -139,7 +139,7 @@ SELECT a.run_id,
 	END AS wait_reason,
 	a.started_at,
 	a.finished_at,
-	CASE WHEN a.status NOT IN ('waiting', 'queued')
+	CASE WHEN a.parked OR a.status NOT IN ('waiting', 'queued')
 		THEN mlpipe.elapsed(a.started_at, coalesce(a.finished_at, f.looked_at)) END AS elapsed,
 	batches.total AS batches_total,
 	batches.done AS batches_done,
@@ -232,13 +232,15 @@ COMMENT ON VIEW @extschema@.mlpipe_batches IS 'attempts at mini-batches, those i
 CREATE VIEW @extschema@.mlpipe_timeline WITH (security_barrier) AS
 SELECT a.run_id,
 	a.name AS activity,
-	mlpipe.status_text(a.status) AS status,
-	CASE WHEN a.started_at IS NOT NULL THEN mlpipe.span_bar(
+	CASE WHEN a.parked THEN 'in_progress' ELSE mlpipe.status_text(a.status) END AS status,
+	-- Before a retry nobody knows any more when the attempt before it ended.
+	CASE WHEN a.started_at IS NOT NULL AND (a.parked OR a.status <> 'queued') THEN mlpipe.span_bar(
 		floor(40 * greatest(extract(epoch FROM a.started_at - span.start_at), 0) / span.seconds)::integer,
 		ceil(40 * least(extract(epoch FROM coalesce(a.finished_at, span.end_at) - span.start_at) / span.seconds, 1))::integer)
 	END AS bar,
 	a.started_at,
-	mlpipe.elapsed(a.started_at, coalesce(a.finished_at, f.looked_at)) AS elapsed
+	CASE WHEN a.parked OR a.status <> 'queued'
+		THEN mlpipe.elapsed(a.started_at, coalesce(a.finished_at, f.looked_at)) END AS elapsed
 FROM mlpipe.activity_run a
 JOIN mlpipe.run r ON r.run_id = a.run_id
 CROSS JOIN mlpipe.facts() f

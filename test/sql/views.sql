@@ -126,6 +126,19 @@ SELECT b.batch, b.status, b.started_at > lag(b.started_at) OVER (ORDER BY b.batc
 SELECT pg_advisory_unlock(4711);
 SELECT mlpipe_wait(:run, '1 min');
 
+-- The timeline tells of an activity what the others tell: one that waits for another
+-- look, or for a retry
+SELECT mlpipe_submit('{"activities": [{"name": "look", "type": "validation", "query": "SELECT false", "interval": 3600},
+	{"name": "again", "type": "sql", "sql": "SELECT 1 / 0", "retry": {"max_retries": 1, "interval": 3600}}]}'::jsonb) AS run \gset
+SELECT until(format('SELECT count(*) = 2 FROM mlpipe_activities WHERE run_id = %s AND wait_reason ~ %L', :run, '^(until|retry)'));
+BEGIN;
+UPDATE mlpipe.activity_run SET status = 'queued' WHERE run_id = :run AND parked;
+SELECT activity, a.status, t.status AS in_timeline, a.elapsed IS NULL AS no_elapsed, t.elapsed IS NULL AS none_in_timeline, bar IS NULL AS no_bar
+	FROM mlpipe_activities a JOIN mlpipe_timeline t USING (run_id, activity) WHERE run_id = :run ORDER BY activity;
+ROLLBACK;
+SELECT mlpipe_cancel(:run);
+SELECT mlpipe_wait(:run, '1 min');
+
 -- One run, or the newest ones, are found by index among many; of two that have
 -- the number some versions take the one, some the other
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
