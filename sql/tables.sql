@@ -38,6 +38,7 @@ CREATE TABLE mlpipe.pipeline (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	dropped_at timestamptz
 );
+COMMENT ON TABLE mlpipe.pipeline IS 'pipelines; one that was dropped keeps its row';
 CREATE UNIQUE INDEX pipeline_name_key ON mlpipe.pipeline (name) WHERE dropped_at IS NULL;
 
 CREATE TABLE mlpipe.pipeline_grant (
@@ -45,6 +46,7 @@ CREATE TABLE mlpipe.pipeline_grant (
 	grantee regrole NOT NULL,
 	PRIMARY KEY (pipeline_id, grantee)
 );
+COMMENT ON TABLE mlpipe.pipeline_grant IS 'roles that may use a pipeline: mlpipe_grant()';
 
 -- A version is immutable but for its status.  A document submitted without a
 -- name is a version of no pipeline.
@@ -58,6 +60,7 @@ CREATE TABLE mlpipe.pipeline_version (
 	created_by regrole NOT NULL,
 	UNIQUE (pipeline_id, version)
 );
+COMMENT ON TABLE mlpipe.pipeline_version IS 'documents, as versions of a pipeline or submitted without a name';
 
 -- The activities of a version, for views; workers read the document itself.
 CREATE TABLE mlpipe.activity (
@@ -71,6 +74,7 @@ CREATE TABLE mlpipe.activity (
 	secure_output boolean NOT NULL DEFAULT false,	-- it has that key, or one inside of it has
 	PRIMARY KEY (version_id, no)
 );
+COMMENT ON TABLE mlpipe.activity IS 'the activities of a version';
 
 CREATE TABLE mlpipe.activity_dependency (
 	version_id bigint NOT NULL REFERENCES mlpipe.pipeline_version ON DELETE CASCADE,
@@ -79,6 +83,7 @@ CREATE TABLE mlpipe.activity_dependency (
 	conditions text[] NOT NULL,
 	PRIMARY KEY (version_id, no, depends_on)
 );
+COMMENT ON TABLE mlpipe.activity_dependency IS 'what an activity of a version depends on';
 
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.pipeline', '');
 SELECT pg_catalog.pg_extension_config_dump('mlpipe.pipeline_pipeline_id_seq', '');
@@ -124,6 +129,7 @@ CREATE TABLE mlpipe.run (
 	output jsonb,
 	error text
 ) WITH (fillfactor = 70);
+COMMENT ON TABLE mlpipe.run IS 'runs: one execution of a version each';
 -- The predicates flip once in a run's life: at its end, or when it is admitted.
 CREATE INDEX run_unfinished ON mlpipe.run (pipeline_id, run_id) WHERE finished_at IS NULL;
 CREATE INDEX run_held ON mlpipe.run (pipeline_id, priority DESC, run_id) WHERE held;
@@ -134,7 +140,6 @@ CREATE INDEX run_by_pipeline ON mlpipe.run (pipeline_id, run_id);
 CREATE INDEX run_finished ON mlpipe.run (finished_at) WHERE finished_at IS NOT NULL;
 CREATE UNIQUE INDEX run_idempotency_key ON mlpipe.run (coalesce(pipeline_id, 0), (CASE WHEN pipeline_id IS NULL THEN submitted_by::oid END), idempotency_key)
 	NULLS NOT DISTINCT WHERE idempotency_key IS NOT NULL;
-COMMENT ON TABLE mlpipe.run IS 'one execution of a pipeline version';
 
 -- Also the variables that each iteration of a loop has for itself.
 CREATE TABLE mlpipe.run_variable (
@@ -145,6 +150,7 @@ CREATE TABLE mlpipe.run_variable (
 	iteration integer NOT NULL DEFAULT 0,
 	PRIMARY KEY (run_id, no, iteration, name)
 ) WITH (fillfactor = 70);
+COMMENT ON TABLE mlpipe.run_variable IS 'values of variables, of a run and of iterations';
 
 -- What activities did to variables, so that a rerun can tell what those did that
 -- it takes over.
@@ -159,6 +165,7 @@ CREATE TABLE mlpipe.variable_change (
 	value jsonb NOT NULL,
 	PRIMARY KEY (run_id, no, change_id)
 );
+COMMENT ON TABLE mlpipe.variable_change IS 'what activities did to variables';
 CREATE INDEX variable_change_set ON mlpipe.variable_change (run_id, variable_no, iteration, name, change_id) WHERE NOT append;
 
 CREATE TABLE mlpipe.activity_run (
@@ -191,6 +198,7 @@ CREATE TABLE mlpipe.activity_run (
 	name text NOT NULL,					-- the path that views show
 	PRIMARY KEY (run_id, no)
 ) WITH (fillfactor = 50);
+COMMENT ON TABLE mlpipe.activity_run IS 'activities of runs';
 CREATE INDEX activity_run_due ON mlpipe.activity_run (due_at) WHERE due_at IS NOT NULL;
 
 -- One execution of a container's activities: the branch of an if or a switch, an
@@ -206,6 +214,7 @@ CREATE TABLE mlpipe.scope (
 	item jsonb,
 	PRIMARY KEY (run_id, no, iteration)
 ) WITH (fillfactor = 70);
+COMMENT ON TABLE mlpipe.scope IS 'executions of the activities inside of others: branches, iterations, rounds';
 
 -- Ends that a join of very many activities, or a list with very many leaves,
 -- waits for, counted in parts: a row that thousands of ends write would be
@@ -219,6 +228,7 @@ CREATE TABLE mlpipe.tally (
 	unmet integer NOT NULL,				-- of these
 	PRIMARY KEY (run_id, no, iteration, part)
 ) WITH (fillfactor = 50);
+COMMENT ON TABLE mlpipe.tally IS 'parts of counts of ends, where very many are waited for';
 
 -- A parallel activity that has been split into mini-batches.  Not dumped: it
 -- speaks of blocks and tuples of one database's files; a restored step is split
@@ -245,6 +255,7 @@ CREATE TABLE mlpipe.step (
 	hashes bytea,						-- of the rows of each mini-batch, where they were copied
 	PRIMARY KEY (run_id, no)
 );
+COMMENT ON TABLE mlpipe.step IS 'parallel activities that have been split into mini-batches';
 -- Not compressed, so that a worker can read the part that it needs.
 ALTER TABLE mlpipe.step ALTER COLUMN boundaries SET STORAGE EXTERNAL;
 
@@ -264,6 +275,7 @@ CREATE TABLE mlpipe.step_origin (
 	boundaries bytea,
 	PRIMARY KEY (run_id, no)
 );
+COMMENT ON TABLE mlpipe.step_origin IS 'how the input of a step was split in the run that a rerun goes on from';
 ALTER TABLE mlpipe.step_origin ALTER COLUMN boundaries SET STORAGE EXTERNAL;
 
 -- One row for each attempt at a mini-batch that has ended; written once.
@@ -284,6 +296,7 @@ CREATE TABLE mlpipe.mini_batch (
 	error text,
 	PRIMARY KEY (run_id, no, batch, attempt)
 );
+COMMENT ON TABLE mlpipe.mini_batch IS 'attempts at mini-batches that have ended';
 
 -- What a worker is about to do, in a step that a crash has interrupted.
 CREATE TABLE mlpipe.batch_claim (
@@ -297,8 +310,10 @@ CREATE TABLE mlpipe.batch_claim (
 	attempts integer[] NOT NULL,
 	PRIMARY KEY (run_id, no, slot)
 ) WITH (fillfactor = 70);
+COMMENT ON TABLE mlpipe.batch_claim IS 'mini-batches that a worker is about to do, after a crash';
 
--- One row for each attempt that failed, at an activity or a mini-batch.
+-- One row for each failure: of an attempt at an activity or a mini-batch, of an
+-- item, of the output of a run.
 CREATE TABLE mlpipe.failure (
 	failure_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
 	run_id bigint NOT NULL,
@@ -312,6 +327,7 @@ CREATE TABLE mlpipe.failure (
 	hint text,
 	context text
 );
+COMMENT ON TABLE mlpipe.failure IS 'failed attempts at activities and mini-batches, failed items, and outputs of runs that could not be worked out';
 CREATE INDEX failure_run ON mlpipe.failure (run_id, no);
 
 -- A change of a source table that mlpipe_submit_on_change() saw.  The scheduler
@@ -327,6 +343,7 @@ CREATE TABLE mlpipe.source_change (
 	submitted_by regrole NOT NULL,
 	at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+COMMENT ON TABLE mlpipe.source_change IS 'changes of tables that mlpipe_submit_on_change() saw, until they are runs';
 
 -- What is kept ---------------------------------------------------------------
 
@@ -339,6 +356,7 @@ CREATE TABLE mlpipe.log (
 	level text NOT NULL,
 	message text NOT NULL
 );
+COMMENT ON TABLE mlpipe.log IS 'lines of the log';
 CREATE INDEX log_run ON mlpipe.log (run_id);
 
 CREATE TABLE mlpipe.metric (
@@ -350,6 +368,7 @@ CREATE TABLE mlpipe.metric (
 	value double precision NOT NULL,
 	at timestamptz NOT NULL
 );
+COMMENT ON TABLE mlpipe.metric IS 'metrics of activities';
 CREATE INDEX metric_run ON mlpipe.metric (run_id);
 
 -- The tables that an activity has read and written; those of mini-batches are
@@ -363,6 +382,7 @@ CREATE TABLE mlpipe.lineage (
 	name text NOT NULL,					-- as it was then
 	PRIMARY KEY (run_id, no, relation, written)
 );
+COMMENT ON TABLE mlpipe.lineage IS 'tables that activities read and wrote';
 
 -- What successes of activities with "reuse" are recognized by.  Not dumped, nor
 -- the next two: they speak of tables by number, and of one database's WAL.
@@ -384,6 +404,7 @@ CREATE TABLE mlpipe.reuse (
 	start_snapshot bytea,				-- and what was to be seen then
 	PRIMARY KEY (run_id, no)
 );
+COMMENT ON TABLE mlpipe.reuse IS 'what successes of activities with "reuse" are recognized by';
 CREATE INDEX reuse_key ON mlpipe.reuse (key, run_id, no) WHERE problem IS NULL;
 CREATE INDEX reuse_place ON mlpipe.reuse (place, run_id, no);
 
@@ -401,6 +422,7 @@ CREATE TABLE mlpipe.reuse_table (
 	hash bytea,
 	PRIMARY KEY (run_id, no, use, relation)
 );
+COMMENT ON TABLE mlpipe.reuse_table IS 'contents of the tables that a success with "reuse" read and wrote';
 
 -- Contents of tables, as long as nothing has been written to them since.
 CREATE TABLE mlpipe.table_hash (
@@ -410,6 +432,7 @@ CREATE TABLE mlpipe.table_hash (
 	hash bytea NOT NULL,
 	PRIMARY KEY (relation, xid)
 ) WITH (fillfactor = 70);
+COMMENT ON TABLE mlpipe.table_hash IS 'contents of tables, until somebody writes to them';
 
 -- History is dumped too.  A run that was unfinished comes back as it was, and
 -- its column home keeps it from starting before mlpipe_resume().

@@ -9,13 +9,14 @@ SELECT c.relname, string_agg(a.attname, ' ' ORDER BY a.attnum) AS columns
 -- each keeps users' functions off the rows that they may not see
 SELECT c.relname FROM pg_class c
 	WHERE c.relkind = 'v' AND c.relname LIKE 'mlpipe\_%' AND NOT coalesce('security_barrier=true' = ANY (c.reloptions), false);
--- and all that people call or look at has a comment: \df+, \dv+, \d+
+-- and all that people call or look at has a comment: \df+, \dv+, \d+, \dt+ mlpipe.*
 SELECT p.oid::regprocedure AS without_comment FROM pg_proc p
 	WHERE p.proname LIKE 'mlpipe\_%' AND p.pronamespace = 'public'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL;
 SELECT c.relname, a.attname AS without_comment FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 	WHERE c.relkind = 'v' AND c.relname LIKE 'mlpipe\_%' AND col_description(c.oid, a.attnum) IS NULL;
 SELECT c.relname AS without_comment FROM pg_class c
-	WHERE c.relkind = 'v' AND c.relname LIKE 'mlpipe\_%' AND obj_description(c.oid, 'pg_class') IS NULL;
+	WHERE (c.relkind = 'v' AND c.relname LIKE 'mlpipe\_%' OR c.relkind = 'r' AND c.relnamespace = 'mlpipe'::regnamespace)
+		AND obj_description(c.oid, 'pg_class') IS NULL;
 
 CREATE ROLE regress_mlpipe_viewer LOGIN;
 CREATE ROLE regress_mlpipe_stranger;
