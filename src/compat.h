@@ -37,6 +37,13 @@
 #define transaction_timeout_disarm()  ((void) 0)
 #endif
 
+/* 17 renamed the variables from which transactions are numbered. */
+#if PG_VERSION_NUM >= 170000
+#define oldest_xid_kept() (TransamVariables->oldestXid)
+#else
+#define oldest_xid_kept() (ShmemVariableCache->oldestXid)
+#endif
+
 /* 18 made the attribute of functions that never return a specifier. */
 #if PG_VERSION_NUM >= 180000
 #define never_returns pg_noreturn

@@ -6,9 +6,9 @@
  * The launcher, which holds them (horizon_start.h), comes up side by side with
  * the first sessions.  One that is quicker could prune away rows that a step
  * still has to read.  So if steps need something, the first statement of each
- * process waits for the launcher.  It does so in the hooks of the planner and
- * of ProcessUtility: no process executes a plan of another one, and planning
- * itself may look at the ends of an index, and prune there.
+ * process waits for the launcher: in the hooks of ProcessUtility, of the planner,
+ * which itself may look at the ends of an index, and prune there, and of the
+ * executor, for sessions that have plans from before a standby's promotion.
  *
  * The launcher runs no statement and waits for nobody who does; our other
  * workers are started by it.  If it does not come, the server goes on without.
@@ -16,13 +16,15 @@
  * Autovacuum and workers of logical replication pass no hook.  But they come
  * from launchers of their own, which start together with ours: at the earliest
  * when those have asked the postmaster for another process, autovacuum's only
- * after a sleep of a tenth of a second.
+ * after a sleep of a tenth of a second.  Nor is a statement held back that is
+ * executed while a standby is promoted.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "optimizer/planner.h"
 #include "pgstat.h"
@@ -40,11 +42,13 @@
 #define LONGEST_WAIT_MS 10000
 
 static planner_hook_type previous_planner = NULL;
+static ExecutorStart_hook_type previous_start = NULL;
 static ProcessUtility_hook_type previous_utility = NULL;
 static bool passed = false; /* nothing to wait for in this process any more */
 
 static PlannedStmt *plan(Query *query, const char *text, int options,
 						 ParamListInfo parameters);
+static void executor_start(QueryDesc *query, int flags);
 static void process_utility(PlannedStmt *statement, const char *text,
 							bool read_only_tree, ProcessUtilityContext context,
 							ParamListInfo parameters,
@@ -62,6 +66,8 @@ horizon_gate_install_hooks(void)
 {
 	previous_planner = planner_hook;
 	planner_hook = plan;
+	previous_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }
@@ -71,7 +77,7 @@ void
 horizon_gate_set_up(void)
 {
 	ConditionVariableInit(&control->gate_opened);
-	if (IsPostmasterEnvironment && horizon_start_has_files())
+	if (IsPostmasterEnvironment && horizon_start_is_needed())
 		control->gate = GATE_CLOSED;
 }
 
@@ -101,6 +107,17 @@ plan(Query *query, const char *text, int options, ParamListInfo parameters)
 }
 
 static void
+executor_start(QueryDesc *query, int flags)
+{
+	if (!passed)
+		pass();
+	if (previous_start)
+		previous_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+static void
 process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo parameters,
 				QueryEnvironment *environment, DestReceiver *receiver,
@@ -124,10 +141,10 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 static void
 pass(void)
 {
+	if (RecoveryInProgress())
+		return; /* nobody prunes, and the launcher comes at its end */
 	if (gate_state() != GATE_UNUSED)
 	{
-		if (RecoveryInProgress())
-			return; /* nobody prunes, and the launcher comes at its end */
 		wait_until_open();
 		(void) GetOldestNonRemovableTransactionId(NULL);
 	}

@@ -8,6 +8,10 @@
  * file may name an older xmin than is needed, which does no harm for the short
  * time after a start, and no step but the first waits for a disk.
  *
+ * A standby has no such files, or old ones, when it takes over from its primary.
+ * It has removed nothing so far that a step needs, so it goes on like that, in
+ * all databases.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -15,6 +19,7 @@
 #include <unistd.h>
 
 #include "access/transam.h"
+#include "access/xlog.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -23,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "engine/horizon_start.h"
 #include "engine/scheduler.h"
 #include "engine/shmem.h"
@@ -37,13 +43,15 @@
 /* If a keeper does not come back, the server has to go on without it. */
 #define LONGEST_HOLD_MS 60000
 
-static List *needing = NIL; /* databases with a file that are not back yet */
+static List *needing = NIL; /* databases that are not back yet */
 static TransactionId start_xmin = InvalidTransactionId;
 static TimestampTz start_time;
 
+static bool has_files(void);
 static char *file_name(Oid database);
 static FullTransactionId with_epoch(TransactionId xid);
 static List *read_files(TransactionId *oldest);
+static TransactionId oldest_xid(void);
 static Oid next_database(DIR *directory);
 static TransactionId read_file(const char *name);
 static void advertise(TransactionId xmin);
@@ -100,7 +108,15 @@ with_epoch(TransactionId xid)
 }
 
 bool
-horizon_start_has_files(void)
+horizon_start_is_needed(void)
+{
+	control->takes_over = access(STANDBY_SIGNAL_FILE, F_OK) == 0 ||
+		access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
+	return control->takes_over || has_files();
+}
+
+static bool
+has_files(void)
 {
 	DIR *directory = AllocateDir(HORIZON_DIRECTORY);
 	bool found;
@@ -119,9 +135,22 @@ horizon_start_hold(void)
 	{
 		start_time = GetCurrentTimestamp();
 		needing = read_files(&start_xmin);
+		if (control->takes_over)
+			start_xmin = oldest_xid();
 	}
 	if (TransactionIdIsValid(start_xmin))
 		advertise(start_xmin);
+}
+
+static TransactionId
+oldest_xid(void)
+{
+	TransactionId oldest;
+
+	LWLockAcquire(XidGenLock, LW_SHARED);
+	oldest = oldest_xid_kept();
+	LWLockRelease(XidGenLock);
+	return oldest;
 }
 
 /* The databases that have a file, and the oldest xmin in one of these. */
@@ -210,6 +239,8 @@ horizon_start_first(List *databases)
 	MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
 	ListCell *cell;
 
+	if (control->takes_over)
+		needing = list_concat_unique_oid(needing, databases);
 	foreach(cell, needing)
 	{
 		Oid database = lfirst_oid(cell);
@@ -242,6 +273,7 @@ horizon_start_watch(const List *unprobed)
 			needing = foreach_delete_current(needing, cell);
 	if (needing != NIL && left > 0)
 		return left;
+	control->takes_over = false;
 	start_xmin = InvalidTransactionId;
 	advertise(start_xmin);
 	return -1;

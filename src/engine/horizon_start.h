@@ -26,8 +26,8 @@ extern void horizon_write(TransactionId oldest);
 /* Keeper: nothing is needed any more. */
 extern void horizon_forget(void);
 
-/* Postmaster: is there anything that the launcher may have to hold? */
-extern bool horizon_start_has_files(void);
+/* Postmaster, before recovery: may the launcher have anything to hold? */
+extern bool horizon_start_is_needed(void);
 
 /* Launcher, outside a transaction: holds what the files say. */
 extern void horizon_start_hold(void);

@@ -241,6 +241,7 @@ typedef struct Control
 	Lane lanes[MAX_LANES];
 	StepState steps[MAX_STEPS];
 	Hold holds[MAX_HOLDS];
+	bool takes_over; /* the server was a standby, or is a copy of another */
 	GateState gate;
 	TimestampTz gate_deadline; /* 0: nobody has waited yet */
 	ConditionVariable gate_opened;

@@ -12,13 +12,10 @@ use FindBin;
 use lib "$FindBin::RealBin/..";
 use Mlpipe;
 
-my $primary = new_node('primary', streaming => 1, 'mlpipe.max_executors' => 3);
+my $primary = new_node('primary', streaming => 1, 'mlpipe.max_executors' => 3, 'max_prepared_transactions' => 1);
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
-# Such a file comes with a backup of a server where a parallel step is in progress.
-mkdir $standby->data_dir . '/mlpipe_horizon';
-append_to_file($standby->data_dir . '/mlpipe_horizon/1', "1000\n");
 $standby->start;
 
 $primary->safe_psql('postgres', 'CREATE TABLE done (activity text)');
@@ -26,6 +23,16 @@ my $run = submit($primary, pipeline([ 'a', "INSERT INTO done VALUES ('a')" ], [ 
 my $again = submit($primary, pipeline([ 'a', "INSERT INTO done SELECT 'again' FROM mlpipe_activities, pg_sleep(CASE attempt WHEN 1 THEN 60 ELSE 0 END) WHERE run_id = mlpipe_run_id()" ]));
 my $waits = submit($primary, '{"activities": [{"name": "w", "type": "wait", "duration": 1}]}');
 ok(wait_until($primary, "(SELECT count(*) = 2 FROM mlpipe_activities WHERE status = 'in_progress' AND executor_pid IS NOT NULL AND (run_id, activity) IN (($run, 'b'), ($again, 'a')))"), 'runs are in progress');
+
+# Its rows are updated, and its table vacuumed on the server that takes over,
+# before that has found the step.
+make_gate($primary);
+$primary->safe_psql('postgres', 'CREATE TABLE part AS SELECT i AS id, 0 AS v FROM generate_series(1, 2000) i; CREATE TABLE scored (id integer, v integer)');
+my $step = submit($primary, '{"activities": [{"name": "p", "type": "parallel", "input": {"table": "part"}, "mini_batch_size": "8 kB",
+	"max_concurrency_per_instance": 1, "run": "SELECT id, v FROM mini_batch, (SELECT pass_gate()) g", "append_row_to": "scored"}]}');
+ok(wait_until($primary, 'EXISTS (SELECT FROM scored)'), 'and so is a step');
+$primary->safe_psql('postgres', 'UPDATE part SET v = 1');
+$primary->safe_psql('postgres', "BEGIN; LOCK TABLE mlpipe.batch_claim IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION 'late'");
 my $queued = submit($primary, pipeline([ 'a', "INSERT INTO done VALUES ('queued')" ]), "not_before => clock_timestamp() + '1 h'");
 # The next synchronous commit takes the asynchronous ones along.
 $primary->safe_psql('postgres', 'CREATE TABLE flush ()');
@@ -44,6 +51,12 @@ like($stderr, qr/(read-only|recovery|standby)/, 'or cancelled');
 
 $primary->stop('immediate');
 $standby->promote;
+$standby->safe_psql('postgres', 'VACUUM part');
+$standby->safe_psql('postgres', "COMMIT PREPARED 'late'");
+$standby->safe_psql('postgres', 'VACUUM part; INSERT INTO gate VALUES (true)');
+is(wait_run($standby, $step), 'succeeded', 'after promotion a step goes on');
+is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id), sum(v) FROM scored'), '2000|2000|0', 'with each row once, as it was');
+ok(wait_until($standby, "(SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE backend_type = 'mlpipe launcher')"), 'and nothing is held for it any more');
 is(wait_run($standby, $again), 'succeeded', 'after promotion what was in progress is tried again');
 is(wait_run($standby, $waits), 'succeeded', 'waits go on');
 ok(wait_until($standby, "(SELECT attempt = 2 FROM mlpipe_activities WHERE run_id = $run AND activity = 'b')"), 'all of it');
