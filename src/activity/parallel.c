@@ -191,8 +191,7 @@ split_table_input(ActivityCall *call, const BatchSize *size, Split *split)
 		!split_table(relation, size, split))
 		return false;
 
-	/* A single mini-batch cannot read a row that another has moved. */
-	if (split->row.batches <= 1)
+	if (split->row.batches == 0)
 		return true;
 	split->snapshot = parallel_keep_snapshot(call->run_id, call->no);
 	return split->snapshot != NULL;

@@ -33,7 +33,6 @@ static void take_partitions(ActivityCall *call, const Split *split);
 static void take_copies(ActivityCall *call, const Split *split,
 						const EarlierStep *earlier);
 static EarlierStep *load_earlier(const ActivityCall *call);
-never_returns static void refuse_unknown(const ActivityCall *call);
 
 bool
 parallel_split_left(ActivityCall *call, Split *split)
@@ -49,8 +48,6 @@ parallel_split_left(ActivityCall *call, Split *split)
 								AccessShareLock, false);
 	if (relation != earlier->row.relation)
 		parallel_refuse_rerun(call, "The input is another table.");
-	if (earlier->snapshot == NULL)
-		refuse_unknown(call);
 	parallel_copy_left(call, relation, earlier, split);
 	return true;
 }
@@ -170,21 +167,6 @@ load_earlier(const ActivityCall *call)
 	earlier = earlier_step(call->goes_on_from, call->no);
 	engine_mode_leave(&mode);
 	return earlier;
-}
-
-/* One that is all of the table, and cannot be told from rows that are new. */
-static void
-refuse_unknown(const ActivityCall *call)
-{
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		 errmsg("which rows were done in run " INT64_FORMAT " is not known",
-				call->goes_on_from),
-		 errdetail(
-			 "The table was a single mini-batch, which succeeded; then nothing is kept to tell its rows from later ones."),
-		 errhint(
-			 "To do all of them again, name the activity in mlpipe_rerun(..., from_activity => ...).")));
 }
 
 void

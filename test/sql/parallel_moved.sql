@@ -33,6 +33,23 @@ SELECT mlpipe_create_pipeline('disturbed', '{"activities": [
 SELECT mlpipe_submit('disturbed') AS run \gset
 SELECT mlpipe_wait(:run, '1 minute');
 SELECT count(*), count(DISTINCT id), min(weight), max(id) FROM seen;
+-- also where there is one mini-batch only
+CREATE TABLE whole (id integer, v integer);
+INSERT INTO whole SELECT i, 0 FROM generate_series(1, 1000) i;
+CREATE PROCEDURE disturb_whole() LANGUAGE sql AS $$
+  UPDATE moved.whole SET v = v + 1;
+  INSERT INTO moved.whole SELECT 1000 + i, 1 FROM generate_series(1, 10) i
+$$;
+SELECT mlpipe_submit('{"activities": [
+  {"name": "by_size", "type": "parallel", "input": {"table": "moved.whole"}, "mini_batch_size": "1 GB",
+   "max_concurrency_per_instance": 1, "init": "CALL moved.disturb_whole()",
+   "run": "SELECT id, v FROM mini_batch", "append_row_to": "moved.seen_by_size"},
+  {"name": "by_rows", "type": "parallel", "depends_on": ["by_size"], "input": {"table": "moved.whole"}, "mini_batch_size": "10000 rows",
+   "max_concurrency_per_instance": 1, "init": "CALL moved.disturb_whole()",
+   "run": "SELECT id, v FROM mini_batch", "append_row_to": "moved.seen_by_rows"}]}'::jsonb) AS run \gset
+SELECT mlpipe_wait(:run, '1 minute');
+SELECT count(*), sum(v) FROM seen_by_size;
+SELECT count(*), sum(v) FROM seen_by_rows;
 
 -- A step goes on with the table that it has split when that is given another
 -- name, be it that another table takes its old one.

@@ -168,7 +168,7 @@ CALL run('{"input": {"table": "rerun_step.nothing"}, "partition_keys": ["k"]}');
 DELETE FROM broken;
 CALL again();
 SELECT status, done, error FROM result;
--- A table that was a single mini-batch is not done twice either
+-- A table that is a single mini-batch is not done twice either
 CREATE TABLE single AS SELECT 1 AS id, 1 AS n;
 CALL run('{"input": {"table": "rerun_step.single"}, "error_threshold": 0,
 	"run": "SELECT id, n FROM mini_batch WHERE mlpipe_item_failed(id::text, ''odd'') IS NOT NULL"}');
