@@ -111,7 +111,8 @@ split_input(ActivityCall *call)
 
 	if (config->partition_keys != NIL)
 		split_partitions(parallel_input_query(call), config->partition_keys,
-						 call->run_id, call->no, &split);
+						 list_length(config->columns), call->run_id, call->no,
+						 &split);
 	else if (call->goes_on_from == 0 || !parallel_split_left(call, &split))
 		split_by_number(call, &split);
 	if (split.row.batches > 0)

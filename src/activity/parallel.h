@@ -6,12 +6,12 @@
  * parallel_check.c reads its keys; parallel.c splits its input with the help
  * of parallel_split.c and parallel_stage.c; parallel_restore.c publishes the
  * step; parallel_keys.c, parallel_scatter.c, parallel_place.c,
- * parallel_group_table.c, parallel_partition.c, parallel_key_table.c,
- * page_scan.c and stage_pages.c stage partitions, and parallel_restage.c does
- * it again after a crash; parallel_work.c is a worker's way through it
- * (parallel_worker.h); parallel_locate.c, parallel_rewrite.c, parallel_plan.c
- * and parallel_sampler.c run one statement over one part of a table, and
- * parallel_target.c sees to where its rows go; parallel_judge.c and
+ * parallel_group_table.c, parallel_numbers.c, parallel_partition.c,
+ * parallel_key_table.c, page_scan.c and stage_pages.c stage partitions, and
+ * parallel_restage.c does it again after a crash; parallel_work.c is a worker's
+ * way through it (parallel_worker.h); parallel_locate.c, parallel_rewrite.c,
+ * parallel_plan.c and parallel_sampler.c run one statement over one part of a
+ * table, and parallel_target.c sees to where its rows go; parallel_judge.c and
  * parallel_end.c end it.
  *
  *-------------------------------------------------------------------------
@@ -60,9 +60,12 @@ extern bool split_table(Oid relation, const BatchSize *size, Split *split);
 extern void split_query(const char *query, int64 run_id, int32 no,
 						const BatchSize *size, Split *split);
 
-/* The same with partitions by these columns, a list of char *. */
-extern void split_partitions(const char *query, List *keys, int64 run_id,
-							 int32 no, Split *split);
+/*
+ * The same with partitions by these columns, a list of char *.  nnumbers: the
+ * query is one of columns_query(), with so many columns after the keys; or 0.
+ */
+extern void split_partitions(const char *query, List *keys, int nnumbers,
+							 int64 run_id, int32 no, Split *split);
 
 /* Are its rows just what lies in its own blocks, for everybody alike? */
 extern bool split_can_stand(Relation relation);
@@ -88,7 +91,7 @@ typedef struct LostStage
 } LostStage;
 
 /* Stages the same partitions once more. */
-extern void split_partitions_again(const char *query, List *keys,
+extern void split_partitions_again(const char *query, List *keys, int nnumbers,
 								   const LostStage *lost, Split *split);
 
 /* Sets the number of mini-batches of the counted blocks. */

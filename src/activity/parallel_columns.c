@@ -4,10 +4,10 @@
  *	  Numeric columns of a partition as buffers, instead of its rows.
  *
  * The rows that are brought together (parallel_scatter.c) have no other
- * columns, so that this costs as little as possible.  The first
- * mlpipe_column() in a mini-batch reads the partition's rows once and packs
- * all columns.  The values of a row have the same place in each column's
- * buffer.
+ * columns, and the staged table has many of them in a tuple
+ * (parallel_numbers.c), so that this costs as little as possible.  The first
+ * mlpipe_column() in a mini-batch reads the partition once and packs all
+ * columns.  The values of a row have the same place in each column's buffer.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +30,7 @@
 #include "activity/page_scan.h"
 #include "activity/parallel_columns.h"
 #include "activity/parallel_keys.h"
+#include "activity/parallel_numbers.h"
 #include "activity/select.h"
 
 /* The columns of one partition, while they are being packed. */
@@ -39,6 +40,7 @@ typedef struct Packing
 	int ncolumns;
 	int64 room; /* for so many values of each */
 	int64 items;
+	bool many_in_tuple; /* or a row each */
 	bytea **buffers;
 } Packing;
 
@@ -48,6 +50,8 @@ static int column_index(List *columns, const char *name);
 static void pack_columns(CurrentBatch *batch, int nkeys, int ncolumns);
 static void pack_range(Packing *packing, const CurrentBatch *batch);
 static void pack_tuple(Packing *packing, HeapTuple tuple, TupleDesc columns);
+static void pack_row(Packing *packing, HeapTuple tuple, TupleDesc columns);
+static void pack_rows(Packing *packing, const char *numbers, int64 rows);
 static bytea *create_buffer(int64 items);
 static void put_number(bytea *buffer, int64 place, double number);
 
@@ -187,6 +191,9 @@ pack_range(Packing *packing, const CurrentBatch *batch)
 	HeapTupleData tuple;
 	TableScanDesc scan;
 
+	packing->many_in_tuple = numbers_are_in(RelationGetDescr(relation),
+											packing->nkeys);
+
 	/* The range is inclusive there; offset 0 is before all tuples. */
 	ItemPointerSetOffsetNumber(&last,
 							   ItemPointerGetOffsetNumber(&batch->end) - 1);
@@ -208,6 +215,43 @@ pack_range(Packing *packing, const CurrentBatch *batch)
 
 static void
 pack_tuple(Packing *packing, HeapTuple tuple, TupleDesc columns)
+{
+	Size row_size = packing->ncolumns * sizeof(double);
+	const char *numbers;
+	Size size;
+
+	if (packing->many_in_tuple)
+	{
+		numbers = numbers_read(tuple, columns, packing->nkeys, &size);
+		pack_rows(packing, numbers, size / row_size);
+	}
+	else
+		pack_row(packing, tuple, columns);
+}
+
+static void
+pack_rows(Packing *packing, const char *numbers, int64 rows)
+{
+	Size row_size = packing->ncolumns * sizeof(double);
+	int64 row;
+	int i;
+
+	if (rows > packing->room - packing->items)
+		elog(ERROR, "a partition has more rows than were staged");
+	for (i = 0; i < packing->ncolumns; i++)
+		for (row = 0; row < rows; row++)
+		{
+			double number;
+
+			memcpy(&number, numbers + row * row_size + i * sizeof(number),
+				   sizeof(number));
+			put_number(packing->buffers[i], packing->items + row, number);
+		}
+	packing->items += rows;
+}
+
+static void
+pack_row(Packing *packing, HeapTuple tuple, TupleDesc columns)
 {
 	int i;
 

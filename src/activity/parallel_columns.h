@@ -3,7 +3,7 @@
  * parallel_columns.h
  *	  Numeric columns of a partition as buffers, instead of its rows.
  *
- * Only the keys and these columns, as float8, are staged then.
+ * Only these columns, as float8, are staged then.
  *
  *-------------------------------------------------------------------------
  */

@@ -77,7 +77,6 @@ Group *
 group_of(GroupTable *table, const RowHeader *row)
 {
 	Scatter *scatter = table->scatter;
-	TupleDesc columns = RelationGetDescr(scatter->relation);
 	BatchKeys *keys = scatter->keys;
 	HeapTupleData tuple;
 	Datum values[MAX_BATCH_KEYS];
@@ -87,7 +86,7 @@ group_of(GroupTable *table, const RowHeader *row)
 
 	tuple.t_data = ROW_TUPLE(row);
 	tuple.t_len = row->length;
-	batch_keys_of_tuple(keys, &tuple, columns, values, nulls);
+	batch_keys_of_tuple(keys, &tuple, scatter->columns, values, nulls);
 
 	for (i = row->hash & table->mask; table->slots[i] >= 0;
 		 i = (i + 1) & table->mask)

@@ -41,6 +41,8 @@ static List *keep_row(List *chunks, const RowHeader *row);
 static Partition *partition_of(Scatter *scatter, GroupTable *table, int g);
 static void add_to_partition(Scatter *scatter, Partition *partition,
 							 const RowHeader *row);
+static void finish_partition(Scatter *scatter, Partition *partition);
+static void extend_partition(Partition *partition, ItemPointer tid, int rows);
 
 void
 scatter_place_bucket(Scatter *scatter, Bucket *bucket, ChunkFile *file)
@@ -155,6 +157,7 @@ place_group(Scatter *scatter, Partition *partition, RowHeader **row,
 			prefetch_row(row[PREFETCHED_ROWS]);
 		add_to_partition(scatter, partition, *row);
 	}
+	finish_partition(scatter, partition);
 }
 
 static void
@@ -261,6 +264,8 @@ make_pass(Scatter *scatter, const Bucket *bucket, ChunkFile *file,
 	}
 	if (large < 0)
 		place_rows(scatter, chunks, nrows);
+	else if (partition != NULL)
+		finish_partition(scatter, partition);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(context);
 }
@@ -323,10 +328,37 @@ add_to_partition(Scatter *scatter, Partition *partition, const RowHeader *row)
 {
 	ItemPointerData tid;
 
-	stage_pages_add(&scatter->pages, ROW_TUPLE(row), row->length, &tid);
+	if (scatter->numbers == NULL)
+	{
+		stage_pages_add(&scatter->pages, ROW_TUPLE(row), row->length, &tid);
+		extend_partition(partition, &tid, 1);
+		return;
+	}
+	while (!numbers_add(scatter->numbers, ROW_NUMBERS(row, scatter->nnumbers)))
+		finish_partition(scatter, partition);
+}
+
+/* Writes what has been added to it so far. */
+static void
+finish_partition(Scatter *scatter, Partition *partition)
+{
+	ItemPointerData tid;
+	int rows;
+
+	if (scatter->numbers == NULL)
+		return;
+	rows = numbers_write(scatter->numbers, &tid);
+	if (rows > 0)
+		extend_partition(partition, &tid, rows);
+}
+
+/* A tuple of so many of its rows was put there. */
+static void
+extend_partition(Partition *partition, ItemPointer tid, int rows)
+{
 	if (partition->items == 0)
-		partition->begin = tid;
-	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(&tid),
-				   ItemPointerGetOffsetNumber(&tid) + 1);
-	partition->items++;
+		partition->begin = *tid;
+	ItemPointerSet(&partition->end, ItemPointerGetBlockNumber(tid),
+				   ItemPointerGetOffsetNumber(tid) + 1);
+	partition->items += rows;
 }

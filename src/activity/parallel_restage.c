@@ -50,7 +50,7 @@ parallel_restage(ActivityCall *call, StepRow *row)
 
 	load_lost(row, &lost);
 	split_partitions_again(parallel_input_query(call), config->partition_keys,
-						   &lost, &split);
+						   list_length(config->columns), &lost, &split);
 	check_unchanged(row, &lost, &split);
 	store_again(&split, row);
 	call_log(

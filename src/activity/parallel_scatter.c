@@ -16,6 +16,10 @@
  * into the staged table's toast table when the row comes, so that a row in a
  * bucket already is as it will be in the staged table.
  *
+ * If only numbers are wanted of the rows, a row in a bucket has its keys, and
+ * the numbers behind them; to the staged table go the numbers
+ * (parallel_numbers.c).
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -25,6 +29,7 @@
 #include "access/table.h"
 #include "executor/tuptable.h"
 #include "storage/fd.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/wait_event.h"
@@ -33,16 +38,19 @@
 #include "mlpipe.h"
 
 static Bucket *bucket_of(Scatter *scatter, uint64 hash);
-static void add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash,
-						   HeapTuple tuple);
+static RowHeader *add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash,
+								 HeapTuple tuple);
 static bool is_heap_slot(TupleTableSlot *row);
 static bool has_same_layout(Scatter *scatter, TupleDesc columns);
 static bool is_plain_tuple(Scatter *scatter, HeapTuple tuple);
 static bool is_same_layout(TupleDesc a, TupleDesc b);
-static void add_values(Scatter *scatter, Bucket *bucket, uint32 hash,
-					   TupleTableSlot *row);
-static void add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash,
+static RowHeader *add_values(Scatter *scatter, Bucket *bucket, uint32 hash,
+							 TupleTableSlot *row);
+static RowHeader *add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash,
+							  TupleTableSlot *row);
+static void put_numbers(Scatter *scatter, RowHeader *header,
 						TupleTableSlot *row);
+static uint32 row_length(const Scatter *scatter, Size length);
 static RowHeader *reserve(Scatter *scatter, Bucket *bucket, uint32 hash,
 						  uint32 length);
 static void start_chunk(Scatter *scatter, Bucket *bucket);
@@ -51,8 +59,9 @@ static void write_chunk(Scatter *scatter, Bucket *bucket);
 
 Scatter *
 scatter_begin(Relation relation, BatchKeys *keys, KeyTable *key_table,
-			  PartitionList *partitions)
+			  PartitionList *partitions, int nnumbers)
 {
+	TupleDesc columns = RelationGetDescr(relation);
 	Scatter *scatter = palloc0(sizeof(Scatter));
 
 	scatter->relation = relation;
@@ -65,6 +74,13 @@ scatter_begin(Relation relation, BatchKeys *keys, KeyTable *key_table,
 												 "mlpipe scattered rows",
 												 ALLOCSET_DEFAULT_SIZES);
 	stage_pages_begin(&scatter->pages, relation);
+	scatter->columns = columns;
+	if (nnumbers > 0)
+	{
+		scatter->columns = key_table_columns(columns, keys);
+		scatter->nnumbers = nnumbers;
+		scatter->numbers = numbers_begin(&scatter->pages, nnumbers);
+	}
 	return scatter;
 }
 
@@ -72,7 +88,7 @@ void
 scatter_expect(Scatter *scatter, int32 index, Datum *values, bool *nulls)
 {
 	MemoryContext previous = MemoryContextSwitchTo(scatter->row_context);
-	TupleDesc columns = RelationGetDescr(scatter->relation);
+	TupleDesc columns = scatter->columns;
 	TupleTableSlot *row = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	ExpectedKeys expected = {index, 0};
 	RowHeader *header;
@@ -127,10 +143,11 @@ scatter_add(Scatter *scatter, TupleTableSlot *row)
 	if (is_heap_slot(row) &&
 		has_same_layout(scatter, row->tts_tupleDescriptor) &&
 		is_plain_tuple(scatter, ((HeapTupleTableSlot *) row)->tuple))
-		add_heap_tuple(scatter, bucket, (uint32) hash,
-					   ((HeapTupleTableSlot *) row)->tuple);
+		(void) add_heap_tuple(scatter, bucket, (uint32) hash,
+							  ((HeapTupleTableSlot *) row)->tuple);
 	else
-		add_values(scatter, bucket, (uint32) hash, row);
+		put_numbers(scatter, add_values(scatter, bucket, (uint32) hash, row),
+					row);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(scatter->row_context);
 }
@@ -154,17 +171,20 @@ scatter_add_tuple(Scatter *scatter, HeapTuple tuple, TupleTableSlot *spare)
 	previous = MemoryContextSwitchTo(scatter->row_context);
 	batch_keys_of_tuple(scatter->keys, tuple, columns, values, nulls);
 	hash = batch_keys_hash(scatter->keys, values, nulls);
-	add_heap_tuple(scatter, bucket_of(scatter, hash), (uint32) hash, tuple);
+	(void) add_heap_tuple(scatter, bucket_of(scatter, hash), (uint32) hash,
+						  tuple);
 	MemoryContextSwitchTo(previous);
 }
 
-static void
+static RowHeader *
 add_heap_tuple(Scatter *scatter, Bucket *bucket, uint32 hash, HeapTuple tuple)
 {
-	RowHeader *row = reserve(scatter, bucket, hash, tuple->t_len);
+	RowHeader *row = reserve(scatter, bucket, hash,
+							 row_length(scatter, tuple->t_len));
 
 	memcpy((char *) ROW_TUPLE(row) + AFTER_CTID,
 		   (char *) tuple->t_data + AFTER_CTID, tuple->t_len - AFTER_CTID);
+	return row;
 }
 
 static bool
@@ -174,6 +194,7 @@ is_heap_slot(TupleTableSlot *row)
 		((HeapTupleTableSlot *) row)->tuple != NULL;
 }
 
+/* Never where the table has numbers of many rows. */
 static bool
 has_same_layout(Scatter *scatter, TupleDesc columns)
 {
@@ -220,10 +241,11 @@ is_same_layout(TupleDesc a, TupleDesc b)
 }
 
 /* Forms it as heap_form_tuple() would, but right in its place. */
-static void
+static RowHeader *
 add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 {
-	TupleDesc columns = RelationGetDescr(scatter->relation);
+	TupleDesc columns = scatter->columns;
+	RowHeader *header;
 	HeapTupleHeader tuple;
 	bool has_nulls = false;
 	Size offset = SizeofHeapTupleHeader;
@@ -238,13 +260,12 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	offset = MAXALIGN(offset);
 	length = heap_compute_data_size(columns, row->tts_values, row->tts_isnull);
 	if (offset + length > TOAST_TUPLE_THRESHOLD)
-	{
-		add_toasted(scatter, bucket, hash, row);
-		return;
-	}
+		return add_toasted(scatter, bucket, hash, row);
 
 	/* All of it zeroed: a value's length may be where padding is looked for. */
-	tuple = ROW_TUPLE(reserve(scatter, bucket, hash, offset + length));
+	header = reserve(scatter, bucket, hash,
+					 row_length(scatter, offset + length));
+	tuple = ROW_TUPLE(header);
 	memset((char *) tuple + AFTER_CTID, 0, offset + length - AFTER_CTID);
 	HeapTupleHeaderSetNatts(tuple, columns->natts);
 	tuple->t_hoff = offset;
@@ -254,20 +275,42 @@ add_values(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
 	if (tuple->t_infomask & HEAP_HASEXTERNAL)
 	{
 		/* Takes the place of what has been put there. */
-		bucket->next -= ROW_SIZE(offset + length);
+		bucket->next = (char *) header;
 		bucket->rows--;
-		add_toasted(scatter, bucket, hash, row);
+		header = add_toasted(scatter, bucket, hash, row);
 	}
+	return header;
+}
+
+static RowHeader *
+add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
+{
+	HeapTuple tuple = heap_form_tuple(scatter->columns, row->tts_values,
+									  row->tts_isnull);
+
+	tuple = stage_toast(scatter->relation, tuple);
+	return add_heap_tuple(scatter, bucket, hash, tuple);
 }
 
 static void
-add_toasted(Scatter *scatter, Bucket *bucket, uint32 hash, TupleTableSlot *row)
+put_numbers(Scatter *scatter, RowHeader *header, TupleTableSlot *row)
 {
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(scatter->relation),
-									  row->tts_values, row->tts_isnull);
+	double *numbers = ROW_NUMBERS(header, scatter->nnumbers);
+	const Datum *values = row->tts_values + scatter->columns->natts;
+	const bool *nulls = row->tts_isnull + scatter->columns->natts;
+	int i;
 
-	tuple = stage_toast(scatter->relation, tuple);
-	add_heap_tuple(scatter, bucket, hash, tuple);
+	for (i = 0; i < scatter->nnumbers; i++)
+		numbers[i] = nulls[i] ? get_float8_nan() : DatumGetFloat8(values[i]);
+}
+
+/* In a bucket, with its numbers. */
+static uint32
+row_length(const Scatter *scatter, Size length)
+{
+	return scatter->nnumbers == 0 ?
+		length :
+		MAXALIGN(length) + scatter->nnumbers * sizeof(double);
 }
 
 /*

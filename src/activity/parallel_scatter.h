@@ -19,9 +19,14 @@ typedef struct Scatter Scatter;
  * The rows go into a new table (stage_pages.h); where each partition is there
  * is added to the list, and its keys to the key table.  The keys are columns of
  * the new table, and can be hashed.
+ *
+ * If each row only has nnumbers numbers of type float8 after its keys, and
+ * these are its first columns, that is not 0, and the table is one of
+ * parallel_numbers.h.  NULL becomes NaN then.
  */
 extern Scatter *scatter_begin(Relation relation, BatchKeys *keys,
-							  KeyTable *key_table, PartitionList *partitions);
+							  KeyTable *key_table, PartitionList *partitions,
+							  int nnumbers);
 
 /*
  * Without a key table, the partitions are those of the list, and rows of
@@ -31,7 +36,7 @@ extern Scatter *scatter_begin(Relation relation, BatchKeys *keys,
 extern void scatter_expect(Scatter *scatter, int32 index, Datum *values,
 						   bool *nulls);
 
-/* A row of the table's columns. */
+/* A row of the table's columns, or of keys and numbers. */
 extern void scatter_add(Scatter *scatter, TupleTableSlot *row);
 
 /* The same for a tuple; spare: a slot for such tuples. */

@@ -13,6 +13,7 @@
 
 #include "activity/parallel_key_table.h"
 #include "activity/parallel_keys.h"
+#include "activity/parallel_numbers.h"
 #include "activity/parallel_partition.h"
 #include "activity/parallel_scatter.h"
 #include "activity/stage_pages.h"
@@ -54,6 +55,10 @@ typedef struct ExpectedKeys
 #define ROW_SIZE(length) MAXALIGN(ROW_HEADER_SIZE + (length) -AFTER_CTID)
 #define ROW_TUPLE(row) \
 	((HeapTupleHeader) ((char *) (row) + ROW_HEADER_SIZE - AFTER_CTID))
+
+/* The tuple only has the keys then, and its numbers are at the end. */
+#define ROW_NUMBERS(row, nnumbers) \
+	((double *) ((char *) ROW_TUPLE(row) + (row)->length) - (nnumbers))
 
 StaticAssertDecl((AFTER_CTID - ROW_HEADER_SIZE) % MAXIMUM_ALIGNOF == 0,
 				 "rows of a bucket are not aligned");
@@ -105,7 +110,10 @@ struct Scatter
 	KeyTable *key_table; /* NULL: the partitions are known before */
 	PartitionList *partitions;
 	StagePages pages;
-	Size memory; /* for the rows of a bucket */
+	TupleDesc columns;    /* of the tuples in buckets */
+	int nnumbers;         /* after each of them; 0: they are staged */
+	NumberTuple *numbers; /* NULL if there are none */
+	Size memory;          /* for the rows of a bucket */
 	MemoryContext context;
 	MemoryContext row_context; /* reset for each row, or bucket */
 	TupleDesc compared;        /* has been compared with the table's */

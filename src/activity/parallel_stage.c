@@ -36,6 +36,7 @@
 
 #include "activity/page_scan.h"
 #include "activity/parallel.h"
+#include "activity/parallel_numbers.h"
 #include "activity/parallel_partition.h"
 #include "activity/parallel_scatter.h"
 #include "activity/parallel_stage_table.h"
@@ -66,6 +67,7 @@ typedef struct StageReceiver
 	/* of partitions */
 	BatchKeys *keys;
 	Scatter *scatter;      /* NULL: the rows come in order of the keys */
+	int nnumbers;          /* of each row; 0: rows are staged as they are */
 	PageScan scan;         /* where they come from */
 	TupleTableSlot *spare; /* for their tuples */
 	KeyTable *key_table;
@@ -116,14 +118,15 @@ split_query(const char *query, int64 run_id, int32 no, const BatchSize *size,
  * Stages the same partitions once more.
  */
 void
-split_partitions_again(const char *query, List *keys, const LostStage *lost,
-					   Split *split)
+split_partitions_again(const char *query, List *keys, int nnumbers,
+					   const LostStage *lost, Split *split)
 {
 	BatchSize none = {0};
 	StageReceiver stage = {.run_id = lost->row->run_id,
 						   .no = lost->row->no,
 						   .size = &none,
 						   .keys = batch_keys_create(select_rows(query), keys),
+						   .nnumbers = nnumbers,
 						   .partitions = lost->partitions,
 						   .lost = lost};
 
@@ -132,15 +135,15 @@ split_partitions_again(const char *query, List *keys, const LostStage *lost,
 }
 
 void
-split_partitions(const char *query, List *keys, int64 run_id, int32 no,
-				 Split *split)
+split_partitions(const char *query, List *keys, int nnumbers, int64 run_id,
+				 int32 no, Split *split)
 {
 	BatchSize none = {0};
 	StageReceiver stage = {.run_id = run_id,
 						   .no = no,
 						   .size = &none,
-						   .keys = batch_keys_create(select_rows(query),
-													 keys)};
+						   .keys = batch_keys_create(select_rows(query), keys),
+						   .nnumbers = nnumbers};
 
 	if (!stage.keys->can_hash)
 		query = psprintf("SELECT * FROM (%s\n) AS input ORDER BY %s", query,
@@ -210,8 +213,12 @@ stage_startup(DestReceiver *self, int operation, TupleDesc rows)
 	StageReceiver *stage = (StageReceiver *) self;
 	bool scatter = stage->keys != NULL && stage->keys->can_hash;
 
+	/* What has to be sorted is staged row by row. */
 	stage->relation = stage_table_create("stage", stage->run_id, stage->no,
-										 rows,
+										 scatter && stage->nnumbers > 0 ?
+											 numbers_columns(rows,
+															 stage->keys->n) :
+											 rows,
 										 scatter ? RELPERSISTENCE_UNLOGGED :
 												   RELPERSISTENCE_PERMANENT);
 	stage->split->row.relation = RelationGetRelid(stage->relation);
@@ -241,7 +248,8 @@ start_scatter(StageReceiver *stage, TupleDesc rows)
 		stage->key_table = key_table_begin(relation);
 	}
 	stage->scatter = scatter_begin(stage->relation, stage->keys,
-								   stage->key_table, &stage->partitions);
+								   stage->key_table, &stage->partitions,
+								   stage->nnumbers);
 	if (stage->lost != NULL)
 		expect_partitions(stage);
 	page_scan_begin(&stage->scan, &stage->pub);

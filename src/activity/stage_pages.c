@@ -84,6 +84,18 @@ stage_pages_add(StagePages *pages, const HeapTupleHeaderData *tuple,
 	ItemPointerSet(tid, pages->block, pages->nrows);
 }
 
+Size
+stage_pages_room(const StagePages *pages)
+{
+	PageHeader page = (PageHeader) pages->page;
+	int free;
+
+	if (pages->nrows == 0 || pages->nrows == MaxHeapTuplesPerPage)
+		return MaxHeapTupleSize;
+	free = page->pd_upper - page->pd_lower - (int) sizeof(ItemIdData);
+	return free > 0 ? MAXALIGN_DOWN(free) : 0;
+}
+
 static void
 start_page(StagePages *pages)
 {

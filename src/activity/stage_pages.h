@@ -44,6 +44,9 @@ extern void stage_pages_add(StagePages *pages,
 							const HeapTupleHeaderData *tuple, uint32 length,
 							ItemPointer tid);
 
+/* The length of the longest tuple that still fits where the next one goes. */
+extern Size stage_pages_room(const StagePages *pages);
+
 extern void stage_pages_end(StagePages *pages);
 
 /*

@@ -44,6 +44,55 @@ SELECT batch->>'k' AS k, batch->>'items' AS items, total, bytes FROM sums ORDER 
 SELECT sum(total) FROM sums;
 SELECT count(*) FROM pg_class WHERE relname ~ '^(stage|keys)_';
 
+-- Every type of numbers, bit for bit as a query has them; partitions of many
+-- pages and of a row; keys too long for a page, and one that can only be sorted
+CREATE TABLE readings AS
+	SELECT i AS id, i / 10 AS shelf, nullif(i % 7, 0)::smallint AS place, nullif(md5((i / 1900)::text), md5('3')) AS kind, (i / 4000)::numeric::money AS price,
+		CASE WHEN i % 2000 < 2 THEN (SELECT string_agg(md5((i % 2000 * 1000 + j)::text), '') FROM generate_series(1, 400) j) ELSE i % 3 || ' of 3' END AS long,
+		CASE WHEN i % 11 > 0 THEN (i % 65536 - 32768)::smallint END AS small, (i * 211 % 2147483647)::integer AS whole,
+		9223372036854775807 - i::bigint * 1000003 AS big, CASE WHEN i % 97 = 0 THEN 'NaN' ELSE sin(i)::real END AS single,
+		CASE i % 101 WHEN 0 THEN '-0' WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' WHEN 4 THEN 5e-324 WHEN 5 THEN NULL ELSE exp(i % 701) * cos(i) END AS double,
+		CASE i % 103 WHEN 0 THEN NULL WHEN 1 THEN 'NaN' ELSE i / 7.0 END AS exact, (i / 3.0)::amount AS sum
+	FROM generate_series(1, 6000) i;
+INSERT INTO readings (id) VALUES (6001);
+CREATE FUNCTION bits(VARIADIC numbers float8[]) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(encode(float8send(coalesce(n, 'NaN')), 'hex'), ' ' ORDER BY i) FROM unnest(numbers) WITH ORDINALITY u(n, i)
+$$;
+CREATE TABLE found (batch jsonb, id float8, small float8, whole float8, big float8, single float8, double float8, exact float8, sum float8);
+CREATE PROCEDURE find(keys jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+	names text[] := '{id,small,whole,big,single,double,exact,sum}';
+	run text := 'SELECT mlpipe_batch() - ''{number,items}''::text[], u.* FROM ROWS FROM (mlpipe_unpack(mlpipe_column(''' ||
+		array_to_string(names, ''')), mlpipe_unpack(mlpipe_column(''') || '''))) u';
+BEGIN
+	TRUNCATE found;
+	CALL step(jsonb_build_object('input', '{"table": "readings"}'::jsonb, 'partition_keys', keys, 'columns', names, 'run', run, 'append_row_to', 'found'));
+END $$;
+CREATE VIEW compared AS
+	SELECT count(*), count(DISTINCT r.id) AS ids, count(DISTINCT batch) AS batches, sum((NOT to_jsonb(r) @> batch)::integer) AS elsewhere,
+		sum((bits(r.small, r.whole, r.big, r.single, r.double, r.exact, r.sum) <> bits(f.small, f.whole, f.big, f.single, f.double, f.exact, f.sum))::integer) AS different
+	FROM found f JOIN readings r ON r.id = f.id;
+CALL find('["place", "kind"]');
+SELECT *, (SELECT count(*) FROM (SELECT DISTINCT place, kind FROM readings) x) AS groups FROM compared;
+CALL find('["long"]');
+SELECT *, (SELECT count(*) FROM (SELECT DISTINCT long FROM readings) x) AS groups FROM compared;
+CALL find('["price", "place"]');
+SELECT *, (SELECT count(*) FROM (SELECT DISTINCT price, place FROM readings) x) AS groups FROM compared;
+CALL find('["shelf"]');
+SELECT *, (SELECT count(*) FROM (SELECT DISTINCT shelf FROM readings) x) AS groups FROM compared;
+
+-- As many columns as fit into a tuple, and one more
+CREATE FUNCTION wide(columns integer) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_build_object('partition_keys', '["k"]'::jsonb, 'columns', jsonb_agg('c' || i),
+		'input', jsonb_build_object('query', 'SELECT j % 2 AS k, ' || string_agg(format('j * %s AS c%s', i, i), ', ' ORDER BY i) || ' FROM generate_series(1, 10) j'),
+		'run', format('SELECT (SELECT sum(c) FROM mlpipe_unpack(mlpipe_column(''c%s'')) c) AS total, mlpipe_batch()->>''items'' AS items', columns), 'append_row_to', 'wide_' || columns)
+	FROM generate_series(1, columns) i
+$$;
+CALL step(wide(1016));
+SELECT * FROM wide_1016 ORDER BY total;
+CALL step(wide(1017));
+SELECT status, error FROM ended;
+
 -- A key may be packed too
 CALL step('{"input": {"table": "sales"}, "partition_keys": ["store"], "columns": ["store"], "run": "SELECT length(mlpipe_column(''store''))"}');
 SELECT * FROM ended;

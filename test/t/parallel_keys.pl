@@ -99,6 +99,20 @@ is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '60 s')"), 'succeeded'
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id) FROM seen_2'), '1009|1009', 'with all of their rows, once');
 is(stages(), '0', 'nothing that was staged is left');
 
+# What "columns" stages is a table of another kind.
+$node->safe_psql('postgres', 'TRUNCATE gate');
+$run = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"query": "SELECT i AS id, i % 10 AS k FROM generate_series(1, 20000) i"}, "partition_keys": ["k"],
+	"columns": ["id"], "max_concurrency_per_instance": 1, "run": "SELECT id, (mlpipe_batch()->>'k')::integer AS k FROM mlpipe_unpack(mlpipe_column('id')) id, (SELECT pass_gate()) g", "append_row_to": "seen_3"}]}));
+wait_until($node, "to_regclass('seen_3') IS NOT NULL");
+wait_until($node, '(SELECT count(*) = 2000 FROM seen_3)');
+$node->safe_psql('postgres', 'CHECKPOINT');
+is(kill_worker($run), 1, 'the server was killed while columns were handed out');
+$node->safe_psql('postgres', 'INSERT INTO gate VALUES (true)');
+is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '60 s')"), 'succeeded', 'the step ends');
+is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id), sum((id::integer % 10 <> k)::integer) FROM seen_3'), '20000|20000|0', 'with every number once');
+is($node->safe_psql('postgres', "SELECT count(*) FROM mlpipe_logs WHERE run_id = $run AND message LIKE 'staged 9 partitions again in %'"), '1', 'of which the rest was staged again');
+is(stages(), '0', 'nothing that was staged is left');
+
 # A crash while rows are staged.
 $node->safe_psql('postgres', 'TRUNCATE seen; DELETE FROM sales WHERE id = 0; CREATE TABLE more AS SELECT * FROM sales, generate_series(1, 60)');
 my $slow = submit($node, q({"activities": [{"name": "p", "type": "parallel", "input": {"table": "more"},
