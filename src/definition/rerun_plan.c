@@ -222,11 +222,17 @@ has_ground_now(const Planning *planning, int place)
 	return all;
 }
 
+/* What is inactive has no end of its own, and counts as it always does. */
 static bool
 is_met(const Planning *planning, const GraphEdge *edge)
 {
-	return graph_condition_met(edge->conditions,
-							   planning->earlier[edge->from].end);
+	const ActivityDef *def = list_activity(planning->document, planning->list,
+										   edge->from);
+	ActivityEnd end = planning->earlier[edge->from].end;
+
+	if (end == END_NONE && !def->active)
+		end = def->on_inactive;
+	return graph_condition_met(edge->conditions, end);
 }
 
 static const GraphEdge *

@@ -231,6 +231,19 @@ CALL again();
 SELECT activity, status, attempt, reused_from FROM rows;
 SELECT ran();
 
+-- for a join "any" it is enough that what is inactive counts as it did
+INSERT INTO broken VALUES ('m');
+CALL run('{"activities": [{"name": "m", "type": "sql", "sql": "SELECT rerun.act(''m'')"},
+	{"name": "h", "type": "sql", "sql": "SELECT rerun.act(''h'')", "depends_on": [{"activity": "m", "conditions": ["completed"]}]},
+	{"name": "off", "type": "sql", "sql": "SELECT 1", "active": false},
+	{"name": "either", "type": "sql", "sql": "SELECT rerun.act(''either'')", "join": "any", "depends_on": ["h", "off"]},
+	{"name": "neither", "type": "sql", "sql": "SELECT rerun.act(''neither'')", "join": "any", "depends_on": ["h", {"activity": "off", "conditions": ["failed"]}]}]}');
+SELECT ran();
+DELETE FROM broken;
+CALL again();
+SELECT activity, status, attempt, reused_from FROM rows;
+SELECT ran();
+
 -- from inside of one that follows from a failure: it begins anew, too
 INSERT INTO broken VALUES ('m');
 CALL run('{"activities": [{"name": "m", "type": "sql", "sql": "SELECT rerun.act(''m'')"},
