@@ -20,6 +20,7 @@
 #include "store/stop_store.h"
 
 static int32 check_that_failed(const BodyEnd *body);
+static bool may_end_at_once(const RunInfo *run, const ActivityCall *call);
 static void start_items(Advance *advance, ActivityCall *call, Scope *scope,
 						int32 lanes);
 static void begin_items(Advance *advance, ActivityCall *call,
@@ -145,7 +146,14 @@ container_start(ActivityCall *call, NextActivity *next)
 	EngineMode mode;
 	bool run_ended;
 
-	guard_share(run);
+	/*
+	 * The numbers of the new rows lock the run's row, which comes last: no
+	 * other end may hold what this one needs after it.
+	 */
+	if (may_end_at_once(run, call))
+		guard_alone(run);
+	else
+		guard_share(run);
 	engine_mode_enter(&mode);
 	row = activity_load(run->run_id, call->no);
 	scope->list = call->body;
@@ -180,6 +188,25 @@ container_start(ActivityCall *call, NextActivity *next)
 	run_ended = advance_finish(advance);
 	engine_mode_leave(&mode);
 	return run_ended;
+}
+
+/*
+ * Iterations with nothing but inactive activities to begin with may be over
+ * when they have begun; a branch takes no numbers, and a round ends with a look
+ * at its condition.
+ */
+static bool
+may_end_at_once(const RunInfo *run, const ActivityCall *call)
+{
+	const ActivityList *list = call->body;
+
+	if (!list->has_items)
+		return false;
+	for (int place = 0; place < list->count; place++)
+		if (list->graph->first_in[place] == list->graph->first_in[place + 1] &&
+			list_activity(run->document, list, place)->active)
+			return false;
+	return true;
 }
 
 /* Numbers for all of them at once: the run's row is changed once. */

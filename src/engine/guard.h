@@ -14,7 +14,8 @@
 /*
  * Locks until the end of the transaction, taken before the run's rows are
  * locked: shared by whoever ends an activity or begins a container, exclusively
- * by whoever stops things.  For a run without containers they do nothing.
+ * by whoever stops things, or locks the run's row before others.  For a run
+ * without containers they do nothing.
  */
 extern void guard_share(const RunInfo *run);
 extern void guard_alone(const RunInfo *run);

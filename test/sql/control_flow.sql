@@ -198,6 +198,15 @@ SELECT replace(context, 'run ' || run_id, 'run N') AS context FROM mlpipe_errors
 CALL run('{"activities": [{"name": "broken", "type": "until", "condition": "1 / 0 = 1", "activities": [{"name": "bad", "type": "fail", "message": "first"}]}]}');
 SELECT activity, error FROM rows;
 
+-- a loop that is over as soon as it begins does not get into the way of what ends beside it
+SELECT max(run_id) AS before FROM mlpipe_runs \gset
+SELECT count(mlpipe_submit('{"activities": [
+	{"name": "each", "type": "for_each", "items": [1, 2, 3], "activities": [{"name": "off", "type": "sql", "sql": "SELECT 1", "active": false}]},
+	{"name": "b", "type": "sql", "sql": "SELECT 1"},
+	{"name": "handler", "type": "sql", "sql": "SELECT 1", "depends_on": [{"activity": "b", "conditions": ["failed"]}]},
+	{"name": "after", "type": "sql", "sql": "SELECT 1", "depends_on": ["each", "b"]}]}'::jsonb)) FROM generate_series(1, 100);
+SELECT status, count(*) FROM (SELECT mlpipe_wait(run_id, '1 min') AS status FROM mlpipe_runs WHERE run_id > :before) s GROUP BY 1;
+
 --
 -- filter, and variables
 --
