@@ -79,7 +79,14 @@ CREATE FUNCTION mlpipe.ordinal(number integer) RETURNS text
 		WHEN number OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 3 THEN 'rd'
 		ELSE 'th' END;
 
+-- This too, though no more than stable: a time within a day needs no date.
+CREATE FUNCTION mlpipe.time_text(at timestamptz, looked_at timestamptz) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN pg_catalog.to_char(at, CASE
+		WHEN at OPERATOR(pg_catalog.<) (looked_at OPERATOR(pg_catalog.+) interval '1 day') THEN 'HH24:MI:SS'
+		ELSE 'YYYY-MM-DD HH24:MI:SS' END);
+
 GRANT EXECUTE ON FUNCTION mlpipe.executor_slots(), mlpipe.batches_in_hand(), mlpipe.work_of_run(bigint),
 	mlpipe.facts(), mlpipe.queue_position(bigint, integer), mlpipe.status_text(anyenum), mlpipe.worker_processes(),
 	mlpipe.elapsed(timestamptz, timestamptz), mlpipe.bar(double precision),
-	mlpipe.span_bar(integer, integer), mlpipe.ordinal(integer) TO PUBLIC;
+	mlpipe.span_bar(integer, integer), mlpipe.ordinal(integer), mlpipe.time_text(timestamptz, timestamptz) TO PUBLIC;

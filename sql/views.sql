@@ -109,12 +109,12 @@ SELECT a.run_id,
 		END) AS progress,
 	a.attempt,
 	CASE
-		WHEN a.status = 'in_progress' AND d.type IN ('wait', 'validation') THEN to_char(a.due_at, '"until" HH24:MI:SS')
+		WHEN a.status = 'in_progress' AND d.type IN ('wait', 'validation') THEN 'until ' || mlpipe.time_text(a.due_at, f.looked_at)
 		WHEN a.status = 'in_progress' AND a.parked AND d.type = 'approval' THEN 'waits for mlpipe_approve()'
 		-- A parallel step keeps its state while it waits.
 		WHEN a.status = 'in_progress' AND d.type = 'parallel' AND a.started_at > f.looked_at
 			THEN format('retry %s of %s at %s', greatest(a.attempt - a.lost - 1, 1),
-				coalesce(d.definition->'retry'->>'max_retries', '0'), to_char(a.started_at, 'HH24:MI:SS'))
+				coalesce(d.definition->'retry'->>'max_retries', '0'), mlpipe.time_text(a.started_at, f.looked_at))
 		WHEN a.status NOT IN ('waiting', 'queued') THEN NULL
 		WHEN r.home <> f.home THEN format('came with a dump: waits for mlpipe_resume(%s)', r.run_id)
 		WHEN r.status = 'suspended' THEN 'suspended'
@@ -126,9 +126,9 @@ SELECT a.run_id,
 			SELECT format('concurrency %s of pipeline %s', v.definition->>'concurrency', p.name)
 			FROM mlpipe.pipeline_version v LEFT JOIN mlpipe.pipeline p ON p.pipeline_id = v.pipeline_id
 			WHERE v.version_id = r.version_id)
-		WHEN a.due_at > f.looked_at AND a.attempt = 0 THEN to_char(a.due_at, '"until" HH24:MI:SS')
+		WHEN a.due_at > f.looked_at AND a.attempt = 0 THEN 'until ' || mlpipe.time_text(a.due_at, f.looked_at)
 		WHEN a.due_at > f.looked_at THEN format('retry %s of %s at %s', greatest(a.attempt - a.lost, 1),
-			coalesce(d.definition->'retry'->>'max_retries', '0'), to_char(a.due_at, 'HH24:MI:SS'))
+			coalesce(d.definition->'retry'->>'max_retries', '0'), mlpipe.time_text(a.due_at, f.looked_at))
 		WHEN NOT f.loaded THEN 'mlpipe is not in shared_preload_libraries'
 		WHEN f.in_recovery THEN 'this server is a standby'
 		WHEN NOT f.enabled THEN 'mlpipe.enabled is off'

@@ -130,8 +130,11 @@ SELECT mlpipe_wait(:run, '1 min');
 -- The timeline tells of an activity what the others tell: one that waits for another
 -- look, or for a retry
 SELECT mlpipe_submit('{"activities": [{"name": "look", "type": "validation", "query": "SELECT false", "interval": 3600},
-	{"name": "again", "type": "sql", "sql": "SELECT 1 / 0", "retry": {"max_retries": 1, "interval": 3600}}]}'::jsonb) AS run \gset
-SELECT until(format('SELECT count(*) = 2 FROM mlpipe_activities WHERE run_id = %s AND wait_reason ~ %L', :run, '^(until|retry)'));
+	{"name": "again", "type": "sql", "sql": "SELECT 1 / 0", "retry": {"max_retries": 1, "interval": 3600}},
+	{"name": "sleep", "type": "wait", "duration": "3 days"}]}'::jsonb) AS run \gset
+SELECT until(format('SELECT count(*) = 3 FROM mlpipe_activities WHERE run_id = %s AND wait_reason ~ %L', :run, '^(until|retry)'));
+-- with a date where it is not within a day
+SELECT activity, regexp_replace(wait_reason, '\d', '9', 'g') AS wait_reason FROM mlpipe_activities WHERE run_id = :run ORDER BY activity;
 BEGIN;
 UPDATE mlpipe.activity_run SET status = 'queued' WHERE run_id = :run AND parked;
 SELECT activity, a.status, t.status AS in_timeline, a.elapsed IS NULL AS no_elapsed, t.elapsed IS NULL AS none_in_timeline, bar IS NULL AS no_bar
