@@ -27,7 +27,7 @@ CREATE FUNCTION until(query text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	done boolean;
 BEGIN
-	FOR i IN 1 .. 2000 LOOP
+	FOR i IN 1 .. 6000 LOOP
 		EXECUTE query INTO done;
 		IF done THEN RETURN; END IF;
 		PERFORM pg_sleep(0.01);
