@@ -27,6 +27,7 @@
 #include "access/heapam.h"
 #include "access/heaptoast.h"
 #include "access/table.h"
+#include "commands/tablespace.h"
 #include "executor/tuptable.h"
 #include "storage/fd.h"
 #include "utils/float.h"
@@ -360,7 +361,10 @@ write_chunk(Scatter *scatter, Bucket *bucket)
 	int number = file->nchunks++;
 
 	if (number == 0)
+	{
+		PrepareTempTablespaces();
 		file->file = OpenTemporaryFile(false);
+	}
 	bucket->chunk->used = bucket->next - (char *) bucket->chunk;
 	errno = 0;
 	if (FileWrite(file->file, (char *) bucket->chunk, CHUNK_SIZE,

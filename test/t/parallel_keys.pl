@@ -149,6 +149,17 @@ is($node->safe_psql('postgres', "SELECT mlpipe_wait($run, '60 s')"), 'succeeded'
 is($node->safe_psql('postgres', 'SELECT count(*), sum(n), sum(different), sum(total), max(n) FROM counts'), '501|1000000|1000000|500000500000|500000', 'is whole');
 is($node->safe_psql('postgres', "SELECT items_in FROM mlpipe_batches WHERE run_id = $run AND batch = 1"), '500000', 'and comes first');
 
+# Rows are kept where others' temporary files are.
+$node->safe_psql('postgres', "SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ''");
+$node->append_conf('postgresql.conf', "temp_tablespaces = 'elsewhere'\nlog_temp_files = 0");
+$node->restart;
+my $before = -s $node->logfile;
+$run = step('"product"', 'SELECT 1');
+is(wait_run($node, $run), 'succeeded', 'a step with temporary files');
+my $log = slurp_file($node->logfile, $before);
+like($log, qr!temporary file: path "pg_tblspc/!, 'has them in a tablespace for such files');
+unlike($log, qr!temporary file: path "base/!, 'and nowhere else');
+
 # A plan for the largest partition would be compiled for each small one.
 $node->append_conf('postgresql.conf', 'jit_above_cost = 500');
 $node->restart;
