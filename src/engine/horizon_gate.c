@@ -208,7 +208,7 @@ open_without_launcher(void)
 		(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 		 errmsg("statements wait no longer for the mlpipe launcher"),
 		 errdetail(
-			 "It has not come up in time. Parallel steps that go on may miss rows that are updated or deleted until it has."),
+			 "It has not come up in time.  Parallel steps that go on may miss rows that are updated or deleted until it has."),
 		 errhint("You might need to increase \"%s\".",
 				 "max_worker_processes")));
 }

@@ -225,7 +225,7 @@ refuse_transaction_command(const Statement *statement)
 			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 			 errmsg("%s is not allowed in an activity",
 					GetCommandTagName(tag)),
-			 errdetail("Statement %d is \"%s\". None was run.",
+			 errdetail("Statement %d is \"%s\".  None was run.",
 					   statement->number, statement_excerpt(statement)),
 			 errhint("%s", transaction_hint(statement->batch))));
 }
@@ -236,7 +236,7 @@ transaction_hint(const Batch *batch)
 	if (batch->own_transactions)
 		return "Each statement is its own transaction already; what shall commit between its statements can be a DO block or a procedure.";
 	if (batch->has_choice)
-		return "The statements are one transaction with the activity itself. Set \"transaction\": \"none\" to make each its own, or call a procedure that commits.";
+		return "The statements are one transaction with the activity itself.  Set \"transaction\": \"none\" to make each its own, or call a procedure that commits.";
 	return "The statements are one transaction with the activity itself.";
 }
 
@@ -250,7 +250,7 @@ refuse_client_copy(const Statement *statement)
 		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		 errmsg("%s is not allowed in an activity",
 				copy->is_from ? "COPY FROM STDIN" : "COPY TO STDOUT"),
-		 errdetail("Statement %d is \"%s\". None was run.", statement->number,
+		 errdetail("Statement %d is \"%s\".  None was run.", statement->number,
 				   statement_excerpt(statement)),
 		 errhint(
 			 "No client is connected to an activity; name a file of the server, or use an activity of type \"copy\".")));
