@@ -95,7 +95,8 @@ sub some_conditions
 }
 
 # A path that may be written there, and often those that lead to activities and
-# loops; of a whole number, where one is asked for.
+# loops; of a whole number, where one is asked for.  Only the errors of those that
+# are made to fail are known to the letter.
 sub a_path
 {
 	my ($scope, $whole) = @_;
@@ -112,7 +113,7 @@ sub a_path
 			my $path = "activities.$activity->{json}{name}";
 
 			push @near, map { "$path.output.$_" } @{ $activity->{numbers} };
-			push @near, "$path.status", ($activity->{lists} ? () : "$path.error"), map { "$path.output" . ($_ eq '' ? '' : ".$_") } @{ $activity->{others} } if !$whole;
+			push @near, "$path.status", ($activity->{flaky} ? "$path.error" : ()), map { "$path.output" . ($_ eq '' ? '' : ".$_") } @{ $activity->{others} } if !$whole;
 		}
 		$hidden = $count if $count > $hidden;
 	}
@@ -135,7 +136,7 @@ sub an_act
 
 	$json->{retry} = { max_retries => $retries, interval => 0 } if $retries > 0;
 	$json->{secure_output} = JSON::PP::true if chance(0.08);
-	return { json => $json, reads => \@reads, retries => $retries, secret => $json->{secure_output},
+	return { json => $json, reads => \@reads, flaky => $flaky, retries => $retries, secret => $json->{secure_output},
 		fails => [ map { !$flaky ? 0 : chance(0.5) ? ALWAYS : between(0, 3) } 1 .. 7 ], numbers => ['row_count'], others => [ '', 'rows[0].v', 'rows[0].path' ] };
 }
 
