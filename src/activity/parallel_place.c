@@ -39,10 +39,13 @@ static void make_pass(Scatter *scatter, const Bucket *bucket, ChunkFile *file,
 static int large_group(Scatter *scatter, const GroupTable *table, int pass);
 static List *keep_row(List *chunks, const RowHeader *row);
 static Partition *partition_of(Scatter *scatter, GroupTable *table, int g);
-static void add_to_partition(Scatter *scatter, Partition *partition,
-							 const RowHeader *row);
+static inline void add_to_partition(Scatter *scatter, Partition *partition,
+									const RowHeader *row);
+static void add_numbers(Scatter *scatter, Partition *partition,
+						const RowHeader *row);
 static void finish_partition(Scatter *scatter, Partition *partition);
-static void extend_partition(Partition *partition, ItemPointer tid, int rows);
+static inline void extend_partition(Partition *partition, ItemPointer tid,
+									int rows);
 
 void
 scatter_place_bucket(Scatter *scatter, Bucket *bucket, ChunkFile *file)
@@ -323,17 +326,23 @@ partition_of(Scatter *scatter, GroupTable *table, int g)
 	return partition;
 }
 
-static void
+static inline void
 add_to_partition(Scatter *scatter, Partition *partition, const RowHeader *row)
 {
 	ItemPointerData tid;
 
-	if (scatter->numbers == NULL)
+	if (scatter->numbers != NULL)
 	{
-		stage_pages_add(&scatter->pages, ROW_TUPLE(row), row->length, &tid);
-		extend_partition(partition, &tid, 1);
+		add_numbers(scatter, partition, row);
 		return;
 	}
+	stage_pages_add(&scatter->pages, ROW_TUPLE(row), row->length, &tid);
+	extend_partition(partition, &tid, 1);
+}
+
+static void
+add_numbers(Scatter *scatter, Partition *partition, const RowHeader *row)
+{
 	while (!numbers_add(scatter->numbers, ROW_NUMBERS(row, scatter->nnumbers)))
 		finish_partition(scatter, partition);
 }
@@ -353,7 +362,7 @@ finish_partition(Scatter *scatter, Partition *partition)
 }
 
 /* A tuple of so many of its rows was put there. */
-static void
+static inline void
 extend_partition(Partition *partition, ItemPointer tid, int rows)
 {
 	if (partition->items == 0)
