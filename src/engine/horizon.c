@@ -43,6 +43,7 @@ static Hold *add_hold(Oid database, int64 run_id, int32 no,
 static void wake_keeper(Oid oid);
 static bool wait_until_held(int64 run_id, int32 no);
 static void start_keeper(void);
+static void refuse_holds(void);
 static void attach(Oid oid);
 static void detach(int code, Datum arg);
 static bool serve_holds(void);
@@ -137,7 +138,7 @@ wait_until_held(int64 run_id, int32 no)
 		hold = find_hold(MyDatabaseId, run_id, no);
 		held = hold != NULL && hold->state == HOLD_HELD;
 		control_unlock();
-		if (held ||
+		if (held || hold == NULL ||
 			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   HOLD_TIMEOUT_MS))
 			break;
@@ -242,6 +243,35 @@ start_keeper(void)
 						  ObjectIdGetDatum(MyDatabaseId), NULL, 0);
 	if (handle != NULL)
 		pfree(handle);
+	else
+		refuse_holds();
+}
+
+/*
+ * There is no room for a keeper.  Who is still splitting a table need not wait
+ * for one, and copies it; steps that go on need theirs as soon as there is room.
+ */
+static void
+refuse_holds(void)
+{
+	int i;
+
+	for (i = 0; i < MAX_HOLDS; i++)
+	{
+		Hold *hold = &control->holds[i];
+		int64 run_id;
+		bool refused;
+
+		control_lock();
+		run_id = hold->run_id;
+		refused = hold->state == HOLD_WANTED &&
+			hold->database == MyDatabaseId && hold->owner != NULL;
+		if (refused)
+			hold->state = HOLD_FREE;
+		control_unlock();
+		if (refused)
+			ConditionVariableBroadcast(run_event(run_id));
+	}
 }
 
 void
