@@ -136,14 +136,19 @@ sub make_gate
 {
 	my ($node) = @_;
 
-	$node->safe_psql('postgres', q(
+	$node->safe_psql('postgres', sprintf(q(
 		CREATE TABLE gate (open boolean);
 		CREATE FUNCTION pass_gate() RETURNS void LANGUAGE plpgsql AS $$
+		DECLARE
+			deadline timestamptz := clock_timestamp() + interval '%d s';
 		BEGIN
 			WHILE (mlpipe_batch()->>'number')::integer > 1 AND NOT EXISTS (SELECT FROM gate) LOOP
+				IF clock_timestamp() > deadline THEN
+					RAISE 'the gate was not opened';
+				END IF;
 				PERFORM pg_sleep(0.01);
 			END LOOP;
-		END $$));
+		END $$), $PostgreSQL::Test::Utils::timeout_default));
 }
 
 sub log_has

@@ -52,6 +52,7 @@ static void pack_range(Packing *packing, const CurrentBatch *batch);
 static void pack_tuple(Packing *packing, HeapTuple tuple, TupleDesc columns);
 static void pack_row(Packing *packing, HeapTuple tuple, TupleDesc columns);
 static void pack_rows(Packing *packing, const char *numbers, int64 rows);
+static void check_room(const Packing *packing, int64 rows);
 static bytea *create_buffer(int64 items);
 static void put_number(bytea *buffer, int64 place, double number);
 
@@ -236,8 +237,7 @@ pack_rows(Packing *packing, const char *numbers, int64 rows)
 	int64 row;
 	int i;
 
-	if (rows > packing->room - packing->items)
-		elog(ERROR, "a partition has more rows than were staged");
+	check_room(packing, rows);
 	for (i = 0; i < packing->ncolumns; i++)
 		for (row = 0; row < rows; row++)
 		{
@@ -250,13 +250,22 @@ pack_rows(Packing *packing, const char *numbers, int64 rows)
 	packing->items += rows;
 }
 
+/* The staged table is ours; but a superuser can write to any. */
+static void
+check_room(const Packing *packing, int64 rows)
+{
+	if (rows > packing->room - packing->items)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a partition has more rows than were staged")));
+}
+
 static void
 pack_row(Packing *packing, HeapTuple tuple, TupleDesc columns)
 {
 	int i;
 
-	if (packing->items == packing->room)
-		elog(ERROR, "a partition has more rows than were staged");
+	check_room(packing, 1);
 	for (i = 0; i < packing->ncolumns; i++)
 	{
 		bool is_null;

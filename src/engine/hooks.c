@@ -92,12 +92,9 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 		if (OidIsValid(database))
 			evict_workers(database);
 	}
-	if (previous_utility_hook)
-		previous_utility_hook(statement, text, read_only_tree, context,
-							  parameters, environment, receiver, completion);
-	else
-		standard_ProcessUtility(statement, text, read_only_tree, context,
-								parameters, environment, receiver, completion);
+	hook_process_utility(previous_utility_hook, statement, text,
+						 read_only_tree, context, parameters, environment,
+						 receiver, completion);
 	if (update)
 		have_sessions_look_again();
 }

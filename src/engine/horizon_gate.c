@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/hooks.h"
 #include "engine/horizon_gate.h"
 #include "engine/horizon_start.h"
 #include "engine/shmem.h"
@@ -111,10 +112,7 @@ executor_start(QueryDesc *query, int flags)
 {
 	if (!passed)
 		pass();
-	if (previous_start)
-		previous_start(query, flags);
-	else
-		standard_ExecutorStart(query, flags);
+	hook_start_executor(previous_start, query, flags);
 }
 
 static void
@@ -125,12 +123,9 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 {
 	if (!passed)
 		pass();
-	if (previous_utility)
-		previous_utility(statement, text, read_only_tree, context, parameters,
-						 environment, receiver, completion);
-	else
-		standard_ProcessUtility(statement, text, read_only_tree, context,
-								parameters, environment, receiver, completion);
+	hook_process_utility(previous_utility, statement, text, read_only_tree,
+						 context, parameters, environment, receiver,
+						 completion);
 }
 
 /*

@@ -43,6 +43,7 @@
 
 #include "activity/activity.h"
 #include "compat.h"
+#include "engine/hooks.h"
 #include "engine/lineage.h"
 
 /* What a walk over the states of a plan needs to know. */
@@ -86,11 +87,6 @@ static void process_utility(PlannedStmt *statement, const char *text,
 							QueryEnvironment *environment,
 							DestReceiver *receiver,
 							QueryCompletion *completion);
-static void run_utility(PlannedStmt *statement, const char *text,
-						bool read_only_tree, ProcessUtilityContext context,
-						ParamListInfo parameters,
-						QueryEnvironment *environment, DestReceiver *receiver,
-						QueryCompletion *completion);
 static bool is_skipped(const Node *statement);
 static void note_truncate(const TruncateStmt *truncate);
 static void note_utility(const Node *statement, int64 rows);
@@ -142,10 +138,7 @@ executor_start(QueryDesc *query, int flags)
 
 	if (watched && query->plannedstmt->parallelModeNeeded)
 		query->instrument_options |= INSTRUMENT_ROWS;
-	if (previous_start)
-		previous_start(query, flags);
-	else
-		standard_ExecutorStart(query, flags);
+	hook_start_executor(previous_start, query, flags);
 	if (!watched)
 		return;
 	note_tables(query->plannedstmt);
@@ -397,8 +390,9 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 
 	if (!watching)
 	{
-		run_utility(statement, text, read_only_tree, context, parameters,
-					environment, receiver, completion);
+		hook_process_utility(previous_utility, statement, text, read_only_tree,
+							 context, parameters, environment, receiver,
+							 completion);
 		return;
 	}
 	InitializeQueryCompletion(&own);
@@ -408,24 +402,11 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 		note_truncate((const TruncateStmt *) node);
 	else if (!is_skipped(node))
 		target = node;
-	run_utility(statement, text, read_only_tree, context, parameters,
-				environment, receiver, completion);
+	hook_process_utility(previous_utility, statement, text, read_only_tree,
+						 context, parameters, environment, receiver,
+						 completion);
 	if (target != NULL)
 		note_utility(target, (int64) completion->nprocessed);
-}
-
-static void
-run_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
-			ProcessUtilityContext context, ParamListInfo parameters,
-			QueryEnvironment *environment, DestReceiver *receiver,
-			QueryCompletion *completion)
-{
-	if (previous_utility)
-		previous_utility(statement, text, read_only_tree, context, parameters,
-						 environment, receiver, completion);
-	else
-		standard_ProcessUtility(statement, text, read_only_tree, context,
-								parameters, environment, receiver, completion);
 }
 
 /* CREATE TABLE IF NOT EXISTS ... AS, if it does exist. */
